@@ -1,0 +1,35 @@
+"""One attention mechanism: a score and a normaliser."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from attend.attention.memory import Memory, Read
+from attend.attention.normalise import Normalise, check_mask
+from attend.attention.score import Score
+
+
+class Attend(nn.Module):
+    """Prepare a memory once per input, then look at it once per step.
+
+    The read is the expectation of the values under the weights (Bahdanau et al. 2014, eq. 5); with a sampled one-hot
+    choice that is the value of the chosen cell.
+    """
+
+    def __init__(self, score: Score, normalise: Normalise) -> None:
+        super().__init__()
+        self.score = score
+        self.normalise = normalise
+
+    def prepare(self, values: Float[Tensor, "batch memory value"], mask: Bool[Tensor, "batch memory"]) -> Memory:
+        """Project the keys. Raises `ValueError` if an example is all padding."""
+        check_mask(mask)
+        return Memory(self.score.prepare(values), values, mask)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query size"],
+        memory: Memory,
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Read:
+        choice = self.normalise(self.score(query, memory.keys, previous), memory.mask)
+        return Read(choice.weights @ memory.values, choice.weights, choice.log_prob)

@@ -1,0 +1,156 @@
+"""How well a cell answers a query: (query, keys, previous weights) -> scores.
+
+Each score is a module with two methods: `prepare(values)` projects what is looked at to keys, once per input, and
+`forward(query, keys, previous)` scores them for every query. Queries have an axis of their own, so a decoder step (one
+query a hypothesis) and a reader (all queries at once) use the same code. `previous` holds the weights of the look
+before; only scores that say so use it.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@runtime_checkable
+class Score(Protocol):
+    """Two methods: `prepare` once per input, then a call per look."""
+
+    def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory key"]: ...
+
+    def __call__(
+        self,
+        query: Float[Tensor, "batch query size"],
+        keys: Float[Tensor, "batch memory key"],
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Float[Tensor, "batch query memory"]: ...
+
+
+class Dot(nn.Module):
+    """q . k: query and values of one size (Luong et al. 2015, "dot")."""
+
+    def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory value"]:
+        return values
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query size"],
+        keys: Float[Tensor, "batch memory size"],
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Float[Tensor, "batch query memory"]:
+        return query @ keys.mT
+
+
+class ScaledDot(Dot):
+    """q . k / sqrt(size), which keeps the scores' variance that of their parts (Vaswani et al. 2017, eq. 1)."""
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query size"],
+        keys: Float[Tensor, "batch memory size"],
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Float[Tensor, "batch query memory"]:
+        return query @ keys.mT / query.shape[-1] ** 0.5
+
+
+class Bilinear(nn.Module):
+    """q^T W v (Luong et al. 2015, "general"): W is applied to the values, once."""
+
+    def __init__(self, query_size: int, value_size: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(value_size, query_size, bias=False)
+
+    def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory size"]:
+        return self.project(values)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query size"],
+        keys: Float[Tensor, "batch memory size"],
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Float[Tensor, "batch query memory"]:
+        return query @ keys.mT
+
+
+class Additive(nn.Module):
+    """v^T tanh(W q + U h): Bahdanau et al. 2014, appendix A.1.2 (v_a, W_a, U_a there).
+
+    The paper's alignment model has no bias; pass `bias=True` for the later habit of adding one inside the tanh.
+    """
+
+    def __init__(self, query_size: int, value_size: int, size: int, bias: bool = False) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_size, size, bias=False)
+        self.key = nn.Linear(value_size, size, bias=bias)
+        self.energy = nn.Linear(size, 1, bias=False)
+
+    def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory size"]:
+        return self.key(values)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query query_size"],
+        keys: Float[Tensor, "batch memory size"],
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Float[Tensor, "batch query memory"]:
+        hidden = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # batch query memory size
+        return self.energy(hidden).squeeze(-1)
+
+
+class Cosine(nn.Module):
+    """Sharpness times the cosine of query and key (Graves et al. 2014, eqs. 5 and 6).
+
+    A model that sets its sharpness anew at each look multiplies the scores itself.
+    """
+
+    def __init__(self, sharpness: float = 1.0) -> None:
+        super().__init__()
+        self.sharpness = sharpness
+
+    def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory value"]:
+        return F.normalize(values, dim=-1, eps=1e-8)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query size"],
+        keys: Float[Tensor, "batch memory size"],
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Float[Tensor, "batch query memory"]:
+        return self.sharpness * (F.normalize(query, dim=-1, eps=1e-8) @ keys.mT)
+
+
+class LocationAware(nn.Module):
+    """v^T tanh(W q + U h + V f + b), f = F * previous: Chorowski et al. 2015, eqs. 8 and 9.
+
+    `previous` is convolved along the memory with `filters` kernels of `width` cells (odd), zeros beyond the ends;
+    before the first look it is all zeros.
+    """
+
+    def __init__(self, query_size: int, value_size: int, size: int, filters: int, width: int) -> None:
+        super().__init__()
+        if width < 1 or width % 2 == 0:
+            raise ValueError(f"width must be odd and positive, so that a kernel has a centre, not {width}")
+        self.query = nn.Linear(query_size, size, bias=False)
+        self.key = nn.Linear(value_size, size)
+        self.convolve = nn.Conv1d(1, filters, width, padding=width // 2, bias=False)
+        self.location = nn.Linear(filters, size, bias=False)
+        self.energy = nn.Linear(size, 1, bias=False)
+
+    def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory size"]:
+        return self.key(values)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query query_size"],
+        keys: Float[Tensor, "batch memory size"],
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Float[Tensor, "batch query memory"]:
+        batch, queries, _ = query.shape
+        if previous is None:
+            previous = keys.new_zeros(batch, queries, keys.shape[1])
+        features = self.convolve(previous.reshape(batch * queries, 1, -1))  # batch*query filters memory
+        features = features.mT.reshape(batch, queries, keys.shape[1], -1)
+        hidden = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1) + self.location(features))
+        return self.energy(hidden).squeeze(-1)
