@@ -1,0 +1,134 @@
+"""What the parts of the toolkit promise one another: records and protocols.
+
+A *system* is one paper's model. Called on a batch it gives its loss; one that produces its output step by step also
+offers `start(batch)` and `step(token, state)`, from which `attend.decoding` builds greedy, sampled and beam search. A
+*task* joins a system to data: it gives the training loop batches, and says how good a system is.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from attend.attention.memory import Memory, Read
+from attend.data.codec import BEGIN, END, PAD, UNKNOWN
+
+__all__ = [
+    "BEGIN",
+    "END",
+    "PAD",
+    "UNKNOWN",
+    "Decoder",
+    "Loss",
+    "Pairs",
+    "State",
+    "Step",
+    "System",
+    "Task",
+]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sequences and what goes with them. `source` and `target` both end with END; masks are True on real tokens.
+
+    The target has no BEGIN: systems put it in front themselves. Padding is at the right.
+    """
+
+    source: Int[Tensor, "batch memory"]
+    source_mask: Bool[Tensor, "batch memory"]
+    target: Int[Tensor, "batch step"]
+    target_mask: Bool[Tensor, "batch step"]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A batch's loss, summed over its units (target tokens, pictures, ...), so that batches and processes add up.
+
+    `total` is what is minimised; `terms` are named sums over the same units, to log (detached).
+    """
+
+    total: Float[Tensor, ""]
+    units: int
+    terms: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a decoder stands, in each hypothesis of each example.
+
+    `memory` belongs to the example and is shared by its hypotheses (the query axis): it is never copied for a beam.
+    `hidden` belongs to the hypotheses. `memory` is None in a system without attention.
+    """
+
+    memory: Memory | None
+    hidden: Mapping[str, Float[Tensor, "batch query *size"]]
+
+    def select(self, rows: Tensor) -> "State":
+        """The states of these examples only (`rows`: indices, or a boolean mask)."""
+        memory = None if self.memory is None else self.memory.select(rows)
+        return State(memory, {name: value[rows] for name, value in self.hidden.items()})
+
+    def gather(self, parents: Int[Tensor, "batch query"]) -> "State":
+        """The states of these hypotheses: new hypothesis q of an example goes on from its hypothesis parents[q]."""
+        rows = parents.new_tensor(range(len(parents))).unsqueeze(1)
+        return State(self.memory, {name: value[rows, parents] for name, value in self.hidden.items()})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decoding step: scores of the next token, the state after it, and where the model looked (None: nowhere)."""
+
+    logits: Float[Tensor, "batch query vocabulary"]
+    state: Any
+    read: Read | None
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """A system that produces its output token by token."""
+
+    def start(self, batch: Any) -> Any:
+        """The state before the first token, with one hypothesis an example."""
+        ...
+
+    def step(self, token: Int[Tensor, "batch query"], state: Any) -> Step:
+        """Take in the token before (BEGIN at first) and score the next, for every hypothesis."""
+        ...
+
+
+@runtime_checkable
+class System(Protocol):
+    """One paper's model, an `nn.Module` whose `forward` is its loss."""
+
+    def __call__(self, batch: Any) -> Loss: ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A system's work: what it learns from, and how well it does it."""
+
+    measures: tuple[str, ...]
+    """Names of what `measure` finds."""
+
+    def build(self) -> nn.Module:
+        """A new, untrained system for this data."""
+        ...
+
+    def plan(self, epoch: int) -> Sequence[Sequence[int]]:
+        """The epoch's batches, as indices of examples: the same for the same epoch, whoever asks and when."""
+        ...
+
+    def batch(self, indices: Sequence[int]) -> Any:
+        """The batch of these training examples."""
+        ...
+
+    def validation(self) -> Iterator[Any]:
+        """Batches of the validation part."""
+        ...
+
+    def measure(self, system: nn.Module) -> dict[str, float]:
+        """Figures of predictions on the validation part (BLEU, exact match, ...), by the names in `measures`."""
+        ...

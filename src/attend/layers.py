@@ -1,0 +1,120 @@
+"""Parts that several systems share: encoders, read-outs, and the order of a reversed sequence."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attend.recurrence import gru
+
+
+def reverse_order(mask: Bool[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:
+    """Indices that reverse each sequence within its own length; padding stays where it is, at the right."""
+    positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    lengths = mask.sum(dim=1, keepdim=True)
+    return torch.where(mask, lengths - 1 - positions, positions)
+
+
+def shift_right(target: Int[Tensor, "batch step"], begin: int) -> Int[Tensor, "batch step"]:
+    """What a decoder takes in under teacher forcing: BEGIN, then each target token but the last."""
+    return torch.cat([target.new_full((len(target), 1), begin), target[:, :-1]], dim=1)
+
+
+class BidirectionalGRU(nn.Module):
+    """Two GRUs over a sequence, one a direction; the backward one reads each sequence from its own last real step."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input = nn.Linear(input_size, 6 * hidden_size)
+        self.recurrent = nn.Parameter(torch.empty(2, 3 * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(2, 3 * hidden_size))
+        for block in self.recurrent.data.view(6, hidden_size, hidden_size):
+            nn.init.orthogonal_(block)
+
+    def forward(
+        self, inputs: Float[Tensor, "batch step input"], mask: Bool[Tensor, "batch step"]
+    ) -> tuple[Float[Tensor, "batch step two_hidden"], Float[Tensor, "batch two_hidden"]]:
+        """Annotations (zero on padding), and the last state of each direction side by side, forward first."""
+        batch = len(inputs)
+        order = reverse_order(mask).unsqueeze(-1)
+        size = self.recurrent.shape[-1]
+        forward, backward = self.input(inputs).split(3 * size, dim=-1)
+        backward = backward.gather(1, order.expand_as(backward))
+        gates = torch.stack([forward, backward]).permute(2, 0, 1, 3)  # step direction batch three_hidden
+        full = bool(mask.all())
+        states = gru(gates, inputs.new_zeros(2, batch, size), self.recurrent, self.bias, None if full else mask.T)
+        forward, backward = states.permute(1, 2, 0, 3).unbind()  # batch step hidden
+        annotations = torch.cat([forward, backward.gather(1, order.expand_as(backward))], dim=-1)
+        final = states[-1].transpose(0, 1).reshape(batch, 2 * size)
+        return annotations if full else annotations * mask.unsqueeze(-1), final
+
+
+class GatedUnit(nn.Module):
+    """The gated unit of Cho et al. 2014 (and of RNNsearch), whose reset gate acts *before* the recurrent product:
+
+        r, z = sigmoid(W_rz x + U_rz h),  n = tanh(W_n x + U_n (r h)),  h' = z h + (1 - z) n
+
+    torch's GRU applies r after U_n, which is a different function. (RNNsearch writes z for 1 - z.) The input's part is
+    taken apart, as it needs no state: `input(x)` gives it for reset, update and new.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.input = nn.Linear(input_size, 3 * hidden_size)
+        self.gates = nn.Linear(hidden_size, 2 * hidden_size, bias=False)
+        self.new = nn.Linear(hidden_size, hidden_size, bias=False)
+
+    def make_orthogonal(self) -> None:
+        """Initialise each recurrent matrix as a random orthogonal one."""
+        for block in (*self.gates.weight.data.split(self.hidden_size), self.new.weight.data):
+            nn.init.orthogonal_(block)
+
+    def forward(
+        self, inputs: Float[Tensor, "*batch three_hidden"], state: Float[Tensor, "*batch hidden"]
+    ) -> Float[Tensor, "*batch hidden"]:
+        """One step, from what `input` gave (and whatever else was added to it)."""
+        gates, new = inputs.split((2 * self.hidden_size, self.hidden_size), dim=-1)
+        reset, update = torch.sigmoid(gates + self.gates(state)).chunk(2, dim=-1)
+        new = torch.tanh(new + self.new(reset * state))
+        return torch.lerp(new.to(state.dtype), state, update.to(state.dtype))
+
+    def run(
+        self,
+        inputs: Float[Tensor, "batch step three_hidden"],
+        state: Float[Tensor, "batch hidden"],
+        mask: Bool[Tensor, "batch step"],
+    ) -> Float[Tensor, "batch step hidden"]:
+        """All states; on padding a state stays what it was, so the last is that of the last real step."""
+        states = []
+        for step in range(inputs.shape[1]):
+            state = torch.where(mask[:, step, None], self(inputs[:, step], state), state)
+            states.append(state)
+        return torch.stack(states, dim=1)
+
+
+def gaussian(module: nn.Module, deviation: float) -> None:
+    """Weights from N(0, deviation^2), biases zero."""
+    for name, parameter in module.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+        else:
+            nn.init.normal_(parameter, std=deviation)
+
+
+def maxout(inputs: Float[Tensor, "*batch two_size"]) -> Float[Tensor, "*batch size"]:
+    """The larger of each pair of neighbours (Goodfellow et al. 2013, with two pieces)."""
+    return inputs.unflatten(-1, (-1, 2)).amax(dim=-1)
+
+
+def masked_mean(
+    values: Float[Tensor, "batch memory value"], mask: Bool[Tensor, "batch memory"]
+) -> Float[Tensor, "batch value"]:
+    """The mean over the real cells."""
+    real = mask.unsqueeze(-1).to(values.dtype)
+    return (values * real).sum(1) / real.sum(1)
+
+
+def project(inputs: Tensor, layer: nn.GRUCell) -> Tensor:
+    """W x + b of a GRU unit for all its gates: the part that needs no state."""
+    return F.linear(inputs, layer.weight_ih, layer.bias_ih)

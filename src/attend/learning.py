@@ -1,0 +1,89 @@
+"""What is minimised: each function gives one scalar."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from attend.precision import in_float32
+
+
+class CrossEntropy(NamedTuple):
+    """Sums over the tokens, in nats: the smoothed loss to minimise, and the plain negative log-likelihood to report."""
+
+    total: Float[Tensor, ""]
+    nll: Float[Tensor, ""]
+
+
+class _ProjectedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, rows: int
+    ) -> tuple[Tensor, Tensor]:
+        learning = any(ctx.needs_input_grad[:3])
+        vocabulary = len(weight)
+        total, nll = hidden.new_zeros(()), hidden.new_zeros(())
+        grad_hidden = torch.empty_like(hidden) if learning else None
+        grad_weight = torch.zeros_like(weight) if learning else None
+        grad_bias = torch.zeros_like(bias) if learning else None
+        for start in range(0, len(hidden), rows):
+            part, gold = hidden[start : start + rows], target[start : start + rows]
+            logits = torch.addmm(bias, part, weight.mT)
+            highest = logits.amax(dim=-1, keepdim=True)
+            gold_logits = logits.gather(-1, gold.unsqueeze(-1))
+            all_logits = logits.sum() if smoothing else None
+            # In place, and normalised only in the small matrices below: each pass over the logits costs as much as a
+            # good part of a product.
+            unnormalised = logits.sub_(highest).exp_()
+            sums = unnormalised.sum(dim=-1, keepdim=True)
+            log_sum = highest + sums.log()
+            part_nll = (log_sum - gold_logits).sum()
+            nll += part_nll
+            total += (1 - smoothing) * part_nll
+            if all_logits is not None:
+                total += smoothing * (log_sum.sum() - all_logits / vocabulary)
+            if grad_hidden is not None and grad_weight is not None and grad_bias is not None:
+                # d total / d logits = softmax - (1 - smoothing) one_hot - smoothing / vocabulary; the last is constant
+                # and left to after the loop.
+                scaled = part / sums
+                kept = 1 - smoothing
+                torch.mm(unnormalised, weight, out=grad_hidden[start : start + rows])
+                grad_hidden[start : start + rows].div_(sums).sub_(weight[gold], alpha=kept)
+                grad_weight.addmm_(unnormalised.mT, scaled)
+                grad_weight.index_add_(0, gold, part, alpha=-kept)
+                grad_bias.addmv_(unnormalised.mT, sums.reciprocal().squeeze(-1))
+                grad_bias.index_add_(0, gold, torch.full_like(sums, -kept).squeeze(-1))
+        if smoothing and grad_hidden is not None and grad_weight is not None and grad_bias is not None:
+            grad_hidden -= smoothing / vocabulary * weight.sum(0)
+            grad_weight -= smoothing / vocabulary * hidden.sum(0)
+            grad_bias -= smoothing / vocabulary * len(hidden)
+        if learning:
+            ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
+        ctx.mark_non_differentiable(nll)
+        return total, nll
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        scale = grad_outputs[0]
+        grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
+        return grad_hidden * scale, grad_weight * scale, grad_bias * scale, None, None, None
+
+
+def cross_entropy(
+    hidden: Float[Tensor, "token size"],
+    weight: Float[Tensor, "vocabulary size"],
+    bias: Float[Tensor, "vocabulary"],
+    target: Int[Tensor, "token"],
+    smoothing: float = 0.0,
+    rows: int = 256,
+) -> CrossEntropy:
+    """Cross-entropy of softmax(hidden weight^T + bias), summed over the tokens.
+
+    `smoothing` moves that much of the target's probability to the uniform distribution (Szegedy et al. 2016). `rows`
+    tokens are projected at a time: all logits of a batch never exist at once, and each part is still in the cache when
+    its gradient is taken.
+    """
+    return CrossEntropy(*in_float32(_ProjectedCrossEntropy, hidden, weight, bias, target, smoothing, rows))

@@ -1,0 +1,77 @@
+"""Settings as data: frozen dataclasses to and from plain dicts, with every unknown or ill-typed key named."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from difflib import get_close_matches
+from math import inf
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A hint for a name that is not known: the nearest one, or all of them."""
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
+
+
+def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "") -> Any:
+    """`settings` with the fields that `changes` names replaced, at any depth.
+
+    `place` (a file, say) and the field's path stand in the `ValueError` for a key that is no field, or a value that is
+    not of the field's type.
+    """
+    names = [field.name for field in fields(settings)]
+    hints = get_type_hints(type(settings))
+    new = {}
+    for key, value in changes.items():
+        where = f"{path}{key}"
+        if key not in names:
+            raise ValueError(f"{place}: there is no field {where!r}; {nearest(key, names)}")
+        old = getattr(settings, key)
+        if is_dataclass(old):
+            if not isinstance(value, Mapping):
+                raise ValueError(f"{place}: {where!r} is a table of fields, not {value!r}")
+            new[key] = merge(old, value, place, f"{where}.")
+        else:
+            new[key] = convert(value, hints[key], f"{place}: {where!r}")
+    return replace(settings, **new)
+
+
+def convert(value: Any, kind: Any, what: str) -> Any:
+    """A value of JSON or TOML as a field's type. Raises `ValueError` where it is not one."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise ValueError(f"{what} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(convert(item, arguments[0], what) for item in value)
+    if origin in (Union, UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return convert(value, next(argument for argument in arguments if argument is not type(None)), what)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    name = "list" if origin is tuple else getattr(kind, "__name__", kind)
+    raise ValueError(f"{what} must be of type {name}, not {value!r}")
+
+
+def check_range(settings: Any, names: str, least: float, below: float = inf) -> None:
+    """Raise `ValueError` unless each of these fields (names, spaces between) is at least `least` and below `below`."""
+    for name in names.split():
+        value = getattr(settings, name)
+        if not least <= value < below:
+            limit = "" if below == inf else f" and below {below:g}"
+            raise ValueError(f"{name} must be at least {least:g}{limit}, not {value}")
+
+
+def check_config(config: Any) -> None:
+    """Raise `ValueError` unless a system's sizes are at least 1, and its shares (floats) from 0 to below 1."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, float):
+            check_range(config, field.name, 0, 1)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            check_range(config, field.name, 1)

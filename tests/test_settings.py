@@ -1,0 +1,54 @@
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+
+from attend.settings import merge, nearest
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int = 1
+    rate: float = 0.5
+    kind: Literal["soft", "hard"] = "soft"
+    files: tuple[str, ...] = ()
+    on: bool = False
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Inner = field(default_factory=Inner)
+    name: str | None = None
+
+
+def test_fields_are_replaced_at_any_depth_and_the_rest_stays():
+    changed = merge(Outer(), {"inner": {"size": 3, "rate": 1, "kind": "hard", "files": ["a", "b"]}, "name": "x"}, "f")
+    assert changed == Outer(Inner(3, 1.0, "hard", ("a", "b")), "x")
+    assert isinstance(changed.inner.rate, float)
+    assert merge(changed, {"name": None}, "f").name is None
+    assert merge(Outer(), {}, "f") == Outer()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"inner": {"sise": 3}}, r"run\.toml: there is no field 'inner\.sise'; did you mean 'size'\?"),
+        ({"iner": {}}, "did you mean 'inner'"),
+        ({"inner": 3}, "'inner' is a table of fields, not 3"),
+        ({"inner": {"size": "big"}}, "'inner.size' must be of type int, not 'big'"),
+        ({"inner": {"size": True}}, "must be of type int"),
+        ({"inner": {"size": 1.5}}, "must be of type int"),
+        ({"inner": {"on": 1}}, "must be of type bool"),
+        ({"inner": {"kind": "firm"}}, "must be one of 'soft', 'hard', not 'firm'"),
+        ({"inner": {"files": "a"}}, "'inner.files' must be"),
+        ({"inner": {"files": [1]}}, "must be of type str, not 1"),
+        ({"name": 4}, "must be of type str"),
+    ],
+)
+def test_what_does_not_fit_is_named(changes: dict[str, object], message: str):
+    with pytest.raises(ValueError, match=message):
+        merge(Outer(), changes, "run.toml")
+
+
+def test_a_name_far_from_all_gets_the_whole_list():
+    assert nearest("qqqq", ["size", "rate"]) == "known are: size, rate"
