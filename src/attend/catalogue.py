@@ -1,0 +1,14 @@
+"""Every recipe by its name."""
+
+from attend.recipes import dates, translation
+from attend.recipes.recipe import Recipe
+from attend.settings import nearest
+
+RECIPES: dict[str, Recipe] = {**translation.RECIPES, **dates.RECIPES}
+
+
+def find(name: str) -> Recipe:
+    """Raises `ValueError`, with the nearest name, for one that is not known."""
+    if name not in RECIPES:
+        raise ValueError(f"there is no recipe {name!r}; {nearest(name, list(RECIPES))}")
+    return RECIPES[name]

@@ -1,0 +1,175 @@
+"""RNNsearch as it came to be built: attention inside a conditional GRU.
+
+Firat & Cho's conditional GRU (the dl4mt tutorial; Sennrich et al. 2017, "Nematus", section 2), regularised as later
+small models were. It looks at the annotations of a bidirectional GRU over the source, with additive scores and soft
+weights.
+
+It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in these parts:
+
+- the query is the state *after* the last target word was taken in (a first GRU), and the context enters a second GRU,
+  so that a look knows the word before it; the paper's query is the state before, and its one unit takes both;
+- torch's GRU (reset after the recurrent product) instead of the paper's unit;
+- the first state comes from the mean annotation, not from the backward state;
+- a tanh read-out that ends in the target embedding matrix itself (tied; Press & Wolf 2017) instead of maxout;
+- dropout on embeddings, annotations and read-out; label smoothing.
+
+`attention` chooses what each step reads: "additive" is the model; "uniform" (the mean annotation) and "last" (the last
+state of each direction, a fixed summary) are its controls, with everything else equal.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attend.attention.mechanism import Attend
+from attend.attention.memory import Memory, Read
+from attend.attention.normalise import check_mask, softmax, uniform
+from attend.attention.score import Additive
+from attend.contract import BEGIN, Loss, Pairs, State, Step
+from attend.layers import BidirectionalGRU, masked_mean, project, shift_right
+from attend.learning import cross_entropy
+from attend.recurrence import conditional_gru, fixed_read_gru, gru_step
+from attend.settings import check_config
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes and regularisation."""
+
+    embedding: int = 256
+    """Size of the source and target embeddings, and of the read-out."""
+    hidden: int = 256
+    """Size of the decoder's state, and of each direction of the encoder."""
+    alignment: int = 256
+    """Size of the hidden layer of the alignment model."""
+    attention: Literal["additive", "uniform", "last"] = "additive"
+    """What a step reads: "additive" is the model, "uniform" and "last" are the controls without attention."""
+    embedding_dropout: float = 0.3
+    """Share of the embeddings' entries dropped in training, on both sides."""
+    annotation_dropout: float = 0.3
+    """Share of the annotations' entries dropped in training."""
+    readout_dropout: float = 0.3
+    """Share of the read-out's entries dropped in training."""
+    label_smoothing: float = 0.1
+    """Share of the target's probability given to all words alike."""
+
+    def __post_init__(self) -> None:
+        check_config(self)
+
+
+class System(nn.Module):
+    """See the module. Vocabulary sizes come from the data; PAD, UNKNOWN, BEGIN and END are their first ids."""
+
+    def __init__(self, config: Config, source_vocabulary: int, target_vocabulary: int) -> None:
+        super().__init__()
+        self.config = config
+        embedding, hidden = config.embedding, config.hidden
+        self.source_embedding = nn.Embedding(source_vocabulary, embedding)
+        self.target_embedding = nn.Embedding(target_vocabulary, embedding)
+        self.encoder = BidirectionalGRU(embedding, hidden)
+        self.attend = None
+        if config.attention == "additive":
+            self.attend = Attend(Additive(hidden, 2 * hidden, config.alignment, bias=True), softmax)
+        self.initial = nn.Linear(2 * hidden, hidden)
+        self.unit1 = nn.GRUCell(embedding, hidden)
+        self.unit2 = nn.GRUCell(2 * hidden, hidden)
+        self.from_state = nn.Linear(hidden, embedding)
+        self.from_word = nn.Linear(embedding, embedding, bias=False)
+        self.from_context = nn.Linear(2 * hidden, embedding, bias=False)
+        self.parts = (3 * hidden, embedding)  # of a memory's values: for unit 2, and for the read-out
+        self.output_bias = nn.Parameter(torch.zeros(target_vocabulary))
+        self.dropout_embedding = nn.Dropout(config.embedding_dropout)
+        self.dropout_annotation = nn.Dropout(config.annotation_dropout)
+        self.dropout_readout = nn.Dropout(config.readout_dropout)
+        for table in (self.source_embedding, self.target_embedding):
+            # The tied table is also the output layer: its rows start at about unit length.
+            nn.init.normal_(table.weight, std=embedding**-0.5)
+        for unit in (self.unit1, self.unit2):
+            for block in unit.weight_hh.data.split(hidden):
+                nn.init.orthogonal_(block)
+
+    def encode(
+        self, source: Int[Tensor, "batch memory"], mask: Bool[Tensor, "batch memory"]
+    ) -> tuple[Memory, Float[Tensor, "batch hidden"]]:
+        """The memory to read from, and the decoder's first state. Raises `ValueError` if a source is all padding."""
+        check_mask(mask)
+        embedded = self.dropout_embedding(self.source_embedding(source))
+        annotations, final = self.encoder(embedded, mask)
+        if self.config.attention == "last":
+            annotations, mask = final.unsqueeze(1), mask[:, :1]
+        annotations = self.dropout_annotation(annotations)
+        first = torch.tanh(self.initial(masked_mean(annotations, mask)))
+        # A read is a weighted sum, and projections are linear: what unit 2 and the read-out make of a read is the read
+        # of what they make of each cell, made once. (Weights sum to one, so unit 2's bias comes through whole.)
+        values = torch.cat([project(annotations, self.unit2), self.from_context(annotations)], dim=-1)
+        keys = annotations if self.attend is None else self.attend.score.prepare(annotations)
+        return Memory(keys, values, mask), first
+
+    def readout(self, state: Tensor, word: Tensor, context: Tensor) -> Tensor:
+        """From state, last word and the read's part for it to a vector in the target embedding's space."""
+        return self.dropout_readout(torch.tanh(self.from_state(state) + self.from_word(word) + context))
+
+    def forward(self, batch: Pairs) -> Loss:
+        memory, first = self.encode(batch.source, batch.source_mask)
+        words = self.dropout_embedding(self.target_embedding(shift_right(batch.target, BEGIN).T))  # step batch size
+        unit1 = (self.unit1.weight_hh, self.unit1.bias_hh)
+        unit2 = (self.unit2.weight_hh, self.unit2.bias_hh)
+        inputs = project(words, self.unit1)
+        projected, for_readout = memory.values.split(self.parts, dim=-1)
+        if self.attend is not None:
+            score = self.attend.score
+            assert isinstance(score, Additive)
+            states, weights = conditional_gru(
+                inputs,
+                first,
+                unit1,
+                unit2,
+                score.query.weight,
+                score.energy.weight.squeeze(0),
+                memory.keys,
+                projected,
+                memory.mask,
+            )
+        else:
+            states, weights = fixed_read_gru(inputs, first, unit1, unit2, projected, fixed_weights(memory).squeeze(1))
+        contexts = torch.bmm(weights.transpose(0, 1), for_readout).transpose(0, 1)
+        real = batch.target_mask.T
+        hidden = self.readout(states[real], words[real], contexts[real])
+        loss = cross_entropy(
+            hidden,
+            self.target_embedding.weight,
+            self.output_bias,
+            batch.target.T[real],
+            self.config.label_smoothing if self.training else 0.0,
+        )
+        return Loss(loss.total, len(hidden), {"nll": loss.nll})
+
+    def start(self, batch: Pairs) -> State:
+        memory, first = self.encode(batch.source, batch.source_mask)
+        return State(memory, {"decoder": first.unsqueeze(1)})
+
+    def step(self, token: Int[Tensor, "batch query"], state: State) -> Step:
+        assert state.memory is not None
+        before = state.hidden["decoder"]
+        word = self.target_embedding(token)
+        recurrent = F.linear(before, self.unit1.weight_hh, self.unit1.bias_hh)
+        middle, _ = gru_step(project(word, self.unit1), recurrent, before)
+        if self.attend is not None:
+            read = self.attend(middle, state.memory)
+        else:
+            weights = fixed_weights(state.memory).expand(-1, token.shape[1], -1)
+            read = Read(weights @ state.memory.values, weights)
+        recurrent = F.linear(middle, self.unit2.weight_hh, self.unit2.bias_hh)
+        inputs, context = read.context.split(self.parts, dim=-1)
+        after, _ = gru_step(inputs, recurrent, middle)
+        logits = F.linear(self.readout(after, word, context), self.target_embedding.weight, self.output_bias)
+        return Step(logits, State(state.memory, {"decoder": after}), read)
+
+
+def fixed_weights(memory: Memory) -> Float[Tensor, "batch 1 memory"]:
+    """The controls' weights, which no query moves: the same on every real cell (of a summary there is one)."""
+    return uniform(memory.values.new_zeros(len(memory.values), 1, memory.values.shape[1]), memory.mask).weights

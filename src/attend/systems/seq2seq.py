@@ -1,0 +1,106 @@
+"""Sequence to sequence learning with neural networks.
+
+Sutskever, Vinyals & Le, 2014 (arXiv 1409.3215). No attention: a deep LSTM reads the source, reversed, and hands the
+states of all its layers to a second one, which writes the target. All that the decoder knows is in those states.
+
+It differs from its nearest relative, `encdec` (Cho et al. 2014), in its depth, in the LSTM, in the reversed source,
+and in that the summary is only the first state. Several trained from different seeds make the paper's ensembles
+(`attend predict RUN FILE --ensemble RUN2 ...`).
+
+Deviations from the paper:
+
+- Layers are torch's LSTM: with two bias vectors a gate, and without the peephole connections of Graves (2013), whose
+  formulation the paper uses.
+- The recipe trains for 8 epochs, the paper for 7.5.
+- Vocabularies here are the user's; the paper's are 160,000 and 80,000 words.
+- `reverse` is the paper's own comparison (its section 3.3), kept as a field.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from attend.attention.normalise import check_mask
+from attend.contract import BEGIN, END, Loss, Pairs, State, Step
+from attend.layers import reverse_order, shift_right
+from attend.learning import cross_entropy
+from attend.settings import check_config
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's sizes (section 3.4)."""
+
+    embedding: int = 1000
+    """Size of the word embeddings."""
+    hidden: int = 1000
+    """Cells in each layer."""
+    layers: int = 4
+    """Layers of each LSTM."""
+    reverse: bool = True
+    """Read the source backwards, so that its first words are near the target's first words."""
+    scale: float = 0.08
+    """Initial weights are uniform in [-scale, scale]."""
+    dropout: float = 0.0
+    """Share of the entries dropped between layers in training (the paper has none)."""
+
+    def __post_init__(self) -> None:
+        check_config(self)
+
+
+class System(nn.Module):
+    """See the module. Vocabulary sizes come from the data; PAD, UNKNOWN, BEGIN and END are their first ids."""
+
+    def __init__(self, config: Config, source_vocabulary: int, target_vocabulary: int) -> None:
+        super().__init__()
+        self.config = config
+        self.source_embedding = nn.Embedding(source_vocabulary, config.embedding)
+        self.target_embedding = nn.Embedding(target_vocabulary, config.embedding)
+        between = config.dropout if config.layers > 1 else 0.0
+        sizes = (config.embedding, config.hidden, config.layers)
+        self.encoder = nn.LSTM(*sizes, batch_first=True, dropout=between)
+        self.decoder = nn.LSTM(*sizes, batch_first=True, dropout=between)
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(config.hidden, target_vocabulary)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -config.scale, config.scale)
+
+    def encode(
+        self, source: Int[Tensor, "batch memory"], mask: Bool[Tensor, "batch memory"]
+    ) -> tuple[Float[Tensor, "layer batch hidden"], Float[Tensor, "layer batch hidden"]]:
+        """The last state and cell of every layer. Raises `ValueError` if a source is all padding."""
+        check_mask(mask)
+        if self.config.reverse:
+            # Only the words: END stays behind them, and padding behind END.
+            source = source.gather(1, reverse_order(mask & (source != END)))
+        embedded = self.dropout(self.source_embedding(source))
+        packed = pack_padded_sequence(embedded, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
+        return self.encoder(packed)[1]
+
+    def forward(self, batch: Pairs) -> Loss:
+        states = self.encode(batch.source, batch.source_mask)
+        words = self.dropout(self.target_embedding(shift_right(batch.target, BEGIN)))
+        hidden = self.dropout(self.decoder(words, states)[0][batch.target_mask])
+        loss = cross_entropy(hidden, self.output.weight, self.output.bias, batch.target[batch.target_mask])
+        return Loss(loss.total, len(hidden), {"nll": loss.nll})
+
+    def start(self, batch: Pairs) -> State:
+        state, cell = self.encode(batch.source, batch.source_mask)
+        # batch query layer hidden
+        return State(None, {"state": state.transpose(0, 1).unsqueeze(1), "cell": cell.transpose(0, 1).unsqueeze(1)})
+
+    def step(self, token: Int[Tensor, "batch query"], state: State) -> Step:
+        batch, queries = token.shape
+
+        def by_layer(value: Tensor) -> Tensor:
+            return value.flatten(0, 1).transpose(0, 1).contiguous()  # layer batch*query hidden
+
+        def by_hypothesis(value: Tensor) -> Tensor:
+            return value.transpose(0, 1).unflatten(0, (batch, queries))
+
+        word = self.target_embedding(token).reshape(batch * queries, 1, -1)
+        hidden, (after, cell) = self.decoder(word, (by_layer(state.hidden["state"]), by_layer(state.hidden["cell"])))
+        logits = self.output(hidden.reshape(batch, queries, -1))
+        return Step(logits, State(None, {"state": by_hypothesis(after), "cell": by_hypothesis(cell)}), None)

@@ -1,0 +1,223 @@
+"""What every system in the catalogue must do, whatever its paper."""
+
+import importlib
+import pkgutil
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import attend.systems
+from attend import decoding
+from attend.catalogue import RECIPES
+from attend.contract import BEGIN, END, Pairs
+from attend.data.codec import Codec
+from attend.data.corpus import collate
+from attend.tasks.text import Decoding, TextData, TextToText
+
+VOCABULARY = 12
+
+
+def small(config: Any) -> Any:
+    """A system's configuration with every size small and nothing random."""
+    changes: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 16:
+            changes[field.name] = 24
+        if "dropout" in field.name or "smoothing" in field.name:
+            changes[field.name] = 0.0
+    return replace(config, **changes)
+
+
+# One recipe for each different small system: the paper's presets, the modern one, and the controls.
+SYSTEMS = {
+    f"{recipe.build.__module__.rsplit('.', 1)[-1]}-{getattr(recipe.settings.system, 'attention', 'paper')}": recipe
+    for recipe in RECIPES.values()
+}
+
+
+@pytest.fixture(params=SYSTEMS)
+def recipe(request: pytest.FixtureRequest):
+    return SYSTEMS[request.param]
+
+
+@pytest.fixture
+def system(recipe):
+    torch.manual_seed(0)
+    return recipe.build(small(recipe.settings.system), VOCABULARY, VOCABULARY + 1)
+
+
+def copies(count: int, longest: int, seed: int = 0) -> Pairs:
+    """Sequences to be copied."""
+    generate = np.random.default_rng(seed)
+    sequences = [generate.integers(END + 1, VOCABULARY, generate.integers(1, longest + 1)) for _ in range(count)]
+    ended = [np.append(sequence, END) for sequence in sequences]
+    return collate(ended, ended)
+
+
+def test_every_system_file_is_in_the_catalogue():
+    files = {module.name for module in pkgutil.iter_modules(attend.systems.__path__)}
+    built = {recipe.build.__module__.rsplit(".", 1)[-1] for recipe in RECIPES.values()}
+    assert files == built
+    for name in files:
+        assert importlib.import_module(f"attend.systems.{name}").__doc__
+
+
+def test_every_config_field_says_what_it_is(recipe):
+    source = Path(importlib.import_module(type(recipe.settings.system).__module__).__file__ or "").read_text()
+    for field in fields(recipe.settings.system):
+        line = next(number for number, text in enumerate(source.splitlines()) if f"    {field.name}: " in text)
+        assert source.splitlines()[line + 1].strip().startswith('"""'), field.name
+
+
+def test_loss_is_finite_and_every_parameter_learns(system):
+    batch = copies(4, 6)
+    loss = system(batch)
+    assert torch.isfinite(loss.total)
+    assert loss.units == int(batch.target_mask.sum())
+    # One update first: a paper may start a layer at zero, which keeps the gradient from those below.
+    optimiser = torch.optim.SGD(system.parameters(), 0.1)
+    loss.total.backward()
+    optimiser.step()
+    optimiser.zero_grad()
+    system(batch).total.backward()
+    for name, parameter in system.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_half_precision_learns(system):
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = system(copies(4, 6))
+    loss.total.backward()
+    assert loss.total.dtype == torch.float32
+    assert float(loss.total.detach()) == pytest.approx(float(system(copies(4, 6)).total.detach()), rel=0.05)
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in system.parameters())
+
+
+def test_steps_give_the_teacher_forced_loss(system):
+    system.double().eval()
+    batch = copies(5, 6)
+    state, token, total = system.start(batch), torch.full((5, 1), BEGIN), torch.zeros(())
+    for position in range(batch.target.shape[1]):
+        step = system.step(token, state)
+        token, state = batch.target[:, position : position + 1], step.state
+        found = step.logits.log_softmax(-1).squeeze(1).gather(1, token).squeeze(1)
+        total = total - found[batch.target_mask[:, position]].sum()
+    torch.testing.assert_close(total, system(batch).total)
+
+
+def test_padding_changes_nothing(system):
+    system.double().eval()
+    batch = copies(4, 6)
+
+    def pad(values: torch.Tensor, fill: int) -> torch.Tensor:
+        return torch.cat([values, values.new_full((4, 3), fill)], 1)
+
+    # What stands in the padding must not matter either.
+    padded = Pairs(pad(batch.source, 5), pad(batch.source_mask, 0), pad(batch.target, 5), pad(batch.target_mask, 0))
+    torch.testing.assert_close(system(padded).total, system(batch).total)
+
+
+def test_a_batch_is_worth_its_examples(system):
+    system.double().eval()
+    batch = copies(5, 6)
+    rows = [
+        [part[row][mask[row]] for part, mask in ((batch.source, batch.source_mask), (batch.target, batch.target_mask))]
+        for row in range(5)
+    ]
+    alone = [collate([source.numpy()], [target.numpy()]) for source, target in rows]
+    torch.testing.assert_close(sum(system(one).total for one in alone), system(batch).total)
+    together = decoding.beam_search(system, batch, 8, 3)
+    for one, found in zip(alone, together, strict=True):
+        (expected,) = decoding.beam_search(system, one, 8, 3)
+        assert found[0].tokens == expected[0].tokens
+        assert found[0].log_prob == pytest.approx(expected[0].log_prob)
+
+
+def test_traces_are_complete(system):
+    system.eval()
+    batch = copies(4, 6)
+    for found, length in zip(decoding.greedy(system, batch, 8), batch.source_mask.sum(1).tolist(), strict=True):
+        weights = found[0].weights
+        attends = getattr(system, "attend", None) is not None
+        if weights is None:
+            assert not attends
+        else:
+            assert weights.shape[0] == len(found[0].tokens)
+            assert not attends or weights.shape[1] == length
+            np.testing.assert_allclose(weights.sum(1), 1.0, rtol=1e-5)
+
+
+def test_weights_saved_and_loaded_predict_the_same(system, recipe, tmp_path: Path):
+    system.eval()
+    save_file(system.state_dict(), tmp_path / "weights.safetensors")
+    torch.manual_seed(99)
+    other = recipe.build(small(recipe.settings.system), VOCABULARY, VOCABULARY + 1).eval()
+    batch = copies(4, 6)
+    before = decoding.greedy(system, batch, 8)
+    assert [one[0].log_prob for one in decoding.greedy(other, batch, 8)] != [one[0].log_prob for one in before]
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    assert [one[0].log_prob for one in decoding.greedy(other, batch, 8)] == [one[0].log_prob for one in before]
+
+
+def test_the_same_seed_gives_the_same_numbers(recipe):
+    config = small(recipe.settings.system)
+
+    def learn() -> list[float]:
+        torch.manual_seed(5)
+        system = recipe.build(config, VOCABULARY, VOCABULARY)
+        optimiser = torch.optim.Adam(system.parameters(), 1e-2)
+        losses = []
+        for seed in range(3):
+            loss = system(copies(4, 6, seed))
+            optimiser.zero_grad()
+            loss.total.backward()
+            optimiser.step()
+            losses.append(float(loss.total.detach()))
+        return losses
+
+    assert learn() == learn()
+
+
+def test_a_few_examples_are_learnt_by_heart(system):
+    batch = copies(4, 4)
+    optimiser = torch.optim.Adam(system.parameters(), 3e-2)
+    for _ in range(300):
+        loss = system(batch)
+        optimiser.zero_grad()
+        (loss.total / loss.units).backward()
+        torch.nn.utils.clip_grad_norm_(system.parameters(), 1.0)
+        optimiser.step()
+    system.eval()
+    found = [one[0].tokens for one in decoding.greedy(system, batch, 8)]
+    assert found == [row[mask].tolist() for row, mask in zip(batch.target, batch.target_mask, strict=True)]
+
+
+def test_an_empty_source_is_refused(system):
+    batch = copies(2, 4)
+    nothing = Pairs(batch.source, torch.zeros_like(batch.source_mask), batch.target, batch.target_mask)
+    with pytest.raises(ValueError, match="all padding"):
+        system(nothing)
+
+
+def test_predictions_are_text_with_places(system, recipe):
+    lines = ["ein haus", "das haus", "kein garten hier"]
+    codec = Codec.train(lines, "character", 100)
+    torch.manual_seed(0)
+    task = TextToText(lambda *sizes: recipe.build(small(recipe.settings.system), *sizes), TextData(), codec, codec)
+    model = task.build().eval()
+    found = task.predict(model, ["das haus", "", "ein garten"], Decoding(beam=2), best=2)
+    assert [len(several) for several in found] == [2, 0, 2]
+    for several in (found[0], found[2]):
+        trace = several[0].trace()
+        for token in several[0].tokens:
+            assert token.start is None or trace.output[token.start : token.end] == token.text
+        again = task.force(model, [(trace.input, "haus garten")])[0]
+        assert again.text == "haus garten"
+        assert len(again.token_log_probs) == len("haus garten") + 1
