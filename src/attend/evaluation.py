@@ -1,0 +1,106 @@
+"""What a model reaches on given pairs: one measurement for training's end, `attend evaluate` and `attend compare`."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from attend import metrics
+from attend.attention.trace import Weights
+from attend.data.files import Pair
+from attend.inspect.alignment import Links, alignment_error_rate, alignment_precision, alignment_recall, links
+from attend.inspect.audit import audit
+from attend.progress import say
+from attend.run import Model
+from attend.show.words import merge
+from attend.tasks.text import Decoding, Prediction, TextData, usable_pairs
+
+Split = Literal["valid", "test"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An output for each pair, and figures by name; `signatures` say how sacreBLEU came by its own."""
+
+    hypotheses: list[str]
+    figures: dict[str, float]
+    signatures: dict[str, str]
+    seconds: float
+
+
+def split_paths(data: TextData, split: Split) -> tuple[str, ...]:
+    """The files of a split. Raises `ValueError` if the settings name none."""
+    paths: tuple[str, ...] = getattr(data, split)
+    if not paths:
+        raise ValueError(f"the run's settings name no data.{split}: give --data")
+    return paths
+
+
+def read_usable(paths: tuple[str, ...], data: TextData) -> list[Pair]:
+    """The pairs with text on both sides; says how many have none. Errors are those of `usable_pairs`."""
+    pairs, empty = usable_pairs(paths, data)
+    if empty:
+        say(f"{empty:,} of {len(pairs) + empty:,} pairs left out for an empty side")
+    return pairs
+
+
+def evaluate(
+    model: Model,
+    pairs: Sequence[Pair],
+    how: Decoding,
+    gold: Sequence[Links] | None = None,
+    report: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Predict each source, score each target, and measure.
+
+    The loss is in nats a target token, END included. Figures named attention_... are of the outputs' attention, over
+    tokens. With gold links for each pair there are figures of the alignment of the given targets, over words.
+    """
+    started = time.monotonic()
+    task, sources, references = model.task, [pair.source for pair in pairs], [pair.target for pair in pairs]
+    outputs = [best[0] for best in task.predict(model.decoder, sources, how, report=report)]
+    hypotheses = [output.text for output in outputs]
+    scores = metrics.corpus_scores(hypotheses, references, task.data.tokenize)
+    given = task.force(model.decoder, [(pair.source, pair.target) for pair in pairs])
+    loss = -sum(target.log_prob for target in given) / sum(len(target.token_log_probs) for target in given)
+    figures = {
+        "bleu": scores["bleu"],
+        "chrf": scores["chrf"],
+        "ter": scores["ter"],
+        "exact_match": metrics.exact_match(hypotheses, references),
+        "loss": loss,
+        "perplexity": math.exp(min(loss, 700.0)),
+    }
+    seen = [look for output in outputs if (look := source_look(output)) is not None and look.weights.size]
+    if seen:
+        figures |= {
+            f"attention_{name.replace(' ', '_').replace('-', '_')}": value for name, value in audit(seen).items()
+        }
+    if gold is not None:
+        figures |= alignment_figures(given, gold)
+    return Evaluation(hypotheses, figures, scores["signatures"], time.monotonic() - started)
+
+
+def alignment_figures(given: Sequence[Prediction], gold: Sequence[Links]) -> dict[str, float]:
+    """How well the words that the model looked at most, as it read the given targets, agree with gold links."""
+    aligned = []
+    for number, (target, answer) in enumerate(zip(given, gold, strict=True), start=1):
+        look = source_look(target)
+        if look is None:
+            raise ValueError("this system does not look at the source's words, so there is no alignment to measure")
+        sizes = len(target.source.text.split()), len(target.text.split())
+        if any(link[0] >= sizes[0] or link[1] >= sizes[1] for link in answer.possible):
+            raise ValueError(f"pair {number} has {sizes[0]} and {sizes[1]} words, but its gold links go beyond them")
+        aligned.append(links(merge(look)))
+    return {
+        "alignment_error_rate": alignment_error_rate(aligned, gold),
+        "alignment_precision": alignment_precision(aligned, gold),
+        "alignment_recall": alignment_recall(aligned, gold),
+    }
+
+
+def source_look(prediction: Prediction) -> Weights | None:
+    """Where a prediction looked in the source's tokens; None where the system does not look at them."""
+    look = prediction.trace().looks.get("source")
+    return look if isinstance(look, Weights) and look.memory.kind == "tokens" else None

@@ -1,0 +1,84 @@
+"""Making room for a run, without losing anything that is not a run's own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from attend.progress import say
+
+# What a run is prepared with. config.json comes last: a folder without it was left by a run killed before it began.
+PREPARED = ("source.tokenizer.json", "target.tokenizer.json", "config.json")
+OWN_FILES = (
+    *PREPARED,
+    "log.jsonl",
+    "checkpoint.pt",
+    "model.safetensors",
+    "last.safetensors",
+    "averaged.safetensors",
+    "training.json",
+    "metrics.json",
+    "curve.png",
+    "README.md",
+    "report.html",
+    "attention.png",
+    "compare.png",
+)
+EVENTS = "tensorboard"
+
+
+@contextmanager
+def empty_folder(folder: Path, overwrite: bool) -> Iterator[None]:
+    """An empty folder to prepare a run in. If that fails, what was there is there again.
+
+    Of a run that is overwritten only its own files go: anything else in its folder is kept in `folder`.old, or
+    `folder`.old-2 and so on if there is one already. Raises `ValueError` if the folder holds something that is no run,
+    or a run that may not be overwritten.
+    """
+    aside = None
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not holds_run(folder):
+            raise ValueError(f"{folder} exists and is not a run: choose another folder")
+        if not overwrite:
+            advice = "--resume it, or --overwrite it" if (folder / "config.json").exists() else "or --overwrite it"
+            raise ValueError(f"{folder} already holds a run: choose another folder, {advice}")
+        aside = free_name(folder)
+        folder.rename(aside)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        remove_own(folder)
+        if aside is not None:
+            aside.rename(folder)
+        raise
+    if aside is not None:
+        remove_own(aside)
+        if aside.exists():
+            say(f"what was not the old run's own is now in {aside}")
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether there is a run here, or nothing but what one is prepared with."""
+    if not folder.is_dir():
+        return False
+    prepared = {name + suffix for name in PREPARED for suffix in ("", ".partial")}
+    return (folder / "config.json").exists() or all(path.name in prepared for path in folder.iterdir())
+
+
+def free_name(folder: Path) -> Path:
+    """A name beside the folder that nothing has yet."""
+    names = (f"{folder.name}.old{f'-{number}' if number > 1 else ''}" for number in count(1))
+    return next(aside for name in names if not (aside := folder.with_name(name)).exists())
+
+
+def remove_own(folder: Path) -> None:
+    """Remove a run's own files, and the folder if nothing else is in it."""
+    for name in OWN_FILES:
+        for path in (folder / name, folder / f"{name}.partial"):
+            path.unlink(missing_ok=True)
+    for path in (folder / EVENTS).glob("events.out.tfevents.*"):
+        path.unlink()
+    for place in (folder / EVENTS, folder):
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()

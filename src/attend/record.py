@@ -1,0 +1,196 @@
+"""What a finished run leaves for people to read: a picture of its learning curve, a model card, a results record."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import attend
+from attend.atomic import write_atomically
+from attend.catalogue import find
+from attend.evaluation import Evaluation, Split, evaluate, read_usable
+from attend.progress import counting
+from attend.run import Model, RunConfig, load, read_json, write_json
+from attend.show import figure
+
+CARD = """# {recipe}
+
+{about}, trained with attend {version}.
+
+## Results
+
+On {split} ({count:,} pairs: {files}), beam {beam}:
+
+{figures}
+
+{signatures}
+
+## Data
+
+| | |
+| :-- | :-- |
+{data}
+
+## Training
+
+![learning curve](curve.png)
+
+| | |
+| :-- | :-- |
+{training}
+
+## Use
+
+```
+echo "..." | attend predict {folder}
+attend show {folder} "..."
+```
+
+```python
+import attend
+
+model = attend.load("{folder}")
+print(model.predict("...").text)
+```
+
+The weights are in `model.safetensors`, all settings in `config.json`, the figures above in `metrics.json`.
+"""
+
+
+def finish(folder: Path) -> dict[str, float]:
+    """Measure the best weights on the validation part, write the results, and return the figures."""
+    model = load(folder)
+    settings = model.config.settings
+    pairs = read_usable(settings.data.valid, settings.data)
+    with counting("outputs") as report:
+        found = evaluate(model, pairs, settings.decoding, report=report)
+    write_results(folder, model, "valid", len(pairs), found, {})
+    return found.figures
+
+
+def write_results(
+    folder: Path, model: Model, split: Split, count: int, found: Evaluation, more: Mapping[str, Any]
+) -> None:
+    """Write what people read of a run: metrics.json (with `more` in it), curve.png, and README.md, the model card."""
+    settings = model.config.settings
+    metrics = {
+        "attend": attend.__version__,
+        "data": getattr(settings.data, split),
+        "split": split,
+        "count": count,
+        "beam": settings.decoding.beam,
+        "figures": found.figures,
+        "signatures": found.signatures,
+    }
+    write_json(folder / "metrics.json", metrics | dict(more))
+    draw_curve(folder)
+    write_card(folder)
+
+
+def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
+    """(update, value) for every line of a run's log that has this figure, such as "loss" or "valid_bleu"."""
+    with (folder / "log.jsonl").open(encoding="utf-8") as lines:
+        logged = [json.loads(line) for line in lines]
+    return [(line["update"], line[name]) for line in logged if name in line]
+
+
+def draw_curve(folder: Path) -> None:
+    """Write curve.png: loss and BLEU over updates. (Smoothing and dropout are in training's loss alone.)"""
+    training = averaged(learning_curve(folder, "loss"))
+    loss = {"training": training, "validation": learning_curve(folder, "valid_loss")}
+    bleu = {"validation, greedy": learning_curve(folder, "valid_bleu")}
+    figure.curves({"loss (nats a token)": loss, "BLEU": bleu}, folder / "curve.png")
+
+
+def averaged(points: Sequence[tuple[int, float]], most: int = 100) -> list[tuple[float, float]]:
+    """At most so many points, each the mean of its neighbours: single batches differ more than the curve moves."""
+    parts = np.array_split(np.array(points, dtype=float).reshape(-1, 2), min(most, max(len(points), 1)))
+    return [tuple(part.mean(axis=0).tolist()) for part in parts if len(part)]
+
+
+def write_card(folder: Path) -> None:
+    """Write README.md, the model card, from what else is in the run folder."""
+    config, training, metrics = (
+        RunConfig.read(folder),
+        read_json(folder / "training.json"),
+        read_json(folder / "metrics.json"),
+    )
+    settings, made = config.settings, config.provenance
+    data, how = settings.data, settings.training
+    content = CARD.format(
+        recipe=config.recipe,
+        about=find(config.recipe).about,
+        version=metrics["attend"],
+        split=metrics["split"],
+        count=metrics["count"],
+        files=", ".join(metrics["data"]),
+        beam=metrics["beam"],
+        figures=rows({name: f"{value:.4g}" for name, value in metrics["figures"].items()}, ("figure", "value")),
+        signatures="\n".join(f"- {name}: `{signature}`" for name, signature in metrics["signatures"].items()),
+        data=rows(
+            {
+                "name": data.name or "–",
+                "training": f"{', '.join(data.train)} ({training['training_pairs']:,} pairs)",
+                "validation": f"{', '.join(data.valid)} ({training['validation_pairs']:,} pairs)",
+                "vocabularies": f"{training['source_vocabulary']:,} and {training['target_vocabulary']:,}, {data.unit}",
+            }
+        ),
+        training=rows(
+            {
+                "parameters": f"{training['parameters']:,}",
+                "updates": f"{training['updates']:,} (best: {training['best_update']:,})",
+                "stopped": training["stopped"],
+                "time": f"{training['train_seconds'] / 60:.1f} minutes, {training['cpu_seconds'] / 60:.1f} of CPU",
+                "memory": f"{training['peak_memory_mb']:,} MB at most",
+                "seed": str(how.seed),
+                "threads": str(how.threads),
+                "machine": made["machine"],
+                "commit": made["commit"],
+                "command": f"`{made['command']}`",
+            }
+        ),
+        folder=folder,
+    )
+    write_atomically(folder / "README.md", lambda partial: partial.write_text(content, encoding="utf-8"))
+
+
+def rows(values: Mapping[str, str], header: tuple[str, str] | None = None) -> str:
+    """The lines of a Markdown table of two columns."""
+    head = [f"| {header[0]} | {header[1]} |", "| :-- | --: |"] if header else []
+    return "\n".join([*head, *(f"| {name} | {value} |" for name, value in values.items())])
+
+
+def result(folders: Sequence[Path], evaluated: Mapping[str, Any], command: str | None) -> dict[str, Any]:
+    """A run, or an ensemble of several, and an evaluation of it as one record, for the results folder.
+
+    `command` is what evaluated it, None if that also trained it.
+
+    That of one run has its `seed` and its learning `curve`; that of an ensemble has its `seeds`. Times are the sums
+    over the runs, memory is the most that one of them took.
+    """
+    configs = [RunConfig.read(folder) for folder in folders]
+    trainings = [read_json(folder / "training.json") for folder in folders]
+    seeds = [config.settings.training.seed for config in configs]
+    made = [config.provenance for config in configs]
+    record = {
+        "recipe": " + ".join(dict.fromkeys(config.recipe for config in configs)),
+        "runs": [str(folder) for folder in folders],
+        "command": " && ".join([*(run["command"] for run in made), *([command] if command else [])]),
+        "commit": ", ".join(dict.fromkeys(run["commit"] for run in made)),
+        "machine": "; ".join(dict.fromkeys(run["machine"] for run in made)),
+        "data": evaluated["data"],
+        "files": evaluated["files"],
+        "split": evaluated["split"],
+        "count": evaluated["count"],
+        "beam": evaluated["beam"],
+        "metrics": evaluated["figures"],
+        "signatures": evaluated["signatures"],
+        "train_seconds": round(sum(run["train_seconds"] for run in trainings), 1),
+        "cpu_seconds": round(sum(run["cpu_seconds"] for run in trainings), 1),
+        "peak_memory_mb": max(run["peak_memory_mb"] for run in trainings),
+    }
+    if len(folders) > 1:
+        return record | {"seeds": seeds}
+    return record | {"seed": seeds[0], "curve": learning_curve(folders[0], "valid_bleu")}

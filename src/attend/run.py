@@ -1,0 +1,276 @@
+"""A run folder, and the model in it.
+
+config.json               recipe and settings, with the command and commit that made the run
+model.safetensors         the weights that validated best; also last.safetensors and averaged.safetensors
+source.tokenizer.json     with target.tokenizer.json: the vocabularies
+log.jsonl                 the learning curve; curve.png is its picture
+metrics.json              what the training took and reached
+README.md                 the model card
+checkpoint.pt             what `--resume` goes on from
+"""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+import attend
+from attend.atomic import write_atomically
+from attend.catalogue import find
+from attend.data.check import check
+from attend.decoding import Ensemble
+from attend.folder import empty_folder
+from attend.recipes.recipe import Settings
+from attend.settings import merge, nearest
+from attend.tasks.text import Decoding, Prediction, TextData, TextToText
+from attend.training import Progress, Report, check_training, peak_memory_mb, train
+
+WeightsName = Literal["model", "last", "averaged"]
+Made = TypeVar("Made")
+
+
+def write_json(path: Path, content: Any) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a run folder. Raises `ValueError` naming the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        runs = [str(config.parent) for config in path.parent.parent.glob("*/config.json")]
+        hint = f"; {nearest(str(path.parent), runs)}" if runs else ""
+        raise ValueError(f"{path.parent} is not a run folder: it has no {path.name}{hint}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold one JSON object")
+    return content
+
+
+def provenance() -> dict[str, str]:
+    """The command, the commit of this code (with a mark if it was changed), and the machine."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        try:
+            done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    commit = git("rev-parse", "HEAD") or f"attend {attend.__version__}"
+    changed = "+changes" if git("status", "--porcelain", "--untracked-files=no", "--", ".") else ""
+    return {
+        "command": shlex.join(["attend", *sys.argv[1:]]),
+        "commit": commit + changed,
+        "machine": f"{platform.machine()}, {os.cpu_count()} core(s), torch {torch.__version__}",
+    }
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What config.json holds."""
+
+    recipe: str
+    settings: Settings[Any]
+    provenance: Mapping[str, str]
+
+    def build(self, source_vocabulary: int, target_vocabulary: int) -> nn.Module:
+        return find(self.recipe).build(self.settings.system, source_vocabulary, target_vocabulary)
+
+    def save(self, folder: Path) -> None:
+        content = {"attend": attend.__version__, "recipe": self.recipe, "settings": asdict(self.settings)}
+        write_json(folder / "config.json", content | {"provenance": dict(self.provenance)})
+
+    @staticmethod
+    def read(folder: Path) -> "RunConfig":
+        """Raises `ValueError` naming the file and key if it is not a run's configuration."""
+        path = folder / "config.json"
+        content = read_json(path)
+        for key in ("recipe", "settings", "provenance"):
+            if key not in content:
+                raise ValueError(f"{path}: there is no {key!r}")
+        settings = merge(find(content["recipe"]).settings, content["settings"], str(path))
+        return RunConfig(content["recipe"], settings, content["provenance"])
+
+
+def start(
+    recipe: str, settings: Settings[Any], folder: Path, log: Callable[[str], None], report: Report, overwrite: bool
+) -> Progress:
+    """Train a new run.
+
+    Raises `ValueError` if the data can't be learnt from, or the folder already holds something, unless that is a run
+    that may be overwritten. Of several processes the first prepares the folder, and the others wait for it.
+    """
+    config = RunConfig(recipe, settings, provenance())
+
+    def prepare() -> TextToText:
+        check_data(settings.data, log)
+        with empty_folder(folder, overwrite):
+            task = TextToText.prepare(config.build, settings.data, settings.training.seed, folder, log)
+            # What can't be trained must not cost the run that was here.
+            check_training(task, settings.training)
+            task.build()
+            config.save(folder)
+        return task
+
+    task = first_process_first(prepare, lambda: opened(config, folder, log))
+    return go(config, task, folder, False, report)
+
+
+def resume(folder: Path, log: Callable[[str], None], report: Report) -> Progress:
+    """Go on with a run that was stopped, as if it never had been. Raises `ValueError` if the folder is no run."""
+    config = RunConfig.read(folder)
+    begun = (folder / "checkpoint.pt").exists()
+    if not begun:
+        log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
+    return go(config, opened(config, folder, log), folder, begun, report)
+
+
+def opened(config: RunConfig, folder: Path, log: Callable[[str], None]) -> TextToText:
+    """The task of a run folder, with its data."""
+    task = TextToText.open(config.build, config.settings.data, config.settings.training.seed, folder)
+    task.read(log)
+    return task
+
+
+def check_data(data: TextData, log: Callable[[str], None]) -> None:
+    """Say what is wrong with the data. Raises `ValueError` if it makes learning impossible."""
+    if not data.train:
+        raise ValueError("data.train is not set: give two line-aligned files, or one .tsv or .jsonl file")
+    parts = (data.train, data.valid or None, data.test or None)
+    found = check(*parts, source_key=data.source_key, target_key=data.target_key)
+    if found.fatal:
+        raise ValueError(f"this data can't be learnt from\n{found}")
+    if found.counts:
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in found.counts.items())
+        log(f'warnings about the data: {kinds}; "attend check" shows where')
+
+
+def first_process_first(prepare: Callable[[], Made], follow: Callable[[], Made]) -> Made:
+    """What `prepare` makes in the first of several processes, and then `follow` in the others.
+
+    They all end if it fails: left alone, they would wait for ever.
+    """
+    state = PartialState(cpu=not torch.cuda.is_available())
+    made: Made | None = None
+    problem: ValueError | OSError | None = None
+    if state.is_main_process:
+        try:
+            made = prepare()
+        except (ValueError, OSError) as error:
+            problem = error
+    failed = reduce(torch.tensor(float(problem is not None), device=state.device), "sum")
+    if problem is not None:
+        raise problem
+    if failed:
+        raise ValueError("the first process could not prepare the run, and says why")
+    return follow() if made is None else made
+
+
+def go(config: RunConfig, task: TextToText, folder: Path, again: bool, report: Report) -> Progress:
+    progress = train(task, config.settings.training, folder, again, report)
+    if not PartialState().is_main_process:
+        return progress
+    assert task.corpus is not None
+    found = {
+        "parameters": sum(parameter.numel() for parameter in task.build().parameters()),
+        "training_pairs": len(task.corpus),
+        "validation_pairs": len(task.valid),
+        "source_vocabulary": len(task.source_codec),
+        "target_vocabulary": len(task.target_codec),
+        "updates": progress.update,
+        "epochs": progress.epoch,
+        "target_tokens": progress.units,
+        "best_update": progress.best_update,
+        "stopped": progress.done,
+        "train_seconds": round(progress.seconds, 1),
+        "cpu_seconds": round(progress.cpu_seconds, 1),
+        "peak_memory_mb": round(peak_memory_mb()),
+    }
+    write_json(folder / "training.json", found)
+    return progress
+
+
+class Model:
+    """A trained model: predicts, scores, and shows where it looked. Get one from `attend.load`."""
+
+    def __init__(self, configs: Sequence[RunConfig], task: TextToText, systems: Sequence[nn.Module]) -> None:
+        self.config, self.task = configs[0], task
+        self.systems = list(systems)
+        members: list[Any] = [*systems]
+        self.decoder: Any = members[0] if len(members) == 1 else Ensemble(members)
+
+    def __repr__(self) -> str:
+        sizes = sum(parameter.numel() for system in self.systems for parameter in system.parameters())
+        return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
+
+    def predict(self, source: str, beam: int | None = None) -> Prediction:
+        """The best output for one text. Raises `ValueError` for an empty one, `TypeError` for what is no text."""
+        if not isinstance(source, str):
+            raise TypeError(f"predict takes one text, not {type(source).__name__}; predict_many takes a list of them")
+        found = self.predict_many([source], beam)[0]
+        if not found:
+            raise ValueError("the source is empty: there is nothing to predict from")
+        return found[0]
+
+    def predict_many(
+        self, sources: Sequence[str], beam: int | None = None, best: int = 1, **options: Any
+    ) -> list[list[Prediction]]:
+        """The `best` outputs for each text, in order; an empty list for an empty text."""
+        how = self.config.settings.decoding
+        how = how if beam is None else Decoding(beam, how.length_penalty, how.longest)
+        return self.task.predict(self.decoder, sources, how, best, **options)
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """log p(target | source) of each pair, in nats, END included."""
+        return [prediction.log_prob for prediction in self.task.force(self.decoder, pairs)]
+
+    def attention(self, source: str, target: str | None = None) -> Prediction:
+        """The output for a text, or the given target as if it were the output, with where the model looked."""
+        return self.predict(source) if target is None else self.task.force(self.decoder, [(source, target)])[0]
+
+
+def load(*paths: str | Path, weights: WeightsName = "model") -> Model:
+    """The model of a run folder, or the ensemble of several (of one vocabulary).
+
+    Raises `ValueError` if a folder is not a run, a file in it is damaged, or the vocabularies of several differ.
+    """
+    if not paths:
+        raise ValueError("give at least one run folder")
+    folders = [Path(path) for path in paths]
+    configs = [RunConfig.read(folder) for folder in folders]
+    first = TextToText.open(configs[0].build, configs[0].settings.data, configs[0].settings.training.seed, folders[0])
+    systems = []
+    for config, folder in zip(configs, folders, strict=True):
+        for name in ("source.tokenizer.json", "target.tokenizer.json"):
+            if (folder / name).read_bytes() != (folders[0] / name).read_bytes():
+                raise ValueError(f"{folder / name} differs from {folders[0] / name}: an ensemble needs one vocabulary")
+        system = config.build(len(first.source_codec), len(first.target_codec))
+        path = folder / f"{weights}.safetensors"
+        if not path.exists():
+            raise ValueError(f"{path} does not exist: the run has not come to it yet, or was told not to make it")
+        try:
+            system.load_state_dict(load_file(path))
+        except (SafetensorError, RuntimeError) as error:
+            reason = str(error).strip().split("\n")[-1].strip()
+            raise ValueError(
+                f"{path} does not hold the weights that {folder / 'config.json'} describes ({reason})"
+            ) from error
+        systems.append(system.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
+    return Model(configs, first, systems)

@@ -1,0 +1,442 @@
+"""The one training loop: it knows tasks and losses, no system and no data.
+
+Accelerate gives it devices, precision and processes. A batch is planned for all processes together and each takes its
+share, and a loss is a sum over units (tokens, pictures) divided by the units of the whole batch: so several processes,
+or several accumulated batches, give the numbers of one.
+
+Everything that decides what comes next is in `checkpoint.pt`, written at the end of each epoch, every few minutes and
+when the run is asked to stop: a run that was killed and resumed ends with the weights of one that was not.
+"""
+
+import json
+import math
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+from attend.atomic import write_atomically
+from attend.contract import Loss, Task
+from attend.settings import check_range
+
+Report = Callable[["Progress", dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a system learns."""
+
+    seed: int = 1
+    """Of the first weights, the order of batches, dropout and sampling."""
+    epochs: int = 30
+    """Passes over the training data, unless patience runs out before."""
+    optimiser: Literal["adam", "adadelta", "sgd"] = "adam"
+    """Adam (0.9, 0.999), Adadelta (0.95, epsilon 1e-6: Bahdanau et al. 2014) or plain SGD (Sutskever et al. 2014)."""
+    learning_rate: float = 1e-3
+    """The highest rate; the schedule lowers it."""
+    schedule: Literal["constant", "inverse-sqrt", "cosine", "plateau", "halving"] = "cosine"
+    """After the warm-up: constant; sqrt(warmup / update); a cosine down to zero at the last epoch; halved when a
+    validation is no better than the best; halved every half epoch after the fifth (Sutskever et al. 2014)."""
+    warmup: int = 0
+    """Updates over which the rate rises from zero."""
+    mean_over: Literal["units", "examples"] = "units"
+    """What the gradient is a mean over: the loss's units (target tokens), or examples, as in the papers of 2014, whose
+    rates and limits are for the gradient of a whole sentence."""
+    clip: float = 1.0
+    """Largest norm of that gradient; 0 for no limit."""
+    accumulate: int = 1
+    """Batches to an update."""
+    patience: int = 0
+    """Stop after this many validations without a better one; 0 to go through all epochs."""
+    watch: str = "loss"
+    """What "better" means: "loss", or what the task measures, such as "bleu" or "exact_match"."""
+    average: float = 0.0
+    """Decay of the running average of the weights, such as 0.999; it is what is validated and kept. 0 for none."""
+    validate_every: int = 0
+    """Updates between validations; 0 for once an epoch."""
+    save_minutes: float = 5.0
+    """Time between checkpoints."""
+    threads: int = 1
+    """CPU threads. Small recurrent models gain little from more, and lose much when anything else runs."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """bf16 needs a GPU."""
+    tensorboard: bool = False
+    """Write TensorBoard events into the run folder too."""
+
+    def __post_init__(self) -> None:
+        check_range(self, "epochs accumulate threads", 1)
+        check_range(self, "seed", 0, 2**63)
+        check_range(self, "warmup clip patience validate_every save_minutes learning_rate", 0)
+        check_range(self, "average", 0, 1)
+
+
+@dataclass
+class Progress:
+    """How far a run has come."""
+
+    epoch: int = 0
+    batch: int = 0
+    update: int = 0
+    updates_expected: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    units: int = 0
+    best: float = math.inf
+    best_update: int = 0
+    validations_since_best: int = 0
+    halvings: int = 0
+    done: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
+    """The run was asked to stop (Ctrl-C, SIGTERM) and has saved itself; `signal` says by what."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = number
+
+
+def rate(training: Training, progress: Progress, updates_an_epoch: int) -> float:
+    """The learning rate of the next update."""
+    update = progress.update + 1
+    factor = min(1.0, update / training.warmup) if training.warmup else 1.0
+    past = max(0, update - training.warmup)
+    match training.schedule:
+        case "inverse-sqrt":
+            factor *= (max(training.warmup, 1) / max(training.warmup, update)) ** 0.5
+        case "cosine":
+            length = max(1, training.epochs * updates_an_epoch - training.warmup)
+            factor *= 0.5 * (1 + math.cos(math.pi * min(1.0, past / length)))
+        case "halving":
+            factor *= 0.5 ** max(0, math.ceil(2 * (update / updates_an_epoch - 5)))
+        case "plateau":
+            factor *= 0.5**progress.halvings
+        case "constant":
+            pass
+    return training.learning_rate * factor
+
+
+def optimiser(training: Training, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    match training.optimiser:
+        case "adam":
+            return torch.optim.Adam(parameters, training.learning_rate, fused=True)
+        case "adadelta":
+            return torch.optim.Adadelta(parameters, training.learning_rate, rho=0.95, eps=1e-6, foreach=True)
+        case "sgd":
+            return torch.optim.SGD(parameters, training.learning_rate, foreach=True)
+
+
+def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
+    clean = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
+    write_atomically(path, lambda partial: save_file(clean, partial))
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of dying of them; a second one does what it always does."""
+    received: list[int] = []
+
+    def receive(number: int, frame: Any) -> None:
+        received.append(number)
+        signal.signal(number, previous[signal.Signals(number)])
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, receive) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number in numbers:
+            signal.signal(number, previous[number])
+
+
+class Run:
+    """A run in its folder: weights, optimiser and progress, and how they are saved."""
+
+    def __init__(self, task: Task, training: Training, folder: Path) -> None:
+        self.task, self.training, self.folder = task, training, folder
+        precision = "bf16" if training.precision == "bf16" else "no"
+        self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+        self.device: torch.device = self.accelerator.device
+        torch.set_num_threads(training.threads)
+        torch.set_flush_denormal(True)
+        torch.manual_seed(training.seed)
+        self.system = task.build()
+        self.wrapped = self.accelerator.prepare_model(self.system)
+        self.average = {}
+        if training.average:
+            self.average = {name: value.detach().clone() for name, value in self.system.state_dict().items()}
+        self.parameters = [parameter for parameter in self.system.parameters() if parameter.requires_grad]
+        self.optimiser = optimiser(training, self.parameters)
+        # Processes differ in what they drop and sample, not in where they start.
+        torch.manual_seed(training.seed + self.accelerator.process_index)
+        self.progress = Progress()
+
+    def summed(self, value: Tensor) -> Tensor:
+        """The sum over all processes."""
+        total = self.accelerator.reduce(value.to(self.device), "sum")
+        assert isinstance(total, Tensor)
+        return total
+
+    def gathered(self, value: Tensor) -> Tensor:
+        """Every process's value, a row each."""
+        rows = self.accelerator.gather(value.unsqueeze(0).to(self.device))
+        assert isinstance(rows, Tensor)
+        return rows.cpu()
+
+    def save(self) -> None:
+        random = {"cpu": self.gathered(torch.get_rng_state())}
+        if self.device.type == "cuda":
+            random["cuda"] = self.gathered(torch.cuda.get_rng_state())
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "progress": asdict(self.progress),
+            "system": self.system.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+            "random": random,
+        }
+        write_atomically(self.folder / "checkpoint.pt", lambda partial: torch.save(state, partial))
+
+    def restore(self) -> None:
+        """Go on from `checkpoint.pt`. Raises `ValueError` if there is none, or it is of another system."""
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            raise ValueError(f"{path} does not exist: the run was stopped before its first checkpoint; start it anew")
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.system.load_state_dict(state["system"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            raise ValueError(f"{path} is not a checkpoint of this run ({reason}): remove it to start anew") from error
+        written, here = len(state["random"]["cpu"]), self.accelerator.num_processes
+        if written != here:
+            raise ValueError(f"{path} was written by {written} processes, not {here}: resume with as many")
+        self.average = state["average"]
+        self.progress = Progress(**state["progress"])
+        torch.set_rng_state(state["random"]["cpu"][self.accelerator.process_index].cpu())
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"][self.accelerator.process_index].cpu())
+
+    def share(self, indices: Sequence[int]) -> tuple[Any, int]:
+        """This process's share of a planned batch, and its weight in the loss.
+
+        Every process takes part in every backward pass: where there are fewer examples than processes, with weight 0.
+        """
+        mine = indices[self.accelerator.process_index :: self.accelerator.num_processes]
+        return to_device(self.task.batch(mine or indices[:1]), self.device), int(bool(mine))
+
+    def update(self, group: Sequence[Sequence[int]], learning_rate: float) -> dict[str, float]:
+        """One optimiser step over the batches of `group`. Returns the figures of the update, per unit."""
+        sums: dict[str, Tensor] = {}
+        for position, indices in enumerate(group):
+            batch, weight = self.share(indices)
+            last = position == len(group) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.wrapped), self.accelerator.autocast():
+                loss: Loss = self.wrapped(batch)
+            self.accelerator.backward(weight * loss.total)
+            found = {"units": loss.total.new_tensor(float(loss.units)), "loss": loss.total, **loss.terms}
+            for name, value in found.items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + weight * value.detach()
+        totals = self.summed(torch.stack([sums[name] for name in sums])).tolist()
+        figures = dict(zip(sums, totals, strict=True))
+        units = figures.pop("units")
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        # Processes' gradients were averaged; what is wanted is their sum, per unit or per example.
+        over = units if self.training.mean_over == "units" else sum(map(len, group))
+        scale = self.accelerator.num_processes / over
+        norm = scale * float(get_total_norm(gradients))
+        if not math.isfinite(norm):
+            raise ValueError(
+                f"the gradient at update {self.progress.update + 1} is not finite: lower training.learning_rate"
+                " or set training.clip"
+            )
+        if self.training.clip and norm > self.training.clip:
+            scale *= self.training.clip / norm
+        torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage]
+        for parameters in self.optimiser.param_groups:
+            parameters["lr"] = learning_rate
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.training.average:
+            # Early on, an average over no more than has been.
+            decay = min(self.training.average, (1 + self.progress.update) / (10 + self.progress.update))
+            new = list(self.system.state_dict().values())
+            torch._foreach_lerp_(list(self.average.values()), new, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+        per_unit = {name: value / units for name, value in figures.items()}
+        return per_unit | {"gradient_norm": norm, "learning_rate": learning_rate, "units": units}
+
+    def agreed(self, value: bool) -> bool:
+        """Whether any process says so: what happens next must be the same in all."""
+        return float(self.summed(torch.tensor(float(value)))) > 0
+
+    @contextmanager
+    def validated_weights(self) -> Iterator[nn.Module]:
+        """The system as it is validated and kept: with averaged weights where there is an average."""
+        self.system.eval()
+        if not self.training.average:
+            yield self.system
+        else:
+            plain = {name: value.clone() for name, value in self.system.state_dict().items()}
+            self.system.load_state_dict(self.average)
+            yield self.system
+            self.system.load_state_dict(plain)
+        self.system.train()
+
+    def validate(self) -> None:
+        """Measure, and keep the weights if they are the best so far."""
+        progress, watch = self.progress, self.training.watch
+        with self.validated_weights() as system:
+            random = torch.get_rng_state()
+            metrics = validation_loss(system, self.task, self.device)
+            if not math.isfinite(metrics["loss"]):
+                raise ValueError("the validation loss is not finite: lower training.learning_rate or set training.clip")
+            metrics |= self.task.measure(system)
+            torch.set_rng_state(random)
+            # A loss is better when lower, a score when higher.
+            value = metrics[watch] if watch in ("loss", "perplexity", "ter") else -metrics[watch]
+            if value < progress.best:
+                progress.best, progress.best_update, progress.validations_since_best = value, progress.update, 0
+                if self.accelerator.is_main_process:
+                    save_weights(self.folder / "model.safetensors", system.state_dict())
+            else:
+                progress.validations_since_best += 1
+                progress.halvings += self.training.schedule == "plateau"
+        progress.metrics = metrics
+
+
+def validation_loss(system: nn.Module, task: Task, device: torch.device) -> dict[str, float]:
+    """Mean loss per unit on the validation part (without smoothing, dropout off), and its exponential."""
+    total, units = 0.0, 0
+    with torch.inference_mode():
+        for batch in task.validation():
+            loss: Loss = system(to_device(batch, device))
+            total, units = total + float(loss.total), units + loss.units
+    return {"loss": total / units, "perplexity": math.exp(min(total / units, 700.0))}
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A batch record with its tensors on `device`."""
+    if device.type == "cpu":
+        return batch
+    moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(batch).items()}
+    return type(batch)(**moved)
+
+
+def check_training(task: Task, training: Training) -> None:
+    """Raise `ValueError` if this machine, or this task, can't be trained so."""
+    if training.watch not in (known := ("loss", "perplexity", *task.measures)):
+        raise ValueError(f"training.watch is {training.watch!r}, but what is measured is {', '.join(known)}")
+    if training.threads > (cores := os.cpu_count() or 1):
+        raise ValueError(f"training.threads is {training.threads}, but this machine has {cores} core(s)")
+    if training.precision == "bf16" and not torch.cuda.is_available():
+        raise ValueError("training.precision bf16 needs a GPU: on a CPU it is slower than float32. Use float32.")
+
+
+def train(task: Task, training: Training, folder: Path, resume: bool, report: Report) -> Progress:
+    """Train in `folder`; `report` is told of every update and, with its metrics, of every validation.
+
+    Leaves `model.safetensors` (the best validation), `last.safetensors`, `averaged.safetensors` (with an average) and
+    `log.jsonl`. Raises `Interrupted` after saving when asked to stop, `ValueError` when it can't go on.
+    """
+    check_training(task, training)
+    run = Run(task, training, folder)
+    if resume:
+        run.restore()
+    progress, main = run.progress, run.accelerator.is_main_process
+    log = Log(folder, progress.update, training.tensorboard) if main else None
+    updates_an_epoch = math.ceil(len(task.plan(0)) / training.accumulate)
+    progress.updates_expected = training.epochs * updates_an_epoch
+    saved = time.monotonic()
+    started, cpu_started = saved - progress.seconds, time.process_time() - progress.cpu_seconds
+    run.system.train()
+    with stop_signals() as received:
+        while not progress.done:
+            plan = task.plan(progress.epoch)
+            while progress.batch < len(plan) and not progress.done:
+                group = plan[progress.batch : progress.batch + training.accumulate]
+                figures = run.update(group, rate(training, progress, updates_an_epoch))
+                progress.update += 1
+                progress.batch += len(group)
+                progress.units += int(figures["units"])
+                end = progress.batch >= len(plan)
+                every = training.validate_every
+                if end if not every else progress.update % every == 0:
+                    run.validate()
+                    figures |= {f"valid_{name}": value for name, value in progress.metrics.items()}
+                progress.seconds = time.monotonic() - started
+                progress.cpu_seconds = time.process_time() - cpu_started
+                if log:
+                    log.write(progress, figures)
+                    report(progress, figures)
+                if training.patience and progress.validations_since_best >= training.patience:
+                    progress.done = f"no better {training.watch} in {training.patience} validations"
+                elif end and progress.epoch + 1 >= training.epochs:
+                    progress.done = f"{training.epochs} epochs"
+                if end:
+                    progress.epoch, progress.batch = progress.epoch + 1, 0
+                stop = run.agreed(bool(received))
+                due = time.monotonic() - saved > 60 * training.save_minutes
+                if stop or end or progress.done or run.agreed(due):
+                    run.save()
+                    saved = time.monotonic()
+                if stop and not progress.done:
+                    raise Interrupted(max(received, default=signal.SIGTERM))
+                if end:
+                    break
+    if progress.best_update == 0:
+        run.validate()  # no validation came within so few updates
+        run.save()
+    if main:
+        save_weights(folder / "last.safetensors", run.system.state_dict())
+        if training.average:
+            save_weights(folder / "averaged.safetensors", run.average)
+    return progress
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class Log:
+    """`log.jsonl`: a line for every tenth update and for every validation."""
+
+    def __init__(self, folder: Path, update: int, tensorboard: bool) -> None:
+        self.path = folder / "log.jsonl"
+        if self.path.exists():
+            # What a killed run logged after its last checkpoint happens again.
+            *whole, _ = self.path.read_text(encoding="utf-8").split("\n")  # a kill may have cut the last line short
+            kept = "".join(line + "\n" for line in whole if json.loads(line)["update"] <= update)
+            write_atomically(self.path, lambda partial: partial.write_text(kept, encoding="utf-8"))
+        self.events = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise ValueError("training.tensorboard needs: pip install 'attend[tensorboard]'") from error
+            self.events = SummaryWriter(str(folder / "tensorboard"), purge_step=update + 1)
+
+    def write(self, progress: Progress, figures: dict[str, float]) -> None:
+        if progress.update % 10 and not any(name.startswith("valid_") for name in figures):
+            return
+        where = {"update": progress.update, "epoch": progress.epoch + 1, "seconds": round(progress.seconds, 3)}
+        with self.path.open("a") as file:
+            file.write(json.dumps(where | {name: float(f"{value:.6g}") for name, value in figures.items()}) + "\n")
+        if self.events:
+            for name, value in figures.items():
+                self.events.add_scalar(name, value, progress.update)

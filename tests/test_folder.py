@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from attend.folder import OWN_FILES, empty_folder
+
+
+def run_in(folder: Path, *more: str) -> None:
+    """What a run, the demo and TensorBoard leave, and more files."""
+    for name in (*OWN_FILES, "checkpoint.pt.partial", "tensorboard/events.out.tfevents.1.host.2.0", *more):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_a_run_is_overwritten_as_often_as_one_likes(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    for _ in range(3):
+        run_in(folder)
+        with empty_folder(folder, overwrite=True):
+            assert names(folder) == []
+        assert names(tmp_path) == ["run"]
+
+
+def test_what_is_not_a_run_s_own_is_kept_every_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    for _ in range(3):
+        run_in(folder, "notes", "tensorboard/notes")
+        with empty_folder(folder, overwrite=True):
+            pass
+    assert f"is now in {tmp_path / 'run.old-3'}" in capsys.readouterr().err
+    kept = ["notes", "tensorboard", "tensorboard/notes"]
+    assert {path.name: names(path) for path in tmp_path.iterdir()} == {
+        "run": [],
+        "run.old": kept,
+        "run.old-2": kept,
+        "run.old-3": kept,
+    }
+
+
+@pytest.mark.parametrize("left", [["source.tokenizer.json"], ["source.tokenizer.json", "config.json.partial"]])
+def test_a_run_killed_before_it_began_can_be_overwritten(tmp_path: Path, left: list[str]) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in left:
+        (folder / name).touch()
+    with pytest.raises(ValueError, match="already holds a run: choose another folder, or --overwrite it"):
+        empty_folder(folder, overwrite=False).__enter__()
+    with empty_folder(folder, overwrite=True):
+        assert names(folder) == []
+    assert names(tmp_path) == ["run"]
+
+
+@pytest.mark.parametrize("left", ["README.md", "source.tokenizer.json.bak"])
+def test_what_only_looks_like_a_run_is_left_alone(tmp_path: Path, left: str) -> None:
+    (tmp_path / left).touch()
+    (tmp_path / "source.tokenizer.json").touch()
+    for folder in (tmp_path, tmp_path / left):
+        with pytest.raises(ValueError, match="exists and is not a run"):
+            empty_folder(folder, overwrite=True).__enter__()
+    assert names(tmp_path) == sorted([left, "source.tokenizer.json"])
+
+
+def test_what_was_there_is_there_again_after_a_failure(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run_in(folder)
+    before = names(folder)
+
+    def prepare() -> None:
+        with empty_folder(folder, overwrite=True):
+            (folder / "source.tokenizer.json").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare()
+    assert names(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

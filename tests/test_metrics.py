@@ -1,0 +1,58 @@
+"""Scores equal sacreBLEU's, and sums of sentence statistics give the score of the corpus."""
+
+import pytest
+import sacrebleu
+from hypothesis import given
+from hypothesis import strategies as some
+
+from attend.metrics import EXACT_MATCH, TOKENIZERS, bleu, corpus_scores, exact_match, sentence_statistics
+
+HYPOTHESES = ["The cat sat on the mat.", "A dog runs, quickly, over there!", "two men walk"]
+REFERENCES = ["The cat is on the mat.", "A dog runs quickly over there!", "two women are walking"]
+
+words = some.lists(some.sampled_from(["a", "man", "walks", "in", "the", "park", ".", "Zürich", "犬"]), max_size=12)
+pairs = some.lists(some.tuples(words.map(" ".join), words.map(" ".join)), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize("tokenize", TOKENIZERS)
+def test_scores_are_sacrebleu_s(tokenize: str) -> None:
+    scores = corpus_scores(HYPOTHESES, REFERENCES, tokenize)
+    assert scores["bleu"] == sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES], tokenize=tokenize, force=True).score
+    assert scores["chrf"] == sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score
+    assert scores["ter"] == sacrebleu.corpus_ter(HYPOTHESES, [REFERENCES]).score
+    assert scores["signature"] == scores["signatures"]["bleu"]
+    assert f"tok:{tokenize}|" in scores["signature"]
+    assert set(scores["signatures"]) == {"bleu", "chrf", "ter"}
+
+
+def test_bleu_by_hand() -> None:
+    # 4 of 5 words, 3 of 4 pairs, 2 of 3 triples, 1 of 2 fours; 5 words against 6: brevity penalty exp(1 - 6/5).
+    score = corpus_scores(["a b c d x"], ["a b c d e f"], "none")["bleu"]
+    assert score == pytest.approx(100 * 2.718281828**-0.2 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25)
+
+
+@given(pairs)
+def test_sums_of_sentences_score_as_the_corpus(pairs: list[tuple[str, str]]) -> None:
+    hypotheses, references = map(list, zip(*pairs, strict=True))
+    metric = bleu("13a")
+    total = sentence_statistics(metric, hypotheses, references).sum(axis=0)
+    assert metric.score(total) == pytest.approx(sacrebleu.corpus_bleu(hypotheses, [references]).score)
+    total = sentence_statistics(EXACT_MATCH, hypotheses, references).sum(axis=0)
+    assert EXACT_MATCH.score(total) == pytest.approx(exact_match(hypotheses, references))
+
+
+def test_exact_match_is_a_share() -> None:
+    assert exact_match(["2024-05-01", "2024-05-02", "x", "y"], ["2024-05-01", "2024-05-2", "x", "Y"]) == 0.5
+
+
+@pytest.mark.parametrize("measure", [lambda a, b: corpus_scores(a, b, "13a"), exact_match])
+def test_pairs_that_do_not_fit_are_refused(measure) -> None:
+    with pytest.raises(ValueError, match="2 hypotheses for 1 references"):
+        measure(["a", "b"], ["a"])
+    with pytest.raises(ValueError, match="no hypotheses"):
+        measure([], [])
+
+
+def test_unknown_tokenizer_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'moses'; choose one of 13a, intl, char, zh, none"):
+        corpus_scores(["a"], ["a"], "moses")

@@ -1,0 +1,229 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from attend.contract import Loss
+from attend.training import Interrupted, Progress, Training, rate, train
+from toy_run import ALONE, SETTINGS, toy
+
+TOY = Path(__file__).with_name("toy_run.py")
+
+
+def program(folder: Path, *words: str, wait: float = 0.0, launcher: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"SLOW": str(wait), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, *launcher, str(TOY), str(folder), *words], env=environment)
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{path} never came")
+
+
+def assert_same_weights(folder: Path, other: Path) -> None:
+    for name in ("model", "last", "averaged"):
+        found, expected = load_file(folder / f"{name}.safetensors"), load_file(other / f"{name}.safetensors")
+        for key, value in expected.items():
+            assert torch.equal(found[key], value), f"{name}: {key}"
+
+
+def losses(folder: Path) -> list[tuple[int, float]]:
+    lines = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
+    return [(line["update"], line["loss"]) for line in lines]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_resumed_equals_one_never_stopped(stop: signal.Signals, tmp_path: Path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    whole.mkdir()
+    stopped.mkdir()
+    toy(whole, False, SETTINGS.training, SETTINGS.system)
+    with program(stopped, wait=0.2) as process:
+        wait_for(stopped / "checkpoint.pt")
+        time.sleep(1.0)
+        process.send_signal(stop)
+    assert process.returncode != 0
+    assert not (stopped / "last.safetensors").exists()
+    toy(stopped, True, SETTINGS.training, SETTINGS.system)
+    assert_same_weights(stopped, whole)
+    assert losses(stopped) == losses(whole)
+
+
+def test_two_processes_learn_as_one(tmp_path: Path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    toy(one, False, SETTINGS.training, ALONE)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    with program(two, launcher=launcher) as process:
+        pass
+    assert process.returncode == 0
+    assert [update for update, _ in losses(two)] == [update for update, _ in losses(one)]
+    for (_, found), (_, expected) in zip(losses(two), losses(one), strict=True):
+        assert found == pytest.approx(expected, rel=2e-4)
+
+
+class Line(nn.Module):
+    """y = w x, to see what an update does to w."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch: torch.Tensor) -> Loss:
+        total = ((self.weight - batch) ** 2).sum()
+        return Loss(total, len(batch), {})
+
+
+class Lines:
+    """Examples 0 to 7; the best weight is their mean, 3.5. `quality` falls from the third validation on."""
+
+    measures: tuple[str, ...] = ("quality",)
+
+    def __init__(self) -> None:
+        self.validations = 0
+
+    def build(self) -> nn.Module:
+        return Line()
+
+    def plan(self, epoch: int) -> Sequence[Any]:
+        return [[0, 1, 2], [3, 4, 5], [6, 7]]
+
+    def batch(self, indices: Sequence[int]) -> torch.Tensor:
+        return torch.tensor(indices, dtype=torch.float32)
+
+    def validation(self) -> Iterator[Any]:
+        yield self.batch(range(8))
+
+    def measure(self, system: nn.Module) -> dict[str, float]:
+        assert not system.training
+        self.validations += 1
+        return {"quality": -abs(self.validations - 2.0)}
+
+
+def learn(folder: Path, **fields: Any) -> tuple[float, Progress]:
+    training = replace(Training(optimiser="sgd", schedule="constant", clip=0.0), **fields)
+    progress = train(Lines(), training, folder, False, lambda *_: None)
+    return float(load_file(folder / "last.safetensors")["weight"]), progress
+
+
+def test_an_update_is_the_mean_gradient_over_all_units(tmp_path: Path):
+    # The first batch's gradient at 0 is the mean of -2 x over 0, 1, 2.
+    weight, _ = learn(tmp_path, epochs=1, learning_rate=0.5, accumulate=3)
+    assert weight == pytest.approx(3.5)
+
+
+def test_accumulated_batches_weigh_by_their_units_not_alike(tmp_path: Path):
+    weight, progress = learn(tmp_path, epochs=2, learning_rate=0.25, accumulate=2)
+    # Updates over 0..5, then 6 and 7; twice.
+    expected = 0.0
+    for mean in (2.5, 6.5) * 2:
+        expected -= 0.25 * 2 * (expected - mean)
+    assert weight == pytest.approx(expected)
+    assert progress.update == 4
+
+
+def test_a_gradient_is_limited_by_its_norm(tmp_path: Path):
+    weight, _ = learn(tmp_path, epochs=1, learning_rate=1.0, accumulate=3, clip=0.1)
+    assert weight == pytest.approx(0.1)
+
+
+def test_patience_stops_and_the_best_weights_are_kept(tmp_path: Path):
+    _, progress = learn(tmp_path, epochs=50, learning_rate=0.01, watch="quality", patience=3)
+    assert progress.epoch == 5
+    assert "quality" in progress.done
+    best = float(load_file(tmp_path / "model.safetensors")["weight"])
+    again = tmp_path / "again"
+    again.mkdir()
+    assert best == learn(again, epochs=2, learning_rate=0.01)[0]
+
+
+def test_what_is_watched_must_be_measured(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"'bleu'.*loss, perplexity, quality"):
+        learn(tmp_path, epochs=1, watch="bleu")
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path):
+    with pytest.raises(ValueError, match="update 2 is not finite"):
+        learn(tmp_path, epochs=50, learning_rate=1e38)
+
+
+def test_half_precision_is_refused_on_a_cpu(tmp_path: Path):
+    with pytest.raises(ValueError, match="needs a GPU"):
+        learn(tmp_path, precision="bf16")
+
+
+def test_the_average_follows_the_weights(tmp_path: Path):
+    learn(tmp_path, epochs=1, learning_rate=0.5, accumulate=3, average=0.9)
+    average = float(load_file(tmp_path / "averaged.safetensors")["weight"])
+    assert average == pytest.approx((1 - 1 / 10) * 3.5)  # after one update it keeps a tenth of the first weights
+    assert float(load_file(tmp_path / "model.safetensors")["weight"]) == pytest.approx(average)
+
+
+def test_resuming_what_is_no_checkpoint_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="does not exist"):
+        train(Lines(), Training(), tmp_path, True, lambda *_: None)
+    (tmp_path / "checkpoint.pt").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        train(Lines(), Training(), tmp_path, True, lambda *_: None)
+
+
+def test_a_log_line_cut_short_by_a_kill_does_not_stop_a_resumed_run(tmp_path: Path):
+    def stop(progress: Progress, figures: dict[str, float]) -> None:
+        if progress.update == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    training = Training(epochs=4, optimiser="sgd", schedule="constant", learning_rate=0.1)
+    with pytest.raises(Interrupted):
+        train(Lines(), training, tmp_path, False, stop)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"update": 6, "lo')
+    assert train(Lines(), training, tmp_path, True, lambda *_: None).epoch == 4
+    assert [update for update, _ in losses(tmp_path)] == [3, 6, 9, 10, 12]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("epochs", 0), ("accumulate", 0), ("threads", 0), ("warmup", -1), ("average", 1.0)]
+)
+def test_settings_out_of_range_are_refused(name: str, value: float):
+    with pytest.raises(ValueError, match=f"{name} must be at least"):
+        replace(Training(), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"schedule": "constant", "warmup": 4}, [0.25, 0.5, 0.75, 1.0, 1.0]),
+        ({"schedule": "cosine", "epochs": 2}, [0.5 * (1 + 2**-0.5), 0.5, 0.5 * (1 - 2**-0.5), 0.0, 0.0]),
+        ({"schedule": "inverse-sqrt", "warmup": 1}, [1.0, 2**-0.5, 3**-0.5, 4**-0.5, 5**-0.5]),
+    ],
+)
+def test_schedules(fields: dict[str, Any], expected: list[float]):
+    training = replace(Training(learning_rate=1.0), **fields)
+    found = [rate(training, Progress(update=update), updates_an_epoch=2) for update in range(5)]
+    assert found == pytest.approx(expected)
+
+
+def test_halving_begins_after_five_epochs():
+    training = Training(learning_rate=0.7, schedule="halving")
+    found = [rate(training, Progress(update=update), updates_an_epoch=10) for update in (0, 49, 50, 54, 55, 59, 60)]
+    assert found == pytest.approx([0.7, 0.7, 0.35, 0.35, 0.175, 0.175, 0.0875])
+
+
+def test_the_plateau_halves_when_told():
+    training = Training(learning_rate=1.0, schedule="plateau")
+    assert rate(training, Progress(halvings=3), 10) == pytest.approx(0.125)
