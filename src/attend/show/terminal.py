@@ -1,0 +1,103 @@
+"""A look as plain text, for a terminal of any width."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size, split_graphemes
+
+from attend.attention.trace import Weights
+from attend.show.words import visible
+
+SHADES = " ░▒▓█"
+# The colour map cividis in the 256 colours that nearly every terminal has, from no weight to all of it.
+COLOURS = (17, 60, 102, 144, 185, 227)
+RESET = "\x1b[0m"
+LABEL_ROWS = 12
+NARROWEST = 12
+
+
+def heat_map(look: Weights, width: int, colour: bool) -> str:
+    """The matrix, target rows by source columns, in lines of at most `width` terminal cells.
+
+    A cell is two characters wide, shaded by its weight, with "*" at the strongest of each row. What doesn't fit in the
+    width goes on in further panels below. Raises `ValueError` if `width` is less than 12.
+    """
+    if width < NARROWEST:
+        raise ValueError(f"a heat map needs a width of at least {NARROWEST} characters, not {width}")
+    rows = [visible(label) for label in look.steps.labels()]
+    columns = [visible(label) for label in look.memory.labels()]
+    margin = min(max(map(cell_len, rows), default=0), width // 3)
+    rows = [_pad_left(_shorten(label, margin), margin) for label in rows]
+    per_panel = (width - margin - 1) // 2
+    panels = [
+        _panel(look, rows, columns, margin, range(first, min(first + per_panel, len(columns))), colour)
+        for first in range(0, len(columns), per_panel)
+    ]
+    return "\n\n".join([*panels, _legend(width, colour)])
+
+
+def alignment(look: Weights, least: float = 0.05, most: int = 3) -> str:
+    """A line a step with the cells it looked at most: "haus <- house 0.91, the 0.05".
+
+    Named are the `most` strongest cells whose weight is at least `least`, and always the strongest unless it has none.
+    """
+    columns = [visible(label) for label in look.memory.labels()]
+    lines = []
+    for label, weights in zip(look.steps.labels(), look.weights, strict=True):
+        strongest = (-weights).argsort(kind="stable")[:most]
+        named = [cell for cell in strongest if weights[cell] > 0 and (cell == strongest[0] or weights[cell] >= least)]
+        reads = ", ".join(f"{columns[cell]} {weights[cell]:.2f}" for cell in named)
+        lines.append(f"{visible(label)} <- {reads}")
+    return "\n".join(lines)
+
+
+def _panel(look: Weights, rows: Sequence[str], columns: Sequence[str], margin: int, shown: range, colour: bool) -> str:
+    lines = [f"{'':{margin}} {line}".rstrip() for line in _vertical([columns[cell] for cell in shown])]
+    for label, weights in zip(rows, look.weights, strict=True):
+        strongest = int(weights.argmax()) if weights.any() else None
+        cells = [_cell(float(weights[cell]), cell == strongest, colour) for cell in shown]
+        lines.append(f"{label} {''.join(cells)}")
+    return "\n".join(lines)
+
+
+def _cell(weight: float, strongest: bool, colour: bool) -> str:
+    mark = "*" if strongest else " "
+    if not colour:
+        shade = SHADES[_level(weight, len(SHADES))]
+        return shade + (mark if strongest else shade)
+    level = _level(weight, len(COLOURS))
+    ink = 15 if level < len(COLOURS) // 2 else 16  # white on the dark half, black on the light one
+    return f"\x1b[38;5;{ink};48;5;{COLOURS[level]}m {mark}{RESET}"
+
+
+def _level(weight: float, levels: int) -> int:
+    return min(round(weight * (levels - 1)), levels - 1)
+
+
+def _vertical(labels: Sequence[str]) -> list[str]:
+    """Lines that write each label downwards in its column of two cells, all ending on the last line."""
+    columns = []
+    for label in labels:
+        characters = [label[start:end] for start, end, _ in split_graphemes(label)[0]]
+        if len(characters) > LABEL_ROWS:
+            characters = [*characters[: LABEL_ROWS - 1], "…"]
+        columns.append([set_cell_size(character, 2) for character in characters])
+    height = max(map(len, columns), default=0)
+    columns = [["  "] * (height - len(column)) + column for column in columns]
+    return ["".join(line) for line in zip(*columns, strict=True)]
+
+
+def _shorten(label: str, width: int) -> str:
+    return label if cell_len(label) <= width else set_cell_size(label, width - 1) + "…"
+
+
+def _pad_left(label: str, width: int) -> str:
+    return " " * (width - cell_len(label)) + label
+
+
+def _legend(width: int, colour: bool) -> str:
+    levels = len(COLOURS) if colour else len(SHADES)
+    weights = [level / (levels - 1) for level in range(levels)]
+    entries = [f"{_cell(weight, False, colour)} {weight:.2g}" for weight in weights] + ["* strongest"]
+    per_line = max(1, width // (len("* strongest") + 2))
+    lines = [entries[first : first + per_line] for first in range(0, len(entries), per_line)]
+    return "\n".join("  ".join(line) for line in lines)

@@ -1,0 +1,121 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attend.attention.trace import Grid, Named, Token, Tokens, Trace, Weights, Windows
+from attend.show.page import frame, page
+from attend.show.words import merge
+
+
+class Elements(HTMLParser):
+    """The elements of a page as a browser would see them, and the text inside scripts and the title."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.title = ""
+        self.inside = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self.inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "script":
+            self.scripts[-1] += data
+        if self.inside == "title":
+            self.title += data
+
+
+def embedded(html: str) -> list[dict[str, object]]:
+    return json.loads(Elements(html).scripts[0])
+
+
+def test_page_holds_the_traces_and_the_look_over_words(subwords: Weights) -> None:
+    trace = Trace("a house", "Haus an", {"source": subwords}, about={"recipe": "tiny"})
+    (shown,) = embedded(page([trace], "title"))
+    assert shown["trace"] == trace.to_json()
+    assert shown["words"] == {"source": Trace("", "", {"source": merge(subwords)}).to_json()["looks"]["source"]}
+
+
+def test_a_look_without_subwords_has_no_second_form() -> None:
+    one = Named(("step",))
+    windows = Windows(np.zeros((1, 2)), np.ones((1, 2)), np.ones(1), one)
+    looks = {"source": Weights(np.full((1, 4), 0.25), one, Grid(2, 2)), "glimpse": windows}
+    (shown,) = embedded(page([Trace("", "", looks)], "title"))
+    assert shown["words"] == {"source": None, "glimpse": None}
+    assert shown["badges"] == {"source": ["near-uniform"], "glimpse": []}
+
+
+def test_nothing_is_fetched_and_nothing_else_runs(subwords: Weights) -> None:
+    html = page([Trace("a house", "Haus an", {"source": subwords})], "title")
+    elements = Elements(html).found
+    assert not any({"src", "href", "srcset", "action", "onclick", "onload"} & set(found) for _, found in elements)
+    assert [name for name, _ in elements].count("script") == 2
+    # The one address is the name of a namespace.
+    assert set(re.findall(r"https?://[^\"'\s]*", html)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval|@import|url\(|fetch|XMLHttp", html)
+    policy = next(found["content"] for name, found in elements if found.get("http-equiv") == "Content-Security-Policy")
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def test_the_sentence_stands_in_the_page() -> None:
+    assert "Attention shows where the model read, not why." in page([], "title")
+
+
+hostile = st.text() | st.sampled_from(
+    ["</script><script>alert(1)</script>", "<!--<script>", "{{traces}}", "]]>", '"><img src=x onerror=alert(1)>', "\\1"]
+)
+
+
+@given(hostile, hostile, hostile)
+def test_hostile_text_is_inert(title: str, text: str, name: str) -> None:
+    axis = Tokens(text, (Token(text, 0, len(text)), Token(name)))
+    look = Weights(np.full((2, 2), 0.5), axis, axis)
+    trace = Trace(text, text, {name: look}, about={name: text})
+    html = page([trace], title)
+    plain = Elements(page([], ""))
+    elements = Elements(html)
+    assert elements.found == plain.found
+    assert elements.scripts[1] == plain.scripts[1]
+    assert "<" not in elements.scripts[0]
+    assert json.loads(elements.scripts[0])[0]["trace"] == trace.to_json()
+    if title.isprintable():
+        assert elements.title == title
+
+
+@given(hostile, hostile)
+def test_a_frame_is_one_element_with_the_whole_page_in_it(title: str, text: str) -> None:
+    axis = Tokens(text, (Token(text, 0, len(text)),))
+    trace = Trace(text, text, {"source": Weights(np.ones((1, 1)), axis, axis)})
+    ((name, attributes),) = Elements(frame([trace], title)).found
+    assert name == "iframe"
+    assert attributes["srcdoc"] == page([trace], title)
+    # What is inside can run its script, and nothing else: it is of no origin that it could reach.
+    assert attributes["sandbox"] == "allow-scripts"
+    assert not {"src", "onload", "id"} & set(attributes)
+
+
+def test_a_frame_is_as_high_as_its_matrix_but_no_higher_than_a_screen() -> None:
+    def height(steps: int) -> float:
+        axis = Named(tuple(map(str, range(steps))))
+        html = frame([Trace("", "", {"source": Weights(np.eye(steps), axis, axis)})], "")
+        ((_, attributes),) = Elements(html).found
+        found = re.search(r"height: ([0-9.]+)rem", attributes["style"] or "")
+        assert found
+        return float(found[1])
+
+    assert height(4) - height(2) == 3
+    assert height(100) == height(200) == 45

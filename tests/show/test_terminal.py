@@ -1,0 +1,92 @@
+import re
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from attend.attention.trace import Named, Weights
+from attend.show.terminal import alignment, heat_map
+
+
+def look(steps: list[str], cells: list[str], weights: list[list[float]]) -> Weights:
+    return Weights(np.array(weights, dtype=float), Named(tuple(steps)), Named(tuple(cells)))
+
+
+def test_small_matrix() -> None:
+    shown = heat_map(look(["das", "Ha"], ["a", "bc"], [[1, 0], [0.25, 0.5]]), 40, colour=False)
+    assert shown.split("\n") == [
+        "      b",
+        "    a c",
+        "das █*  ",
+        " Ha ░░▒*",
+        "",
+        "   0  ░░ 0.25  ▒▒ 0.5",
+        "▓▓ 0.75  ██ 1  * strongest",
+    ]
+
+
+def test_wide_and_combining_characters_stay_in_line() -> None:
+    shown = heat_map(look(["日本", "e\u0301"], ["語", "e\u0301e\u0301"], [[1, 0], [0, 1]]), 40, colour=False)
+    labels, rows = shown.split("\n")[:2], shown.split("\n")[2:4]
+    assert labels == ["       e\u0301", "     語e\u0301"]
+    assert rows == ["日本 █*  ", "   e\u0301   █*"]
+    assert [cell_len(row) for row in rows] == [9, 9]
+
+
+def test_wide_matrix_folds_into_panels() -> None:
+    cells = [chr(ord("a") + cell) for cell in range(10)]
+    shown = heat_map(look(["step"], cells, [[0.1] * 10]), 14, colour=False)
+    panels = shown.split("\n\n")
+    assert [panel.split("\n")[0].split() for panel in panels[:-1]] == [list("abcd"), list("efgh"), list("ij")]
+    assert shown.count("*") == 2  # one mark, one explanation
+
+
+def test_colour_says_how_much_and_a_row_of_nothing_has_no_mark() -> None:
+    shown = heat_map(look(["x", "y"], ["a", "b"], [[0.6, 0.4], [0, 0]]), 80, colour=True)
+    assert shown.split("\n")[1:3] == [
+        "x \x1b[38;5;16;48;5;144m *\x1b[0m\x1b[38;5;15;48;5;102m  \x1b[0m",
+        "y " + "\x1b[38;5;15;48;5;17m  \x1b[0m" * 2,
+    ]
+
+
+def test_long_labels_are_cut() -> None:
+    shown = heat_map(look(["internationalisation"], ["internationalisation"], [[1]]), 30, colour=False)
+    lines = shown.split("\n")
+    assert "".join(line.strip() for line in lines[:12]) == "internation…"
+    assert lines[12] == "internati… █*"
+
+
+def test_too_narrow() -> None:
+    with pytest.raises(ValueError, match="at least 12 characters, not 11"):
+        heat_map(look(["x"], ["a"], [[1]]), 11, colour=False)
+
+
+def test_alignment() -> None:
+    weights = [[0.04, 0.91, 0.05, 0], [0.02, 0.03, 0.02, 0.03], [0, 0, 0, 0], [0.25, 0.25, 0.3, 0.2]]
+    assert alignment(look(["haus", "x", "y", "z"], ["the", "house", "is", "\n"], weights)).split("\n") == [
+        "haus <- house 0.91, is 0.05",
+        "x <- house 0.03",
+        "y <- ",
+        "z <- is 0.30, the 0.25, house 0.25",
+    ]
+
+
+names = st.lists(st.text(max_size=20), max_size=8)
+
+
+@given(names, names, st.integers(12, 60), st.booleans(), st.integers(0, 2**32))
+def test_any_text_stays_harmless_and_in_the_width(
+    steps: list[str], cells: list[str], width: int, colour: bool, seed: int
+) -> None:
+    scores = np.random.default_rng(seed).random((len(steps), len(cells)))
+    weights = scores / np.maximum(scores.sum(axis=1, keepdims=True), 1)
+    look = Weights(weights, Named(tuple(steps)), Named(tuple(cells)))
+    shown = heat_map(look, width, colour)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert all(cell_len(line) <= width for line in plain.split("\n"))
+    for text in (plain, alignment(look)):
+        assert not {unicodedata.category(character) for character in text if character != "\n"} & {"Cc", "Zl", "Zp"}
+    assert len(alignment(look).split("\n")) == max(len(steps), 1)
