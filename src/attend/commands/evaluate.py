@@ -1,0 +1,119 @@
+"""`attend evaluate`"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from attend.commands.options import (
+    Beam,
+    Data,
+    Ensemble,
+    GoldForm,
+    InFile,
+    LengthPenalty,
+    OutFile,
+    Run,
+    changed,
+    flat,
+    parse,
+)
+from attend.commands.output import print_json, print_table
+from attend.data.files import DataError
+from attend.progress import counting
+
+if TYPE_CHECKING:
+    from attend.inspect.alignment import Links
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure a run: BLEU, chrF, TER, exact match, loss, perplexity, and what its attention is like.
+
+    Pairs with an empty side are left out, as in training.
+
+    examples:
+      attend evaluate runs/mine
+      attend evaluate runs/mine --data test.en test.de --beam 10 --json
+      attend evaluate runs/mine --data gold.en gold.de --gold links.naacl
+      attend evaluate runs/mine --split test --record results/mine.json
+    """
+
+    run: Run
+    """The run folder."""
+    ensemble: Ensemble = ()
+    """More runs, of the same vocabulary, whose probabilities are averaged with the first one's."""
+    data: Data = ()
+    """Two line-aligned files (source target), or one .tsv or .jsonl file, instead of a split."""
+    split: Literal["valid", "test"] = "valid"
+    """The part of the run's own data."""
+    beam: Beam = None
+    """Hypotheses that the search keeps; 1 is greedy."""
+    length_penalty: LengthPenalty = None
+    """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
+    gold: InFile = None
+    """Word alignments of the same lines, made by people: adds the alignment error rate."""
+    gold_form: GoldForm = "naacl"
+    """naacl: "sentence source target S", counted from 1. pharaoh: "i-j" or "ipj", counted from 0; pharaoh-1: from 1."""
+    record: OutFile = None
+    """Write a results record too: figures with commands, commit, seed, machine, times and learning curve."""
+    json: bool = False
+    """Print one JSON object."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parse(Options, "attend evaluate", arguments)
+    from attend.evaluation import evaluate, read_usable, split_paths
+    from attend.run import load, provenance, write_json
+
+    runs = (options.run, *flat(options.ensemble))
+    model = load(*runs)
+    settings = model.config.settings
+    how = changed(settings.decoding, beam=options.beam, length_penalty=options.length_penalty)
+    paths = options.data or split_paths(settings.data, options.split)
+    pairs = read_usable(paths, settings.data)
+    gold = None
+    if options.gold is not None:
+        answers = read_gold(options.gold, options.gold_form, pairs[-1].line)
+        gold = [answers[pair.line - 1] for pair in pairs]
+    with counting("outputs") as report:
+        found = evaluate(model, pairs, how, gold, report)
+    evaluated = {
+        "recipe": model.config.recipe,
+        "runs": [str(run) for run in runs],
+        "data": ", ".join(paths) if options.data or not settings.data.name else settings.data.name,
+        "files": list(paths),
+        "split": None if options.data else options.split,
+        "count": len(pairs),
+        "beam": how.beam,
+        "length_penalty": how.length_penalty,
+        "seconds": round(found.seconds, 2),
+    }
+    nested = evaluated | {"figures": found.figures, "signatures": found.signatures}
+    if options.record is not None:
+        from attend.record import result
+
+        options.record.parent.mkdir(parents=True, exist_ok=True)
+        write_json(options.record, result(runs, nested, provenance()["command"]))
+    if options.json:
+        signatures = {"signature": found.signatures["bleu"], "signatures": found.signatures}
+        print_json(evaluated | found.figures | signatures)
+    else:
+        split = "" if options.data else f", {options.split}"
+        print(f"{evaluated['data']}{split}: {len(pairs):,} pairs, beam {how.beam}\n")
+        print_table([{"figure": name.replace("_", " "), "value": value} for name, value in found.figures.items()])
+        print()
+        for name, signature in found.signatures.items():
+            print(f"{name}: {signature}")
+    return 0
+
+
+def read_gold(path: str, form: GoldForm, sentences: int) -> "list[Links]":
+    """The gold links of each of these lines. Raises `DataError` for a file that has not as many."""
+    from attend.inspect.alignment import read_naacl, read_pharaoh
+
+    if form == "naacl":
+        return read_naacl(path, sentences)
+    gold = read_pharaoh(path, 1 if form == "pharaoh-1" else 0)
+    if len(gold) < sentences:
+        raise DataError(path, f"{len(gold)} lines for {sentences} pairs", "give a line of links for each pair")
+    return gold

@@ -1,0 +1,209 @@
+"""`attend predict`"""
+
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from attend.commands.options import Beam, Ensemble, InFile, LengthPenalty, OutFile, Run, changed, flat, parse
+from attend.commands.output import text_output
+from attend.data.files import DataError, read_lines
+from attend.progress import counting, say
+
+if TYPE_CHECKING:
+    from attend.attention.trace import Trace
+    from attend.run import Model
+    from attend.tasks.text import Decoding, Prediction
+
+    Text = Callable[[Prediction], str]
+
+# Lines read and decoded at a time: enough to put those of like length together, too few to fill the memory.
+CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Options:
+    """Write an output for each line of a file (or of standard input), in order; for an empty line, an empty line.
+
+    examples:
+      attend predict runs/mine captions.en > captions.de
+      cat captions.en | attend predict runs/mine --beam 1
+      attend predict runs/mine captions.en --format jsonl --best 5 --out captions.jsonl
+      attend predict runs/mine captions.en --alignments captions.pharaoh --ensemble runs/second runs/third
+    """
+
+    run: Run
+    """The run folder."""
+    file: Positional[Annotated[str, arg(metavar="[FILE]")]] = "-"
+    """What to predict from: UTF-8 text, plain, .gz or .xz; "-" for standard input."""
+    ensemble: Ensemble = ()
+    """More runs, of the same vocabulary, whose probabilities are averaged with the first one's."""
+    weights: Literal["model", "last", "averaged"] = "model"
+    """Which weights: those that validated best, the last ones, or their running average."""
+    beam: Beam = None
+    """Hypotheses that the search keeps; 1 is greedy."""
+    length_penalty: LengthPenalty = None
+    """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
+    best: int = 1
+    """Outputs a line, best first, at most as many as --beam. Several need --format tsv or jsonl."""
+    samples: int = 0
+    """Random outputs a line, drawn from the model, instead of a search. Several need --format tsv or jsonl."""
+    seed: int = 1
+    """Of the samples."""
+    format: Literal["text", "tsv", "jsonl"] = "text"
+    """The output; or score and output (of several: line, rank, score, output); or an object a line, with attention."""
+    replace_unknown: bool = False
+    """Put the source word that was looked at most in the place of <unk> (for word vocabularies)."""
+    dictionary: InFile = None
+    """A .tsv file of source words and what to put instead of them, for --replace-unknown."""
+    alignments: OutFile = None
+    """Write the attention of each line's first output to this file too."""
+    alignment_form: Literal["pharaoh", "nematus"] = "pharaoh"
+    """pharaoh: "i-j" links, source before target, counted from 0. nematus: whole matrices."""
+    subwords: bool = False
+    """Write alignments of tokens, not of words."""
+    out: OutFile = None
+    """Write the outputs to this file, not to standard output; it appears when all are there."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parse(Options, "attend predict", arguments)
+    from attend.run import load
+
+    if options.best > 1 and options.samples:
+        raise ValueError("--best is of a search and --samples of chance: leave out one of them")
+    if options.format == "text" and max(options.best, options.samples) > 1:
+        raise ValueError("several outputs a line need --format tsv or --format jsonl")
+    model = load(options.run, *flat(options.ensemble), weights=options.weights)
+    how = changed(model.config.settings.decoding, beam=options.beam, length_penalty=options.length_penalty)
+    if not 1 <= options.best <= how.beam:
+        raise ValueError(f"--best is {options.best}: it must be from 1 to the beam, which is {how.beam} (--beam)")
+    if options.file == "-" and sys.stdin.isatty():
+        say("reading from the terminal, an input a line; Ctrl-D ends it")
+    form, text = FORMS[options.format], text_of(model, options)
+    several = max(options.best, options.samples) > 1
+    with text_output(options.out) as file:
+
+        def written() -> "Iterator[Prediction | None]":
+            for line, (source, outputs) in enumerate(predictions(model, how, options), start=1):
+                file.write(form(line, source, outputs, text, several))
+                yield outputs[0] if outputs else None
+
+        if options.alignments is None:
+            deque(written(), maxlen=0)
+        else:
+            write_alignments(options.alignments, options, written())
+    return 0
+
+
+def predictions(model: "Model", how: "Decoding", options: Options) -> "Iterator[tuple[str, list[Prediction]]]":
+    """Each line with its outputs: none for an empty one."""
+    import torch
+
+    generator = torch.Generator().manual_seed(options.seed)
+    lines = read_lines(options.file)
+    done = 0
+    with counting("lines") as report:
+        while chunk := list(islice(lines, CHUNK)):
+            outputs = model.task.predict(
+                model.decoder,
+                chunk,
+                how,
+                options.best,
+                samples=options.samples,
+                generator=generator,
+                report=lambda count, before=done: report(before + count),
+            )
+            yield from zip(chunk, outputs, strict=True)
+            done += len(chunk)
+
+
+def text_of(model: "Model", options: Options) -> "Text":
+    """How an output's text is taken: as it is, or with its unknown words replaced."""
+    if not options.replace_unknown:
+        if options.dictionary is not None:
+            raise ValueError("--dictionary is for --replace-unknown: give that too")
+        return attrgetter("text")
+    from attend.tasks.text import replace_unknown
+
+    unit = model.config.settings.data.unit
+    if unit != "word":
+        raise ValueError(f"--replace-unknown is for word vocabularies, and this run's tokens are of unit {unit!r}")
+    dictionary = {} if options.dictionary is None else read_dictionary(options.dictionary)
+    return lambda prediction: replace_unknown(prediction, dictionary)
+
+
+def read_dictionary(path: str) -> dict[str, str]:
+    """Source word to replacement. Raises `DataError` for a line that is not two columns."""
+    entries = {}
+    for line, text in enumerate(read_lines(path), start=1):
+        columns = text.split("\t")
+        if len(columns) != 2:
+            advice = "write the source word, one tab, and its replacement"
+            raise DataError(path, f"{len(columns)} columns instead of 2", advice, line)
+        entries[columns[0]] = columns[1]
+    return entries
+
+
+def as_text(line: int, source: str, outputs: "Sequence[Prediction]", text: "Text", several: bool) -> str:
+    return (one_line(text(outputs[0])) if outputs else "") + "\n"
+
+
+def as_tsv(line: int, source: str, outputs: "Sequence[Prediction]", text: "Text", several: bool) -> str:
+    scored = [f"{output.score:.6f}\t{one_line(text(output))}\n" for output in outputs] or ["\t\n"]
+    return "".join(f"{line}\t{rank}\t{row}" for rank, row in enumerate(scored, start=1)) if several else scored[0]
+
+
+def as_json(line: int, source: str, outputs: "Sequence[Prediction]", text: "Text", several: bool) -> str:
+    found = []
+    for output in outputs:
+        trace = output.trace().to_json()
+        entry = {"text": text(output), "score": output.score, "log_prob": output.log_prob}
+        entry |= {"tokens": [token.text for token in output.tokens], "token_log_probs": trace["scores"]}
+        found.append(entry | {"attention": trace["looks"].get("source")})
+    return json.dumps({"input": source, "outputs": found}, ensure_ascii=False) + "\n"
+
+
+FORMS: dict[str, Callable[[int, str, Any, Any, bool], str]] = {"text": as_text, "tsv": as_tsv, "jsonl": as_json}
+
+
+def one_line(text: str) -> str:
+    """The text with a space for what would end its line or column."""
+    return text.translate({ord(character): " " for character in "\t\r\n"})
+
+
+def write_alignments(path: Path, options: Options, outputs: "Iterator[Prediction | None]") -> None:
+    """The attention of each output; for an empty line an empty alignment, so that lines stay in step."""
+    from attend.attention.trace import Weights
+    from attend.show.formats import write_nematus, write_pharaoh
+    from attend.show.words import merge
+
+    def traces() -> "Iterator[Trace]":
+        for output in outputs:
+            trace = nothing() if output is None else output.trace()
+            look = trace.looks.get("source")
+            if not isinstance(look, Weights) or look.memory.kind != "tokens":
+                raise ValueError("this system does not look at the source's words: there are no alignments to write")
+            yield trace if options.subwords else replace(trace, looks={"source": merge(look)})
+
+    if options.alignment_form == "pharaoh":
+        write_pharaoh(path, (look for trace in traces() if isinstance(look := trace.looks["source"], Weights)))
+    else:
+        write_nematus(path, traces())
+
+
+def nothing() -> "Trace":
+    """The trace of an empty line."""
+    import numpy as np
+
+    from attend.attention.trace import Tokens, Trace, Weights
+
+    nowhere = Tokens("", ())
+    return Trace("", "", {"source": Weights(np.zeros((0, 0)), nowhere, nowhere)}, ())

@@ -1,0 +1,148 @@
+"""`attend show`"""
+
+import json
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from attend.atomic import write_atomically
+from attend.commands.options import GoldForm, InFile, OutFiles, Run, flat, parse
+from attend.data.files import DataError
+from attend.progress import say
+
+if TYPE_CHECKING:
+    from attend.attention.trace import Trace, Weights
+    from attend.show.formats import Link
+
+PICTURES = (".png", ".svg")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Predict from one text and show where the model looked: a heat map and an alignment in the terminal, or a file.
+
+    Attention shows where the model read, not why.
+
+    examples:
+      attend show runs/mine "a dog runs"
+      attend show runs/mine "a dog runs" --target "ein Hund läuft" --out dog.html dog.png
+      attend show runs/mine "a dog" --target "ein Hund" --gold links --gold-form pharaoh --out dog.svg
+    """
+
+    run: Run
+    """The run folder."""
+    text: Positional[Annotated[str, arg(metavar="TEXT")]]
+    """What to predict from."""
+    target: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
+    """Read this output, instead of what the model would write."""
+    subwords: bool = False
+    """Show tokens as the model has them, not whole words."""
+    gold: InFile = None
+    """Outline a person's links between the text and --target in pictures: a file with those of this one sentence."""
+    gold_form: GoldForm = "naacl"
+    """As in attend evaluate."""
+    out: OutFiles = ()
+    """Files to write instead: a picture (.png, .svg), a page (.html), or data (.json, .npz, .pharaoh)."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parse(Options, "attend show", arguments)
+    from attend.attention.trace import Weights
+    from attend.show.words import merge
+
+    files = flat(options.out)
+    for path in files:
+        if path.suffix not in (*PICTURES, ".html", ".json", ".npz", ".pharaoh"):
+            raise ValueError(f"{path}: name a file .png, .svg, .html, .json, .npz or .pharaoh")
+    pictured = any(path.suffix in PICTURES for path in files)
+    if options.gold is not None and (options.target is None or options.subwords or not pictured):
+        raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
+    from attend.run import load
+
+    if not options.text.strip():
+        raise ValueError("the text is empty: there is nothing to predict from")
+    model = load(options.run)
+    trace = model.attention(options.text, options.target).trace(run=str(options.run), recipe=model.config.recipe)
+    look = trace.looks.get("source")
+    if not isinstance(look, Weights):
+        print(trace.output)
+        say("this system has no attention: there is nothing to show")
+        return 1 if files else 0
+    # Characters are not pieces of words to their readers.
+    if not options.subwords and model.config.settings.data.unit != "character":
+        look = merge(look)
+    shown = replace(trace, looks={"source": look})
+    gold = [] if options.gold is None else gold_cells(options.gold, options.gold_form, look)
+    for path in files:
+        write(path, trace, shown, look, gold)
+    if not files:
+        print_look(trace.output, look)
+    return 0
+
+
+def print_look(output: str, look: "Weights") -> None:
+    from attend.show.terminal import alignment, heat_map
+    from attend.show.words import visible
+
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    width = max(shutil.get_terminal_size().columns, 40)
+    print(f"{visible(output)}\n\n{heat_map(look, width, colour)}\n\n{alignment(look)}")
+
+
+def gold_cells(path: str, form: GoldForm, look: "Weights") -> "list[Link]":
+    """The (cell, step) of each link of the file. Raises `DataError` for one outside of the text."""
+    from attend.attention.trace import Tokens
+    from attend.commands.evaluate import read_gold
+
+    words = []
+    for axis in (look.memory, look.steps):
+        tokens = axis.tokens if isinstance(axis, Tokens) else ()
+        words.append([index for index, token in enumerate(tokens) if token.start is not None])
+    cells, steps = words
+    links = sorted(read_gold(path, form, 1)[0].possible)
+    for source, target in links:
+        if source >= len(cells) or target >= len(steps):
+            problem = f"links word {source + 1} to {target + 1}, but there are {len(cells)} and {len(steps)} words"
+            raise DataError(path, problem, "give the alignment of this text and --target", 1)
+    return [(cells[source], steps[target]) for source, target in links]
+
+
+def write(path: Path, trace: "Trace", shown: "Trace", look: "Weights", gold: "Collection[Link]") -> None:
+    """The file's form goes by its suffix. A page has the words beside the tokens itself."""
+    from attend.show.formats import write_npz, write_pharaoh
+
+    match path.suffix:
+        case ".png" | ".svg":
+            picture(path, look, gold)
+        case ".html":
+            from attend.show.page import page
+
+            write_text(path, page([trace], trace.output))
+        case ".json":
+            write_text(path, json.dumps(shown.to_json(), ensure_ascii=False, indent=2) + "\n")
+        case ".npz":
+            write_npz(path, shown)
+        case ".pharaoh":
+            write_pharaoh(path, [look])
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def picture(path: Path, look: "Weights", gold: "Collection[Link]") -> None:
+    """A heat map; what it warns of, such as a font that is missing, is said as the command line says things."""
+    from attend.show.figure import heat_map
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        heat_map(look, path, gold)
+    for warning in caught:
+        say(f"attend: {path}: {warning.message}")

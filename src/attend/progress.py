@@ -1,0 +1,116 @@
+"""How far along: on standard error, live on a terminal, else a plain line now and then.
+
+Standard output is for data alone. Of several processes only the first says anything.
+"""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attend.training import Progress, Report
+
+# Seconds between lines, and before the first one about something that may be over soon.
+EVERY = 10.0
+PATIENCE = 2.0
+# Seconds between changes of the line on a terminal.
+LIVE = 0.5
+
+
+def first_process() -> bool:
+    """Whether this is the only process, or the first of those that torchrun or accelerate started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def say(line: str) -> None:
+    """A line on standard error."""
+    if first_process():
+        print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """To be told how many are done so far: says so every ten seconds, once it has taken more than two."""
+    started = time.monotonic()
+    due = started + PATIENCE
+
+    def report(done: int) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            say(f"{done:,} {what}, {done / (now - started):,.0f} a second")
+            due = now + EVERY
+
+    yield report
+
+
+@contextmanager
+def training_report(epochs: int) -> Iterator["Report"]:
+    """What `attend.training.train` reports, shown: a bar and a line on a terminal, else a line every ten seconds."""
+    if not first_process():
+        yield lambda progress, figures: None
+    elif sys.stderr.isatty():
+        from rich import progress as bars
+        from rich.console import Console
+
+        columns = (bars.BarColumn(20), bars.TextColumn("{task.description}", markup=False))
+        with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", visible=False)
+
+            def show(line: str, progress: "Progress") -> None:
+                total = progress.updates_expected
+                bar.update(task, description=line, completed=progress.update, total=total, visible=True)
+
+            yield reporting(epochs, show, LIVE)
+    else:
+        yield reporting(epochs, lambda line, progress: say(line), EVERY)
+
+
+def reporting(epochs: int, show: Callable[[str, "Progress"], None], every: float) -> "Report":
+    """A report that shows a line every so many seconds, and says what each validation found."""
+    then, units = time.monotonic(), -1
+
+    def report(progress: "Progress", figures: dict[str, float]) -> None:
+        nonlocal then, units
+        now = time.monotonic()
+        if units < 0 or now - then >= every:
+            speed = (progress.units - units) / (now - then) if units >= 0 else 0.0
+            show(training_line(progress, figures, epochs, speed), progress)
+            then, units = now, progress.units
+        if any(name.startswith("valid_") for name in figures):
+            say(validation_line(progress, figures))
+
+    return report
+
+
+def training_line(progress: "Progress", figures: Mapping[str, float], epochs: int, speed: float) -> str:
+    """How far training is; `speed` in units (target tokens) a second, 0 if not known yet."""
+    left = (progress.updates_expected - progress.update) * progress.seconds / progress.update
+    parts = [
+        f"epoch {progress.epoch + 1}/{epochs}",
+        f"update {progress.update:,}/{progress.updates_expected:,}",
+        f"{duration(left)} left",
+        f"loss {figures['loss']:.3f}",
+    ]
+    if "nll" in figures:
+        parts.append(f"perplexity {math.exp(min(figures['nll'], 700.0)):,.2f}")
+    if speed:
+        parts.append(f"{speed:,.0f} tokens/s")
+    return ", ".join([*parts, f"learning rate {figures['learning_rate']:.2g}"])
+
+
+def validation_line(progress: "Progress", figures: Mapping[str, float]) -> str:
+    found = {name.removeprefix("valid_"): value for name, value in figures.items() if name.startswith("valid_")}
+    shown = ", ".join(f"{name.replace('_', ' ')} {value:,.2f}" for name, value in found.items())
+    best = ", the best so far" if progress.best_update == progress.update else ""
+    return f"validation after {progress.update:,} updates ({duration(progress.seconds)}): {shown}{best}"
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, such as 1:02:03."""
+    return str(timedelta(seconds=round(seconds)))
