@@ -1,0 +1,112 @@
+"""attend's RNNsearch as a contender, and what is measured of it alone: where its time goes, and the machine's peak."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from protocol import END, LARGEST_GRADIENT, LEARNING_RATE, SIZE, Pair, handlers, own_loader, read_sizes, serve
+from torch.nn.utils import clip_grad_norm_
+from torch.profiler import ProfilerActivity, profile
+
+from attend.contract import BEGIN, PAD, Pairs
+from attend.data.codec import Codec
+from attend.data.corpus import Corpus, collate, plan
+from attend.decoding import beam_search, greedy
+from attend.systems.rnnsearch_modern import Config, System
+
+# What an operation's name must contain one of, to belong to a group; the first group that fits takes it.
+GROUPS = {
+    "matrix products": ("mm", "bmm", "addmv", "linear", "matmul", "dot"),
+    "optimiser": ("adam", "foreach", "norm"),
+    "softmax": ("softmax", "logsumexp"),
+    "gates and tanh": ("sigmoid", "tanh", "addcmul", "lerp"),
+    "copies and indexing": ("copy", "index", "gather", "scatter", "cat", "embedding", "stack", "contiguous", "where"),
+    "memory": ("empty", "zero", "fill", "resize", "alloc"),
+    "views": ("view", "slice", "select", "transpose", "permute", "reshape", "expand", "as_strided", "squeeze", "split"),
+    "sums and pointwise": ("aten::",),
+}
+
+
+class Ours:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # Without dropout and label smoothing, which the other contenders don't have here either.
+        config = Config(SIZE, SIZE, SIZE, "additive", 0.0, 0.0, 0.0, 0.0)
+        self.system = System(config, *read_sizes(folder))
+        self.optimizer = torch.optim.Adam(self.system.parameters(), lr=LEARNING_RATE, fused=True)
+
+    def batch(self, pairs: list[Pair]) -> Pairs:
+        sources, targets = zip(*pairs, strict=True)
+        return collate([np.array(ids) for ids in sources], [np.array(ids) for ids in targets])
+
+    def own_batches(self) -> Iterator[Pairs]:
+        """The batches of one epoch after the other, as training gets them."""
+        wanted: dict[str, Any] = json.loads((self.folder / "own.json").read_text())
+        source, target = (Codec.load(str(self.folder / f"{side}.codec.json")) for side in ("source", "target"))
+        corpus, _ = Corpus.read(tuple(wanted["paths"]), source, target, wanted["longest"])
+        for epoch in count():
+            for members in plan(corpus, 0, wanted["seed"], epoch, wanted["sentences"]):
+                yield collate([corpus.source(i) for i in members], [corpus.target(i) for i in members])
+
+    def train(self, batch: Pairs) -> int:
+        self.system.train()
+        self.optimizer.zero_grad()
+        loss = self.system(batch)
+        (loss.total / loss.units).backward()
+        clip_grad_norm_(self.system.parameters(), LARGEST_GRADIENT)
+        self.optimizer.step()
+        loss.total.item()
+        return loss.units
+
+    def decode(self, batch: Pairs, beam: int, steps: int) -> None:
+        self.system.eval()
+        forbid = (PAD, BEGIN, END)
+        if beam == 1:
+            greedy(self.system, batch, steps, forbid=forbid)
+        else:
+            beam_search(self.system, batch, steps, beam, forbid=forbid)
+
+
+def measure_peak(size: int = 2048, products: int = 6) -> dict[str, float]:
+    """The rate of large matrix products, in GFLOP/s: what this machine does at best with these threads."""
+    left, right = torch.randn(2, size, size)
+    begin = time.perf_counter()
+    for _ in range(products):
+        torch.mm(left, right)
+    return {"gflops": products * 2 * size**3 / (time.perf_counter() - begin) / 1e9}
+
+
+def where_time_goes(ours: Ours, pairs: list[list[Pair]]) -> dict[str, float]:
+    """The share of each group of operations in the time of updates; what is left is Python between them."""
+    batches = [ours.batch(part) for part in pairs]
+    begin = time.perf_counter()
+    with profile(activities=[ProfilerActivity.CPU]) as record:
+        for batch in batches:
+            ours.train(batch)
+        seconds = time.perf_counter() - begin
+    shares = dict.fromkeys(GROUPS, 0.0)
+    for event in record.key_averages():
+        if event.key.startswith("aten::"):
+            group = next(name for name, parts in GROUPS.items() if any(part in event.key for part in parts))
+            shares[group] += event.self_cpu_time_total / 1e6 / seconds
+    return {**shares, "Python and autograd": 1 - sum(shares.values())}
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    contender = Ours(place)
+    train: list[list[Pair]] = json.loads((place / "train.json").read_text())
+    serve(
+        {
+            **handlers(contender, place),
+            "train own": own_loader(contender, contender.own_batches()),
+            "peak": measure_peak,
+            "profile": lambda count: where_time_goes(contender, train[:count]),
+        }
+    )
