@@ -13,7 +13,7 @@ from pathlib import Path
 from attend.recipes.recipe import Settings
 from attend.systems import rnnsearch_modern
 from attend.tasks.text import Decoding, TextData, TextToText
-from attend.training import Progress, Training, train
+from attend.training import Progress, Training, leave_processes, train
 
 # Dropout and several accumulated batches, so that a run depends on everything a checkpoint must hold.
 SETTINGS = Settings(
@@ -56,4 +56,7 @@ if __name__ == "__main__":
     several = "WORLD_SIZE" in os.environ
     # What is dropped differs between processes, so they are compared without dropout.
     config = ALONE if several else SETTINGS.system
-    toy(Path(sys.argv[1]), "resume" in sys.argv, SETTINGS.training, config, float(os.environ.get("SLOW", "0")))
+    try:
+        toy(Path(sys.argv[1]), "resume" in sys.argv, SETTINGS.training, config, float(os.environ.get("SLOW", "0")))
+    finally:
+        leave_processes()

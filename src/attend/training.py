@@ -408,6 +408,15 @@ def train(task: Task, training: Training, folder: Path, resume: bool, report: Re
     return progress
 
 
+def leave_processes() -> None:
+    """Part from the other processes of a run; for the end of a program, however it ends.
+
+    Threads of a process group that is still there when Python exits can abort the program.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def peak_memory_mb() -> float:
     """The most memory this process has held, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

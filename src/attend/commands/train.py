@@ -133,7 +133,7 @@ def train(folder: Path, training: "Training", go: "Callable[[Report], Progress]"
     import torch
 
     from attend.record import finish
-    from attend.training import Interrupted
+    from attend.training import Interrupted, leave_processes
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
     say(f"training on {device}, with {training.threads} CPU thread(s) a process (--training.threads)")
@@ -143,6 +143,8 @@ def train(folder: Path, training: "Training", go: "Callable[[Report], Progress]"
     except Interrupted as stop:
         say(f"attend: stopped by {stop}, with everything saved. To go on: attend train --resume --out {folder}")
         return 128 + stop.signal
+    finally:
+        leave_processes()
     if first_process():
         say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
         figures = finish(folder)
