@@ -56,7 +56,7 @@ def multi30k(system: Any, target: str, **training: Any) -> Settings:
         batch_tokens=1500,
         tokenize="none",
     )
-    return Settings(system, data, replace(MODERN.training, **{"epochs": 20} | training), MODERN.decoding)
+    return Settings(system, data, replace(MODERN.training, **{"epochs": 16} | training), MODERN.decoding)
 
 
 def modern(attention: Any) -> rnnsearch_modern.Config:
