@@ -230,7 +230,7 @@ def test_training_leaves_a_whole_run(run: Path, data: Path) -> None:
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["count"] == 24
     card = (run / "README.md").read_text()
-    for part in (metrics["signatures"]["bleu"], str(data / "train.s"), "240 pairs", "attend.load"):
+    for part in (metrics["signatures"]["bleu"], str(data / "train.s"), "| training pairs | 240 |", "attend.load"):
         assert part in card
 
 

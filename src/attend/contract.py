@@ -5,9 +5,10 @@ offers `start(batch)` and `step(token, state)`, from which `attend.decoding` bui
 *task* joins a system to data: it gives the training loop batches, and says how good a system is.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -20,13 +21,17 @@ __all__ = [
     "END",
     "PAD",
     "UNKNOWN",
+    "Classified",
     "Decoder",
+    "Labelled",
     "Loss",
     "Pairs",
     "State",
     "Step",
+    "StoredTask",
     "System",
     "Task",
+    "Windowed",
 ]
 
 
@@ -41,6 +46,31 @@ class Pairs:
     source_mask: Bool[Tensor, "batch memory"]
     target: Int[Tensor, "batch step"]
     target_mask: Bool[Tensor, "batch step"]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images, brightness from 0 to 1, and the class of each."""
+
+    images: Float[Tensor, "batch channel rows columns"]
+    label: Int[Tensor, "batch"]
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """Where each step looked in each image, in the units of `attend.attention.trace.Windows`."""
+
+    centre: Float[Tensor, "batch step 2"]
+    extent: Float[Tensor, "batch step 2"]
+    scale: Float[Tensor, "batch step"]
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Scores of the classes after each step, the last being the answer, and the looks that led there, by name."""
+
+    logits: Float[Tensor, "batch step class"]
+    looks: Mapping[str, Windowed]
 
 
 @dataclass(frozen=True)
@@ -131,4 +161,35 @@ class Task(Protocol):
 
     def measure(self, system: nn.Module) -> dict[str, float]:
         """Figures of predictions on the validation part (BLEU, exact match, ...), by the names in `measures`."""
+        ...
+
+
+class StoredTask(Task, Protocol):
+    """A task that a run folder holds: made from data once, and opened again to go on or to predict.
+
+    `build` is called with the sizes that the data sets, such as those of vocabularies.
+    """
+
+    kept: ClassVar[tuple[str, ...]]
+    """The files that `prepare` leaves in the run folder, such as vocabularies."""
+
+    @classmethod
+    def prepare(
+        cls, build: Callable[..., nn.Module], data: Any, seed: int, folder: Path, log: Callable[[str], None]
+    ) -> "StoredTask":
+        """Refuse data that can't be learnt from, learn what a system's sizes depend on, keep it in `folder`, and read
+        the data. Raises `ValueError` naming file and line. `log` is told what is left out, and what looks wrong."""
+        ...
+
+    @classmethod
+    def open(cls, build: Callable[..., nn.Module], data: Any, seed: int, folder: Path) -> "StoredTask":
+        """The task of a run folder, with no data read."""
+        ...
+
+    def read(self, log: Callable[[str], None]) -> None:
+        """Read training and validation data, and tell `log` what was left out."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """What was read, in words for people, such as "training pairs"."""
         ...

@@ -132,9 +132,9 @@ def write_card(folder: Path) -> None:
         data=rows(
             {
                 "name": data.name or "–",
-                "training": f"{', '.join(data.train)} ({training['training_pairs']:,} pairs)",
-                "validation": f"{', '.join(data.valid)} ({training['validation_pairs']:,} pairs)",
-                "vocabularies": f"{training['source_vocabulary']:,} and {training['target_vocabulary']:,}, {data.unit}",
+                "training": ", ".join(data.train),
+                "validation": ", ".join(data.valid),
+                **{name: f"{count:,}" for name, count in training["data"].items()},
             }
         ),
         training=rows(

@@ -30,12 +30,12 @@ from torch import nn
 import attend
 from attend.atomic import write_atomically
 from attend.catalogue import find
-from attend.data.check import check
+from attend.contract import StoredTask
 from attend.decoding import Ensemble
 from attend.folder import empty_folder
 from attend.recipes.recipe import Settings
 from attend.settings import merge, nearest
-from attend.tasks.text import Decoding, Prediction, TextData, TextToText
+from attend.tasks.text import Decoding, Prediction, TextToText
 from attend.training import Progress, Report, check_training, peak_memory_mb, train
 
 WeightsName = Literal["model", "last", "averaged"]
@@ -87,11 +87,21 @@ class RunConfig:
     """What config.json holds."""
 
     recipe: str
-    settings: Settings[Any]
+    settings: Settings[Any, Any, Any]
     provenance: Mapping[str, str]
 
-    def build(self, source_vocabulary: int, target_vocabulary: int) -> nn.Module:
-        return find(self.recipe).build(self.settings.system, source_vocabulary, target_vocabulary)
+    def build(self, *sizes: int) -> nn.Module:
+        """A new system, of the sizes that the data sets."""
+        return find(self.recipe).build(self.settings.system, *sizes)
+
+    @property
+    def task(self) -> Any:
+        """The class of its task, a `StoredTask`."""
+        return find(self.recipe).task
+
+    def open(self, folder: Path) -> StoredTask:
+        """The task kept in a run folder, with no data read."""
+        return self.task.open(self.build, self.settings.data, self.settings.training.seed, folder)
 
     def save(self, folder: Path) -> None:
         content = {"attend": attend.__version__, "recipe": self.recipe, "settings": asdict(self.settings)}
@@ -110,7 +120,12 @@ class RunConfig:
 
 
 def start(
-    recipe: str, settings: Settings[Any], folder: Path, log: Callable[[str], None], report: Report, overwrite: bool
+    recipe: str,
+    settings: Settings[Any, Any, Any],
+    folder: Path,
+    log: Callable[[str], None],
+    report: Report,
+    overwrite: bool,
 ) -> Progress:
     """Train a new run.
 
@@ -119,10 +134,9 @@ def start(
     """
     config = RunConfig(recipe, settings, provenance())
 
-    def prepare() -> TextToText:
-        check_data(settings.data, log)
+    def prepare() -> StoredTask:
         with empty_folder(folder, overwrite):
-            task = TextToText.prepare(config.build, settings.data, settings.training.seed, folder, log)
+            task = config.task.prepare(config.build, settings.data, settings.training.seed, folder, log)
             # What can't be trained must not cost the run that was here.
             check_training(task, settings.training)
             task.build()
@@ -142,24 +156,11 @@ def resume(folder: Path, log: Callable[[str], None], report: Report) -> Progress
     return go(config, opened(config, folder, log), folder, begun, report)
 
 
-def opened(config: RunConfig, folder: Path, log: Callable[[str], None]) -> TextToText:
+def opened(config: RunConfig, folder: Path, log: Callable[[str], None]) -> StoredTask:
     """The task of a run folder, with its data."""
-    task = TextToText.open(config.build, config.settings.data, config.settings.training.seed, folder)
+    task = config.open(folder)
     task.read(log)
     return task
-
-
-def check_data(data: TextData, log: Callable[[str], None]) -> None:
-    """Say what is wrong with the data. Raises `ValueError` if it makes learning impossible."""
-    if not data.train:
-        raise ValueError("data.train is not set: give two line-aligned files, or one .tsv or .jsonl file")
-    parts = (data.train, data.valid or None, data.test or None)
-    found = check(*parts, source_key=data.source_key, target_key=data.target_key)
-    if found.fatal:
-        raise ValueError(f"this data can't be learnt from\n{found}")
-    if found.counts:
-        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in found.counts.items())
-        log(f'warnings about the data: {kinds}; "attend check" shows where')
 
 
 def first_process_first(prepare: Callable[[], Made], follow: Callable[[], Made]) -> Made:
@@ -183,20 +184,16 @@ def first_process_first(prepare: Callable[[], Made], follow: Callable[[], Made])
     return follow() if made is None else made
 
 
-def go(config: RunConfig, task: TextToText, folder: Path, again: bool, report: Report) -> Progress:
+def go(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: Report) -> Progress:
     progress = train(task, config.settings.training, folder, again, report)
     if not PartialState().is_main_process:
         return progress
-    assert task.corpus is not None
     found = {
         "parameters": sum(parameter.numel() for parameter in task.build().parameters()),
-        "training_pairs": len(task.corpus),
-        "validation_pairs": len(task.valid),
-        "source_vocabulary": len(task.source_codec),
-        "target_vocabulary": len(task.target_codec),
+        "data": task.counts(),
         "updates": progress.update,
         "epochs": progress.epoch,
-        "target_tokens": progress.units,
+        "units": progress.units,
         "best_update": progress.best_update,
         "stopped": progress.done,
         "train_seconds": round(progress.seconds, 1),
@@ -255,13 +252,15 @@ def load(*paths: str | Path, weights: WeightsName = "model") -> Model:
         raise ValueError("give at least one run folder")
     folders = [Path(path) for path in paths]
     configs = [RunConfig.read(folder) for folder in folders]
-    first = TextToText.open(configs[0].build, configs[0].settings.data, configs[0].settings.training.seed, folders[0])
+    first = configs[0].open(folders[0])
     systems = []
     for config, folder in zip(configs, folders, strict=True):
-        for name in ("source.tokenizer.json", "target.tokenizer.json"):
+        if config.task is not configs[0].task:
+            raise ValueError(f"{folder} and {folders[0]} are of different tasks: an ensemble needs one")
+        for name in first.kept:
             if (folder / name).read_bytes() != (folders[0] / name).read_bytes():
                 raise ValueError(f"{folder / name} differs from {folders[0] / name}: an ensemble needs one vocabulary")
-        system = config.build(len(first.source_codec), len(first.target_codec))
+        system = config.open(folder).build()
         path = folder / f"{weights}.safetensors"
         if not path.exists():
             raise ValueError(f"{path} does not exist: the run has not come to it yet, or was told not to make it")
@@ -273,4 +272,5 @@ def load(*paths: str | Path, weights: WeightsName = "model") -> Model:
                 f"{path} does not hold the weights that {folder / 'config.json'} describes ({reason})"
             ) from error
         systems.append(system.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
+    assert isinstance(first, TextToText)
     return Model(configs, first, systems)

@@ -98,7 +98,7 @@ def out_folder(options: Options) -> Path:
     return options.out
 
 
-def with_file(settings: "Settings[Any]", path: str) -> "Settings[Any]":
+def with_file(settings: "Settings[Any, Any, Any]", path: str) -> "Settings[Any, Any, Any]":
     try:
         changes = tomllib.loads(locate(path).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -108,7 +108,7 @@ def with_file(settings: "Settings[Any]", path: str) -> "Settings[Any]":
     return merge(settings, changes, path)
 
 
-def with_flags(settings: "Settings[Any]", recipe: str, arguments: Sequence[str]) -> "Settings[Any]":
+def with_flags(settings: "Settings[Any, Any, Any]", recipe: str, arguments: Sequence[str]) -> "Settings[Any, Any, Any]":
     from attend.catalogue import find
     from attend.recipes.recipe import Settings
 
@@ -120,7 +120,7 @@ examples:
   attend train {recipe} --out runs/mine --training.seed 2
   attend train {recipe} --out runs/mine --config mine.toml --decoding.beam 10
 """
-    kind: Any = Settings[type(settings.system)]
+    kind: Any = Settings[type(settings.system), type(settings.data), type(settings.decoding)]
     program = f"attend train {recipe}"
     changed, unknown = tyro.cli(
         kind, prog=program, description=about, args=list(arguments), default=settings, return_unknown_args=True

@@ -6,31 +6,39 @@ from typing import Any, Generic, TypeVar
 
 from torch import nn
 
-from attend.tasks.text import Decoding, TextData
+from attend.contract import StoredTask
+from attend.tasks.text import TextToText
 from attend.training import Training
 
 Config = TypeVar("Config")
+Data = TypeVar("Data")
+How = TypeVar("How")
 
 
 @dataclass(frozen=True)
-class Settings(Generic[Config]):
+class Settings(Generic[Config, Data, How]):
     """Everything that decides a run. A run folder's config.json holds it whole."""
 
     system: Config
     """The model."""
-    data: TextData
+    data: Data
     """What it learns from."""
     training: Training
     """How it learns."""
-    decoding: Decoding
+    decoding: How
     """How it predicts."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A paper's result, or a control beside it: `about` in a line, settings, the system, and what it must reach."""
+    """A paper's result, or a control beside it.
+
+    `about` it in a line, settings, the system's class (called with its configuration and the sizes that the task finds
+    in the data), what it must reach, and the task that joins the system to data (a `StoredTask`).
+    """
 
     about: str
-    settings: Settings[Any]
-    build: Callable[[Any, int, int], nn.Module]
+    settings: Settings[Any, Any, Any]
+    build: Callable[..., nn.Module]
     reaches: Mapping[str, float] = field(default_factory=dict)
+    task: type[StoredTask] = TextToText

@@ -7,7 +7,7 @@ into text and traces. It knows no system: any `Decoder` over `Pairs` will do.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import nn
 from attend import decoding, metrics
 from attend.attention.trace import Named, Token, Tokens, Trace, Weights
 from attend.contract import END, UNKNOWN, Decoder, Pairs
+from attend.data.check import check
 from attend.data.codec import Codec, Encoded, Unit
 from attend.data.corpus import Corpus, LeftOut, collate, plan
 from attend.data.files import Pair, read_pairs
@@ -127,10 +128,11 @@ class TextToText:
     """
 
     measures: tuple[str, ...] = ("bleu", "exact_match")
+    kept: ClassVar[tuple[str, ...]] = ("source.tokenizer.json", "target.tokenizer.json")
 
     def __init__(
         self,
-        build: Callable[[int, int], nn.Module],
+        build: Callable[..., nn.Module],
         data: TextData,
         source_codec: Codec,
         target_codec: Codec,
@@ -143,14 +145,12 @@ class TextToText:
         self.valid: list[Pair] = []
         self.left_out: LeftOut | None = None
 
-    @staticmethod
+    @classmethod
     def prepare(
-        build: Callable[[int, int], nn.Module], data: TextData, seed: int, folder: Path, log: Callable[[str], None]
+        cls, build: Callable[..., nn.Module], data: TextData, seed: int, folder: Path, log: Callable[[str], None]
     ) -> "TextToText":
-        """Learn the vocabularies, save them in `folder`, and read training and validation data."""
-        for name in ("train", "valid"):
-            if not getattr(data, name):
-                raise ValueError(f"data.{name} is not set: give two line-aligned files, or one .tsv or .jsonl file")
+        """Check the data, learn the vocabularies, save them in `folder`, and read training and validation data."""
+        check_data(data, log)
 
         def side(which: Literal["source", "target"]) -> Iterator[str]:
             return (getattr(pair, which) for pair in read_pairs(data.train, data.source_key, data.target_key))
@@ -161,17 +161,16 @@ class TextToText:
         else:
             source_codec = Codec.train(side("source"), data.unit, data.vocabulary)
             target_codec = Codec.train(side("target"), data.unit, data.vocabulary)
-        source_codec.save(folder / "source.tokenizer.json")
-        target_codec.save(folder / "target.tokenizer.json")
+        for codec, name in zip((source_codec, target_codec), cls.kept, strict=True):
+            codec.save(folder / name)
         task = TextToText(build, data, source_codec, target_codec, seed)
         task.read(log)
         return task
 
-    @staticmethod
-    def open(build: Callable[[int, int], nn.Module], data: TextData, seed: int, folder: Path) -> "TextToText":
+    @classmethod
+    def open(cls, build: Callable[..., nn.Module], data: TextData, seed: int, folder: Path) -> "TextToText":
         """The task of a run folder, with the codecs saved there and no data read."""
-        names = ("source.tokenizer.json", "target.tokenizer.json")
-        source_codec, target_codec = (Codec.load(str(folder / name)) for name in names)
+        source_codec, target_codec = (Codec.load(str(folder / name)) for name in cls.kept)
         return TextToText(build, data, source_codec, target_codec, seed)
 
     def read(self, log: Callable[[str], None]) -> None:
@@ -183,6 +182,15 @@ class TextToText:
         self.valid, empty = usable_pairs(data.valid, data)
         log(f"{len(self.valid):,} validation pairs" + (f"; {empty:,} left out for an empty side" if empty else ""))
         log(f"vocabularies of {len(self.source_codec):,} and {len(self.target_codec):,} {data.unit} tokens")
+
+    def counts(self) -> dict[str, int]:
+        assert self.corpus is not None, "the task was opened to predict: it has no training data"
+        return {
+            "training pairs": len(self.corpus),
+            "validation pairs": len(self.valid),
+            "source vocabulary": len(self.source_codec),
+            "target vocabulary": len(self.target_codec),
+        }
 
     def build(self) -> nn.Module:
         return self._build(len(self.source_codec), len(self.target_codec))
@@ -284,6 +292,21 @@ class TextToText:
             hypothesis.score,
             hypothesis.weights,
         )
+
+
+def check_data(data: TextData, log: Callable[[str], None]) -> None:
+    """Say what is wrong with the data. Raises `ValueError` if it makes learning impossible."""
+    if not data.train:
+        raise ValueError("data.train is not set: give two line-aligned files, or one .tsv or .jsonl file")
+    parts = (data.train, data.valid or None, data.test or None)
+    found = check(*parts, source_key=data.source_key, target_key=data.target_key)
+    if found.fatal:
+        raise ValueError(f"this data can't be learnt from\n{found}")
+    if not data.valid:
+        raise ValueError("data.valid is not set: give two line-aligned files, or one .tsv or .jsonl file")
+    if found.counts:
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in found.counts.items())
+        log(f'warnings about the data: {kinds}; "attend check" shows where')
 
 
 def replace_unknown(prediction: Prediction, dictionary: dict[str, str] | None = None) -> str:
