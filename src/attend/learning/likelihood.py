@@ -1,4 +1,4 @@
-"""What is minimised: each function gives one scalar."""
+"""Maximum likelihood: cross-entropy, a few hundred tokens at a time."""
 
 from typing import Any, NamedTuple
 
