@@ -592,7 +592,7 @@ def test_record_of_an_ensemble_is_of_all_its_runs(run: Path, summary: Path, tmp_
 def test_evaluate_for_people_says_of_what_and_how(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(run), "--split", "test"]) == 0
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == f"{data / 'test.s'}, {data / 'test.t'}, test: 24 pairs, beam 2"
+    assert first == f"{data / 'test.s'}, {data / 'test.t'}, test: 24 examples, beam 2, length penalty 1, longest 2"
     signatures = dict(line.split(": ", 1) for line in lines[-3:])
     assert set(signatures) == {"bleu", "chrf", "ter"}
     assert all("version:" in signature for signature in signatures.values())

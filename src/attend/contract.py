@@ -6,13 +6,15 @@ offers `start(batch)` and `step(token, state)`, from which `attend.decoding` bui
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from attend.attention.glimpse import Views
 from attend.attention.memory import Memory, Read
 from attend.data.codec import BEGIN, END, PAD, UNKNOWN
 
@@ -22,16 +24,20 @@ __all__ = [
     "PAD",
     "UNKNOWN",
     "Classified",
+    "Classifier",
     "Decoder",
+    "Evaluation",
+    "Games",
     "Labelled",
     "Loss",
+    "Model",
     "Pairs",
+    "Split",
     "State",
     "Step",
     "StoredTask",
     "System",
     "Task",
-    "Windowed",
 ]
 
 
@@ -57,20 +63,11 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Windowed:
-    """Where each step looked in each image, in the units of `attend.attention.trace.Windows`."""
-
-    centre: Float[Tensor, "batch step 2"]
-    extent: Float[Tensor, "batch step 2"]
-    scale: Float[Tensor, "batch step"]
-
-
-@dataclass(frozen=True)
 class Classified:
-    """Scores of the classes after each step, the last being the answer, and the looks that led there, by name."""
+    """Scores of the classes after each step, the last being the answer, and each image's looks, by name."""
 
     logits: Float[Tensor, "batch step class"]
-    looks: Mapping[str, Windowed]
+    looks: Sequence[Mapping[str, Views]]
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,15 @@ class Loss:
     total: Float[Tensor, ""]
     units: int
     terms: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An output for each example, and figures by name; `signatures` say how a library came by some of them."""
+
+    outputs: list[str]
+    figures: dict[str, float]
+    signatures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,36 @@ class Decoder(Protocol):
 
 
 @runtime_checkable
+class Classifier(Protocol):
+    """A system that names the class of an image."""
+
+    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
+        """Its answers, in one pass without chance, and where it looked."""
+        ...
+
+
+@runtime_checkable
+class Games(Protocol):
+    """Games of equal length that are played side by side, such as `attend.data.catch.Catch`."""
+
+    frames: int
+
+    def __len__(self) -> int: ...
+
+    def frame(self) -> Float[np.ndarray, "game channel rows columns"]:
+        """What is to be seen now."""
+        ...
+
+    def act(self, moves: Int[np.ndarray, "game"]) -> None:
+        """Go on to the next frame."""
+        ...
+
+    def reward(self) -> Float[np.ndarray, "game"]:
+        """What was earned, at the end."""
+        ...
+
+
+@runtime_checkable
 class System(Protocol):
     """One paper's model, an `nn.Module` whose `forward` is its loss."""
 
@@ -164,6 +200,29 @@ class Task(Protocol):
         ...
 
 
+Split = Literal["valid", "test"]
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A trained system with its task: what `attend.load` gives. It predicts, each task in its own way."""
+
+    config: Any
+    """What the run folder's config.json says: recipe, settings, provenance."""
+    task: Any
+    """The task, with no data read."""
+    systems: list[nn.Module]
+    """The system, or the members of an ensemble."""
+
+    def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
+        """Measure on a part of the run's own data. `report` is told how many examples are done.
+
+        Raises `ValueError` if the settings name no data for that part.
+        """
+        ...
+
+
+@runtime_checkable
 class StoredTask(Task, Protocol):
     """A task that a run folder holds: made from data once, and opened again to go on or to predict.
 
@@ -172,6 +231,8 @@ class StoredTask(Task, Protocol):
 
     kept: ClassVar[tuple[str, ...]]
     """The files that `prepare` leaves in the run folder, such as vocabularies."""
+    use: ClassVar[str]
+    """How a trained model is used, in Markdown with {folder} for its run folder: for the model card."""
 
     @classmethod
     def prepare(
@@ -188,6 +249,14 @@ class StoredTask(Task, Protocol):
 
     def read(self, log: Callable[[str], None]) -> None:
         """Read training and validation data, and tell `log` what was left out."""
+        ...
+
+    def files(self, split: Literal["train", "valid", "test"]) -> tuple[str, ...]:
+        """What a part of the data was read or made from, in words for people."""
+        ...
+
+    def model(self, config: Any, systems: Sequence[nn.Module]) -> Model:
+        """What `attend.load` gives for a run. `config` is what the run folder's config.json says."""
         ...
 
     def counts(self) -> dict[str, int]:

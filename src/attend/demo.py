@@ -16,11 +16,11 @@ from attend.attention.trace import Tokens, Weights
 from attend.catalogue import find
 from attend.data import dates
 from attend.data.files import Pair
-from attend.evaluation import Evaluation, evaluate
 from attend.inspect.spans import ISO_DATE, SpanRead, span_accuracy, span_mass, span_reads, step_spans
 from attend.progress import say, training_report
 from attend.record import finish, write_results
 from attend.show import figure, page, terminal
+from attend.tasks.text_model import Evaluation, TextModel, evaluate
 
 RECIPE = "rnnsearch-modern-dates"
 CONTROLS = {"last": f"{RECIPE}-last", "uniform": f"{RECIPE}-uniform"}
@@ -32,7 +32,7 @@ SHOWN = ("Samstag, 3. Mai 2008", "2008年5月3日", "samedi 3 mai 2008", "<dmy> 
 def demo(out: Path, overwrite: bool) -> None:
     """Train in `out` (a run that is already there is only reported on, unless it may be overwritten), and report."""
     train(RECIPE, out, write_data(out), overwrite)
-    model = run.load(out)
+    model = run.load_text(out)
     figures = report(model, out)
     print(f"\nheld-out dates: {figures['exact_match']:.1%} exactly right")
     print(f"digits whose strongest weight lies in the right part of the source: {figures['alignment_accuracy']:.1%}")
@@ -70,7 +70,7 @@ def train(recipe: str, out: Path, data: dict[dates.Split, Path], overwrite: bool
         run.start(recipe, settings, out, say, progress, overwrite)
 
 
-def report(model: run.Model, out: Path) -> dict[str, float]:
+def report(model: TextModel, out: Path) -> dict[str, float]:
     """Measure on held-out dates and unseen locales; write metrics, model card, pictures and the page."""
     parts: dict[dates.Split, str] = {"test": "", "unseen": "unseen_"}
     found: dict[str, float] = {}
@@ -90,7 +90,7 @@ def report(model: run.Model, out: Path) -> dict[str, float]:
     distances = beside(reads["test"])
     figures = evaluated["test"].figures | found
     more = found | {"figures": figures, "distance_from_span": distances}
-    write_results(out, model, "test", COUNTS["test"], evaluated["test"], more)
+    write_results(out, model, "test", evaluated["test"], more)
     traces = [model.predict(source).trace(run=str(out)) for source in SHOWN]
     html = page.page(traces, "Where a small model looked as it read dates")
     write_atomically(out / "report.html", lambda partial: partial.write_text(html, encoding="utf-8"))
@@ -106,7 +106,7 @@ def report(model: run.Model, out: Path) -> dict[str, float]:
     return found
 
 
-def date_reads(model: run.Model, pairs: Sequence[dates.DatePair]) -> list[SpanRead]:
+def date_reads(model: TextModel, pairs: Sequence[dates.DatePair]) -> list[SpanRead]:
     """How each digit of the right answers read the part it writes, with the answer given: every date counts."""
     given = model.task.force(model.decoder, [(pair.source, pair.target) for pair in pairs])
     reads: list[SpanRead] = []

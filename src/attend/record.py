@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import numpy as np
 import attend
 from attend.atomic import write_atomically
 from attend.catalogue import find
-from attend.evaluation import Evaluation, Split, evaluate, read_usable
+from attend.contract import Evaluation, Model, Split
 from attend.progress import counting
-from attend.run import Model, RunConfig, load, read_json, write_json
+from attend.run import RunConfig, load, read_json, write_json
 from attend.show import figure
 
 CARD = """# {recipe}
@@ -21,7 +22,7 @@ CARD = """# {recipe}
 
 ## Results
 
-On {split} ({count:,} pairs: {files}), beam {beam}:
+On {split} ({count:,} examples: {files}){search}:
 
 {figures}
 
@@ -43,17 +44,7 @@ On {split} ({count:,} pairs: {files}), beam {beam}:
 
 ## Use
 
-```
-echo "..." | attend predict {folder}
-attend show {folder} "..."
-```
-
-```python
-import attend
-
-model = attend.load("{folder}")
-print(model.predict("...").text)
-```
+{use}
 
 The weights are in `model.safetensors`, all settings in `config.json`, the figures above in `metrics.json`.
 """
@@ -62,27 +53,23 @@ The weights are in `model.safetensors`, all settings in `config.json`, the figur
 def finish(folder: Path) -> dict[str, float]:
     """Measure the best weights on the validation part, write the results, and return the figures."""
     model = load(folder)
-    settings = model.config.settings
-    pairs = read_usable(settings.data.valid, settings.data)
     with counting("outputs") as report:
-        found = evaluate(model, pairs, settings.decoding, report=report)
-    write_results(folder, model, "valid", len(pairs), found, {})
+        found = model.evaluate("valid", report)
+    write_results(folder, model, "valid", found, {})
     return found.figures
 
 
-def write_results(
-    folder: Path, model: Model, split: Split, count: int, found: Evaluation, more: Mapping[str, Any]
-) -> None:
+def write_results(folder: Path, model: Model, split: Split, found: Evaluation, more: Mapping[str, Any]) -> None:
     """Write what people read of a run: metrics.json (with `more` in it), curve.png, and README.md, the model card."""
     settings = model.config.settings
     metrics = {
         "attend": attend.__version__,
-        "data": getattr(settings.data, split),
+        "data": list(model.task.files(split)),
         "split": split,
-        "count": count,
-        "beam": settings.decoding.beam,
+        "count": len(found.outputs),
+        **asdict(settings.decoding),
         "figures": found.figures,
-        "signatures": found.signatures,
+        "signatures": dict(found.signatures),
     }
     write_json(folder / "metrics.json", metrics | dict(more))
     draw_curve(folder)
@@ -97,11 +84,20 @@ def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
 
 
 def draw_curve(folder: Path) -> None:
-    """Write curve.png: loss and BLEU over updates. (Smoothing and dropout are in training's loss alone.)"""
+    """Write curve.png: the loss, and what is watched, over updates. (Smoothing and dropout are in training's alone.)"""
     training = averaged(learning_curve(folder, "loss"))
-    loss = {"training": training, "validation": learning_curve(folder, "valid_loss")}
-    bleu = {"validation, greedy": learning_curve(folder, "valid_bleu")}
-    figure.curves({"loss (nats a token)": loss, "BLEU": bleu}, folder / "curve.png")
+    panels = {"loss": {"training": training, "validation": learning_curve(folder, "valid_loss")}}
+    if (watched := watched_measure(folder)) != "loss":
+        name = "BLEU" if watched == "bleu" else watched.replace("_", " ")
+        panels[name] = {"validation": learning_curve(folder, f"valid_{watched}")}
+    figure.curves(panels, folder / "curve.png")
+
+
+def watched_measure(folder: Path) -> str:
+    """What a run's learning curve shows: what it is watched by or, where that is the loss, its task's first measure."""
+    config = RunConfig.read(folder)
+    watch: str = config.settings.training.watch
+    return watch if watch != "loss" else next(iter(config.task.measures), watch)
 
 
 def averaged(points: Sequence[tuple[int, float]], most: int = 100) -> list[tuple[float, float]]:
@@ -118,7 +114,7 @@ def write_card(folder: Path) -> None:
         read_json(folder / "metrics.json"),
     )
     settings, made = config.settings, config.provenance
-    data, how = settings.data, settings.training
+    how = settings.training
     content = CARD.format(
         recipe=config.recipe,
         about=find(config.recipe).about,
@@ -126,14 +122,14 @@ def write_card(folder: Path) -> None:
         split=metrics["split"],
         count=metrics["count"],
         files=", ".join(metrics["data"]),
-        beam=metrics["beam"],
+        search="".join(f", {name} {value:g}" for name, value in search_of(metrics, settings).items()),
         figures=rows({name: f"{value:.4g}" for name, value in metrics["figures"].items()}, ("figure", "value")),
         signatures="\n".join(f"- {name}: `{signature}`" for name, signature in metrics["signatures"].items()),
         data=rows(
             {
-                "name": data.name or "–",
-                "training": ", ".join(data.train),
-                "validation": ", ".join(data.valid),
+                "name": settings.data.name or "–",
+                "training": ", ".join(training["files"]["train"]),
+                "validation": ", ".join(training["files"]["valid"]),
                 **{name: f"{count:,}" for name, count in training["data"].items()},
             }
         ),
@@ -151,9 +147,14 @@ def write_card(folder: Path) -> None:
                 "command": f"`{made['command']}`",
             }
         ),
-        folder=folder,
+        use=config.task.use.format(folder=folder),
     )
     write_atomically(folder / "README.md", lambda partial: partial.write_text(content, encoding="utf-8"))
+
+
+def search_of(evaluated: Mapping[str, Any], settings: Any) -> dict[str, float]:
+    """How outputs were searched for, as an evaluation has it beside its figures."""
+    return {part.name.replace("_", " "): evaluated[part.name] for part in fields(settings.decoding)}
 
 
 def rows(values: Mapping[str, str], header: tuple[str, str] | None = None) -> str:
@@ -184,7 +185,7 @@ def result(folders: Sequence[Path], evaluated: Mapping[str, Any], command: str |
         "files": evaluated["files"],
         "split": evaluated["split"],
         "count": evaluated["count"],
-        "beam": evaluated["beam"],
+        "decoding": {part.name: evaluated[part.name] for part in fields(configs[0].settings.decoding)},
         "metrics": evaluated["figures"],
         "signatures": evaluated["signatures"],
         "train_seconds": round(sum(run["train_seconds"] for run in trainings), 1),
@@ -193,4 +194,4 @@ def result(folders: Sequence[Path], evaluated: Mapping[str, Any], command: str |
     }
     if len(folders) > 1:
         return record | {"seeds": seeds}
-    return record | {"seed": seeds[0], "curve": learning_curve(folders[0], "valid_bleu")}
+    return record | {"seed": seeds[0], "curve": learning_curve(folders[0], f"valid_{watched_measure(folders[0])}")}

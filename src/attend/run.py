@@ -15,7 +15,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -31,11 +31,10 @@ import attend
 from attend.atomic import write_atomically
 from attend.catalogue import find
 from attend.contract import StoredTask
-from attend.decoding import Ensemble
 from attend.folder import empty_folder
 from attend.recipes.recipe import Settings
 from attend.settings import merge, nearest
-from attend.tasks.text import Decoding, Prediction, TextToText
+from attend.tasks.text_model import TextModel
 from attend.training import Progress, Report, check_training, peak_memory_mb, train
 
 WeightsName = Literal["model", "last", "averaged"]
@@ -191,6 +190,7 @@ def go(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: R
     found = {
         "parameters": sum(parameter.numel() for parameter in task.build().parameters()),
         "data": task.counts(),
+        "files": {split: list(task.files(split)) for split in ("train", "valid")},
         "updates": progress.update,
         "epochs": progress.epoch,
         "units": progress.units,
@@ -204,49 +204,11 @@ def go(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: R
     return progress
 
 
-class Model:
-    """A trained model: predicts, scores, and shows where it looked. Get one from `attend.load`."""
+def load(*paths: str | Path, weights: WeightsName = "model") -> Any:
+    """The model of a run folder, or the ensemble of several (of one task and vocabulary): what its task makes of it,
+    such as `attend.tasks.text.TextModel`.
 
-    def __init__(self, configs: Sequence[RunConfig], task: TextToText, systems: Sequence[nn.Module]) -> None:
-        self.config, self.task = configs[0], task
-        self.systems = list(systems)
-        members: list[Any] = [*systems]
-        self.decoder: Any = members[0] if len(members) == 1 else Ensemble(members)
-
-    def __repr__(self) -> str:
-        sizes = sum(parameter.numel() for system in self.systems for parameter in system.parameters())
-        return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
-
-    def predict(self, source: str, beam: int | None = None) -> Prediction:
-        """The best output for one text. Raises `ValueError` for an empty one, `TypeError` for what is no text."""
-        if not isinstance(source, str):
-            raise TypeError(f"predict takes one text, not {type(source).__name__}; predict_many takes a list of them")
-        found = self.predict_many([source], beam)[0]
-        if not found:
-            raise ValueError("the source is empty: there is nothing to predict from")
-        return found[0]
-
-    def predict_many(
-        self, sources: Sequence[str], beam: int | None = None, best: int = 1, **options: Any
-    ) -> list[list[Prediction]]:
-        """The `best` outputs for each text, in order; an empty list for an empty text."""
-        how = self.config.settings.decoding
-        how = how if beam is None else Decoding(beam, how.length_penalty, how.longest)
-        return self.task.predict(self.decoder, sources, how, best, **options)
-
-    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """log p(target | source) of each pair, in nats, END included."""
-        return [prediction.log_prob for prediction in self.task.force(self.decoder, pairs)]
-
-    def attention(self, source: str, target: str | None = None) -> Prediction:
-        """The output for a text, or the given target as if it were the output, with where the model looked."""
-        return self.predict(source) if target is None else self.task.force(self.decoder, [(source, target)])[0]
-
-
-def load(*paths: str | Path, weights: WeightsName = "model") -> Model:
-    """The model of a run folder, or the ensemble of several (of one vocabulary).
-
-    Raises `ValueError` if a folder is not a run, a file in it is damaged, or the vocabularies of several differ.
+    Raises `ValueError` if a folder is not a run, a file in it is damaged, or what several were made from differs.
     """
     if not paths:
         raise ValueError("give at least one run folder")
@@ -272,5 +234,12 @@ def load(*paths: str | Path, weights: WeightsName = "model") -> Model:
                 f"{path} does not hold the weights that {folder / 'config.json'} describes ({reason})"
             ) from error
         systems.append(system.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
-    assert isinstance(first, TextToText)
-    return Model(configs, first, systems)
+    return first.model(configs[0], systems)
+
+
+def load_text(*paths: str | Path, weights: WeightsName = "model") -> TextModel:
+    """As `load`, for what works with text alone. Raises `ValueError` for a run of another task too."""
+    model = load(*paths, weights=weights)
+    if not isinstance(model, TextModel):
+        raise ValueError(f"{paths[0]} is a run of {model.config.recipe!r}, which does not take text")
+    return model

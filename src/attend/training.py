@@ -16,7 +16,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -30,6 +30,9 @@ from torch.nn.utils import get_total_norm
 from attend.atomic import write_atomically
 from attend.contract import Loss, Task
 from attend.settings import check_range
+
+# Measures that are better when lower; scores are better when higher.
+LOWER_IS_BETTER = ("loss", "perplexity", "error", "nats")
 
 Report = Callable[["Progress", dict[str, float]], None]
 
@@ -307,8 +310,7 @@ class Run:
                 raise ValueError("the validation loss is not finite: lower training.learning_rate or set training.clip")
             metrics |= self.task.measure(system)
             torch.set_rng_state(random)
-            # A loss is better when lower, a score when higher.
-            value = metrics[watch] if watch in ("loss", "perplexity", "ter") else -metrics[watch]
+            value = metrics[watch] if watch in LOWER_IS_BETTER else -metrics[watch]
             if value < progress.best:
                 progress.best, progress.best_update, progress.validations_since_best = value, progress.update, 0
                 if self.accelerator.is_main_process:
@@ -320,18 +322,19 @@ class Run:
 
 
 def validation_loss(system: nn.Module, task: Task, device: torch.device) -> dict[str, float]:
-    """Mean loss per unit on the validation part (without smoothing, dropout off), and its exponential."""
-    total, units = 0.0, 0
+    """Mean loss per unit on the validation part (without smoothing, dropout off); the exponential of that of tokens."""
+    total, units, likelihood = 0.0, 0, True
     with torch.inference_mode():
         for batch in task.validation():
             loss: Loss = system(to_device(batch, device))
-            total, units = total + float(loss.total), units + loss.units
-    return {"loss": total / units, "perplexity": math.exp(min(total / units, 700.0))}
+            total, units, likelihood = total + float(loss.total), units + loss.units, likelihood and "nll" in loss.terms
+    found = {"loss": total / units}
+    return found | {"perplexity": math.exp(min(total / units, 700.0))} if likelihood else found
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A batch record with its tensors on `device`."""
-    if device.type == "cpu":
+    """A batch record with its tensors on `device`; a batch that is no record stays as it is."""
+    if device.type == "cpu" or not is_dataclass(batch):
         return batch
     moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(batch).items()}
     return type(batch)(**moved)

@@ -12,9 +12,9 @@ from attend.commands.output import print_json, print_table
 from attend.progress import counting
 
 if TYPE_CHECKING:
-    from attend.evaluation import Evaluation
+    from attend.contract import Evaluation
     from attend.inspect.compare import Bucket
-    from attend.run import Model
+    from attend.tasks.text_model import TextModel
 
 FIGURES = ("bleu", "chrf", "exact_match", "perplexity")
 # Shares of the sentences, by source length, that end a bucket: the longest ones are looked at apart.
@@ -58,11 +58,11 @@ def main(arguments: Sequence[str]) -> int:
     import numpy as np
 
     from attend import metrics
-    from attend.evaluation import evaluate, read_usable, split_paths
     from attend.inspect.compare import by_length, paired_bootstrap, table
-    from attend.run import load
+    from attend.run import load_text
+    from attend.tasks.text_model import evaluate, read_usable, split_paths
 
-    models = {str(run): load(run) for run in options.runs}
+    models = {str(run): load_text(run) for run in options.runs}
     first = next(iter(models.values()))
     data = first.config.settings.data
     for name, model in models.items():
@@ -83,13 +83,13 @@ def main(arguments: Sequence[str]) -> int:
     lengths = [len(first.task.source_codec.encode(pair.source).ids) for pair in pairs]
     edges = sorted({int(edge) for edge in np.quantile(lengths, QUANTILES)})
     buckets = {
-        name: by_length(lengths, run.hypotheses, references, edges, metric, options.samples, options.seed)
+        name: by_length(lengths, run.outputs, references, edges, metric, options.samples, options.seed)
         for name, run in found.items()
     }
     (base, base_run), *others = found.items()
     comparisons = []
     for name, run in others:
-        hypotheses = (run.hypotheses, base_run.hypotheses)
+        hypotheses = (run.outputs, base_run.outputs)
         tested = paired_bootstrap(*hypotheses, references, metric, options.samples, options.seed)
         comparisons.append({"run": name, "against": base, "metric": metric.name, **asdict(tested)})
     rows = table({name: figures(Path(name), options.runs[0], models[name], run) for name, run in found.items()})
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def figures(folder: Path, first: Path, model: "Model", found: "Evaluation") -> dict[str, float | None]:
+def figures(folder: Path, first: Path, model: "TextModel", found: "Evaluation") -> dict[str, float | None]:
     """A run's row. None are what its training took where it was stopped before its end, and the perplexity where its
     tokens are not those of the first run: it would not compare."""
     from attend.run import read_json

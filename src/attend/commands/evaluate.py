@@ -1,7 +1,8 @@
 """`attend evaluate`"""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from attend.commands.options import (
@@ -22,7 +23,13 @@ from attend.data.files import DataError
 from attend.progress import counting
 
 if TYPE_CHECKING:
+    from attend.contract import Evaluation
     from attend.inspect.alignment import Links
+    from attend.tasks.text import Decoding
+    from attend.tasks.text_model import TextModel
+
+# Options that only make sense for text.
+TEXT_ONLY = ("data", "beam", "length_penalty", "gold")
 
 
 @dataclass(frozen=True)
@@ -62,11 +69,55 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend evaluate", arguments)
-    from attend.evaluation import evaluate, read_usable, split_paths
     from attend.run import load, provenance, write_json
+    from attend.tasks.text_model import TextModel
 
     runs = (options.run, *flat(options.ensemble))
     model = load(*runs)
+    started = time.monotonic()
+    if isinstance(model, TextModel):
+        paths, how, found = evaluate_text(model, options)
+    else:
+        if wrong := [name for name in TEXT_ONLY if getattr(options, name)]:
+            raise ValueError(f"--{wrong[0].replace('_', '-')} is for text, which {options.run} does not take")
+        with counting("examples") as report:
+            found = model.evaluate(options.split, report)
+        paths, how = model.task.files(options.split), model.config.settings.decoding
+    name = model.config.settings.data.name
+    evaluated = {
+        "recipe": model.config.recipe,
+        "runs": [str(run) for run in runs],
+        "data": ", ".join(paths) if options.data or not name else name,
+        "files": list(paths),
+        "split": None if options.data else options.split,
+        "count": len(found.outputs),
+        **asdict(how),
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    nested = evaluated | {"figures": found.figures, "signatures": dict(found.signatures)}
+    if options.record is not None:
+        from attend.record import result
+
+        options.record.parent.mkdir(parents=True, exist_ok=True)
+        write_json(options.record, result(runs, nested, provenance()["command"]))
+    if options.json:
+        signature = {"signature": found.signatures["bleu"]} if "bleu" in found.signatures else {}
+        print_json(evaluated | found.figures | signature | {"signatures": dict(found.signatures)})
+    else:
+        split = "" if options.data else f", {options.split}"
+        search = "".join(f", {name.replace('_', ' ')} {value:g}" for name, value in asdict(how).items())
+        print(f"{evaluated['data']}{split}: {len(found.outputs):,} examples{search}\n")
+        print_table([{"figure": name.replace("_", " "), "value": value} for name, value in found.figures.items()])
+        print()
+        for name, signature in found.signatures.items():
+            print(f"{name}: {signature}")
+    return 0
+
+
+def evaluate_text(model: "TextModel", options: Options) -> "tuple[tuple[str, ...], Decoding, Evaluation]":
+    """The files, the search, and what was found."""
+    from attend.tasks.text_model import evaluate, read_usable, split_paths
+
     settings = model.config.settings
     how = changed(settings.decoding, beam=options.beam, length_penalty=options.length_penalty)
     paths = options.data or split_paths(settings.data, options.split)
@@ -76,35 +127,7 @@ def main(arguments: Sequence[str]) -> int:
         answers = read_gold(options.gold, options.gold_form, pairs[-1].line)
         gold = [answers[pair.line - 1] for pair in pairs]
     with counting("outputs") as report:
-        found = evaluate(model, pairs, how, gold, report)
-    evaluated = {
-        "recipe": model.config.recipe,
-        "runs": [str(run) for run in runs],
-        "data": ", ".join(paths) if options.data or not settings.data.name else settings.data.name,
-        "files": list(paths),
-        "split": None if options.data else options.split,
-        "count": len(pairs),
-        "beam": how.beam,
-        "length_penalty": how.length_penalty,
-        "seconds": round(found.seconds, 2),
-    }
-    nested = evaluated | {"figures": found.figures, "signatures": found.signatures}
-    if options.record is not None:
-        from attend.record import result
-
-        options.record.parent.mkdir(parents=True, exist_ok=True)
-        write_json(options.record, result(runs, nested, provenance()["command"]))
-    if options.json:
-        signatures = {"signature": found.signatures["bleu"], "signatures": found.signatures}
-        print_json(evaluated | found.figures | signatures)
-    else:
-        split = "" if options.data else f", {options.split}"
-        print(f"{evaluated['data']}{split}: {len(pairs):,} pairs, beam {how.beam}\n")
-        print_table([{"figure": name.replace("_", " "), "value": value} for name, value in found.figures.items()])
-        print()
-        for name, signature in found.signatures.items():
-            print(f"{name}: {signature}")
-    return 0
+        return paths, how, evaluate(model, pairs, how, gold, report)
 
 
 def read_gold(path: str, form: GoldForm, sentences: int) -> "list[Links]":

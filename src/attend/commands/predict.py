@@ -19,8 +19,8 @@ from attend.progress import counting, say
 
 if TYPE_CHECKING:
     from attend.attention.trace import Trace
-    from attend.run import Model
     from attend.tasks.text import Decoding, Prediction
+    from attend.tasks.text_model import TextModel
 
     Text = Callable[[Prediction], str]
 
@@ -75,13 +75,13 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend predict", arguments)
-    from attend.run import load
+    from attend.run import load_text
 
     if options.best > 1 and options.samples:
         raise ValueError("--best is of a search and --samples of chance: leave out one of them")
     if options.format == "text" and max(options.best, options.samples) > 1:
         raise ValueError("several outputs a line need --format tsv or --format jsonl")
-    model = load(options.run, *flat(options.ensemble), weights=options.weights)
+    model = load_text(options.run, *flat(options.ensemble), weights=options.weights)
     how = changed(model.config.settings.decoding, beam=options.beam, length_penalty=options.length_penalty)
     if not 1 <= options.best <= how.beam:
         raise ValueError(f"--best is {options.best}: it must be from 1 to the beam, which is {how.beam} (--beam)")
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def predictions(model: "Model", how: "Decoding", options: Options) -> "Iterator[tuple[str, list[Prediction]]]":
+def predictions(model: "TextModel", how: "Decoding", options: Options) -> "Iterator[tuple[str, list[Prediction]]]":
     """Each line with its outputs: none for an empty one."""
     import torch
 
@@ -125,7 +125,7 @@ def predictions(model: "Model", how: "Decoding", options: Options) -> "Iterator[
             done += len(chunk)
 
 
-def text_of(model: "Model", options: Options) -> "Text":
+def text_of(model: "TextModel", options: Options) -> "Text":
     """How an output's text is taken: as it is, or with its unknown words replaced."""
     if not options.replace_unknown:
         if options.dictionary is not None:

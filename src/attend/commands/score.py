@@ -41,9 +41,9 @@ class Options:
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend score", arguments)
     from attend.data.codec import UNKNOWN
-    from attend.run import load
+    from attend.run import load_text
 
-    model = load(options.run, *flat(options.ensemble))
+    model = load_text(options.run, *flat(options.ensemble))
     data = model.config.settings.data
     pairs = scorable(options.data, data.source_key, data.target_key)
     done = incomplete = 0

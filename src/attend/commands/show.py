@@ -64,11 +64,11 @@ def main(arguments: Sequence[str]) -> int:
     pictured = any(path.suffix in PICTURES for path in files)
     if options.gold is not None and (options.target is None or options.subwords or not pictured):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
-    from attend.run import load
+    from attend.run import load_text
 
     if not options.text.strip():
         raise ValueError("the text is empty: there is nothing to predict from")
-    model = load(options.run)
+    model = load_text(options.run)
     trace = model.attention(options.text, options.target).trace(run=str(options.run), recipe=model.config.recipe)
     look = trace.looks.get("source")
     if not isinstance(look, Weights):

@@ -148,8 +148,8 @@ def train(folder: Path, training: "Training", go: "Callable[[Report], Progress]"
     if first_process():
         say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
         figures = finish(folder)
-        shown = ("bleu", "chrf", "exact_match", "perplexity")
-        named = ", ".join(f"{name.replace('_', ' ')} {figures[name]:.2f}" for name in shown)
-        say(f"the best weights on the validation part, with the run's own search: {named}")
-        say(f'{folder} holds the model, its card README.md, and curve.png. Next: attend show {folder} "..."')
+        shown = ("bleu", "chrf", "exact_match", "error", "nats", "caught", "perplexity")
+        named = ", ".join(f"{name.replace('_', ' ')} {figures[name]:.4g}" for name in shown if name in figures)
+        say(f"the best weights on the validation part, as the run predicts: {named}")
+        say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
     return 0

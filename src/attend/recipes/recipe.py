@@ -6,7 +6,6 @@ from typing import Any, Generic, TypeVar
 
 from torch import nn
 
-from attend.contract import StoredTask
 from attend.tasks.text import TextToText
 from attend.training import Training
 
@@ -41,4 +40,4 @@ class Recipe:
     settings: Settings[Any, Any, Any]
     build: Callable[..., nn.Module]
     reaches: Mapping[str, float] = field(default_factory=dict)
-    task: type[StoredTask] = TextToText
+    task: Any = TextToText

@@ -16,7 +16,7 @@ from torch import nn
 
 from attend import decoding, metrics
 from attend.attention.trace import Named, Token, Tokens, Trace, Weights
-from attend.contract import END, UNKNOWN, Decoder, Pairs
+from attend.contract import END, UNKNOWN, Decoder, Model, Pairs
 from attend.data.check import check
 from attend.data.codec import Codec, Encoded, Unit
 from attend.data.corpus import Corpus, LeftOut, collate, plan
@@ -24,6 +24,18 @@ from attend.data.files import Pair, read_pairs
 from attend.settings import check_range
 
 END_SHOWN = "</s>"
+
+USE = """```
+echo "..." | attend predict {folder}
+attend show {folder} "..."
+```
+
+```python
+import attend
+
+model = attend.load("{folder}")
+print(model.predict("...").text)
+```"""
 
 
 @dataclass(frozen=True)
@@ -129,6 +141,7 @@ class TextToText:
 
     measures: tuple[str, ...] = ("bleu", "exact_match")
     kept: ClassVar[tuple[str, ...]] = ("source.tokenizer.json", "target.tokenizer.json")
+    use: ClassVar[str] = USE
 
     def __init__(
         self,
@@ -182,6 +195,14 @@ class TextToText:
         self.valid, empty = usable_pairs(data.valid, data)
         log(f"{len(self.valid):,} validation pairs" + (f"; {empty:,} left out for an empty side" if empty else ""))
         log(f"vocabularies of {len(self.source_codec):,} and {len(self.target_codec):,} {data.unit} tokens")
+
+    def files(self, split: Literal["train", "valid", "test"]) -> tuple[str, ...]:
+        return getattr(self.data, split)
+
+    def model(self, config: Any, systems: Sequence[nn.Module]) -> Model:
+        from attend.tasks.text_model import TextModel
+
+        return TextModel(config, self, systems)
 
     def counts(self) -> dict[str, int]:
         assert self.corpus is not None, "the task was opened to predict: it has no training data"

@@ -1,32 +1,67 @@
-"""What a model reaches on given pairs: one measurement for training's end, `attend evaluate` and `attend compare`."""
+"""A trained model of text, and what it reaches on given pairs."""
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
+
+from torch import nn
 
 from attend import metrics
 from attend.attention.trace import Weights
+from attend.contract import Evaluation, Split
 from attend.data.files import Pair
+from attend.decoding import Ensemble
 from attend.inspect.alignment import Links, alignment_error_rate, alignment_precision, alignment_recall, links
 from attend.inspect.audit import audit
 from attend.progress import say
-from attend.run import Model
 from attend.show.words import merge
-from attend.tasks.text import Decoding, Prediction, TextData, usable_pairs
-
-Split = Literal["valid", "test"]
+from attend.tasks.text import Decoding, Prediction, TextData, TextToText, usable_pairs
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """An output for each pair, and figures by name; `signatures` say how sacreBLEU came by its own."""
+class TextModel:
+    """A trained model of text: predicts, scores, and shows where it looked. Get one from `attend.load`."""
 
-    hypotheses: list[str]
-    figures: dict[str, float]
-    signatures: dict[str, str]
-    seconds: float
+    def __init__(self, config: Any, task: TextToText, systems: Sequence[nn.Module]) -> None:
+        self.config, self.task = config, task  # config: what the run folder's config.json says
+        self.systems = list(systems)
+        members: list[Any] = [*systems]
+        self.decoder: Any = members[0] if len(members) == 1 else Ensemble(members)
+
+    def __repr__(self) -> str:
+        sizes = sum(parameter.numel() for system in self.systems for parameter in system.parameters())
+        return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
+
+    def predict(self, source: str, beam: int | None = None) -> Prediction:
+        """The best output for one text. Raises `ValueError` for an empty one, `TypeError` for what is no text."""
+        if not isinstance(source, str):
+            raise TypeError(f"predict takes one text, not {type(source).__name__}; predict_many takes a list of them")
+        found = self.predict_many([source], beam)[0]
+        if not found:
+            raise ValueError("the source is empty: there is nothing to predict from")
+        return found[0]
+
+    def predict_many(
+        self, sources: Sequence[str], beam: int | None = None, best: int = 1, **options: Any
+    ) -> list[list[Prediction]]:
+        """The `best` outputs for each text, in order; an empty list for an empty text."""
+        how = self.config.settings.decoding
+        how = how if beam is None else Decoding(beam, how.length_penalty, how.longest)
+        return self.task.predict(self.decoder, sources, how, best, **options)
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """log p(target | source) of each pair, in nats, END included."""
+        return [prediction.log_prob for prediction in self.task.force(self.decoder, pairs)]
+
+    def attention(self, source: str, target: str | None = None) -> Prediction:
+        """The output for a text, or the given target as if it were the output, with where the model looked."""
+        return self.predict(source) if target is None else self.task.force(self.decoder, [(source, target)])[0]
+
+    def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
+        """As in `attend.contract.Model`, with the run's own search."""
+        settings = self.config.settings
+        return evaluate(
+            self, read_usable(split_paths(settings.data, split), settings.data), settings.decoding, None, report
+        )
 
 
 def split_paths(data: TextData, split: Split) -> tuple[str, ...]:
@@ -46,7 +81,7 @@ def read_usable(paths: tuple[str, ...], data: TextData) -> list[Pair]:
 
 
 def evaluate(
-    model: Model,
+    model: TextModel,
     pairs: Sequence[Pair],
     how: Decoding,
     gold: Sequence[Links] | None = None,
@@ -57,7 +92,6 @@ def evaluate(
     The loss is in nats a target token, END included. Figures named attention_... are of the outputs' attention, over
     tokens. With gold links for each pair there are figures of the alignment of the given targets, over words.
     """
-    started = time.monotonic()
     task, sources, references = model.task, [pair.source for pair in pairs], [pair.target for pair in pairs]
     outputs = [best[0] for best in task.predict(model.decoder, sources, how, report=report)]
     hypotheses = [output.text for output in outputs]
@@ -79,7 +113,7 @@ def evaluate(
         }
     if gold is not None:
         figures |= alignment_figures(given, gold)
-    return Evaluation(hypotheses, figures, scores["signatures"], time.monotonic() - started)
+    return Evaluation(hypotheses, figures, scores["signatures"])
 
 
 def alignment_figures(given: Sequence[Prediction], gold: Sequence[Links]) -> dict[str, float]:
