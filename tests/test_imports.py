@@ -19,7 +19,7 @@ ONLY = {
     "settings": set[str](),
     "recurrence": {"precision"},
     "metrics": set[str](),
-    "data": set[str](),
+    "data": {"settings"},
     "learning": {"attention", "precision"},
     "decoding": {"attention"},
     "layers": {"attention", "recurrence"},

@@ -53,7 +53,7 @@ def returns_to_go(reward: Float[Tensor, "batch copy step"]) -> Float[Tensor, "ba
 def reinforce(
     log_prob: Float[Tensor, "batch copy step"], returns: Float[Tensor, "batch copy #step"], baseline: Baseline
 ) -> Float[Tensor, ""]:
-    """- sum_t log pi(l_t) (R_t - b_t): Williams 1992; Mnih et al. 2014, eq. 2.
+    """- sum_t log pi(l_t) (R_t - b_t): Williams 1992; Mnih et al. 2014, section 3.2.
 
     Its gradient is an unbiased estimate of that of minus the expected return, as long as a step's baseline knows
     nothing of that step's choice. A learned baseline does not learn here (`baseline_error`); a moving average is one
@@ -79,7 +79,7 @@ def hybrid(
 ) -> Hybrid:
     """Cross-entropy for what is answered, REINFORCE for where to look, squared error for the baseline.
 
-    Mnih et al. 2014, section 2.3. `log_likelihood` is the answer's log p(y | glimpses), `returns` the reward (1 if the
+    Mnih et al. 2014, section 3.2. `log_likelihood` is the answer's log p(y | glimpses), `returns` the reward (1 if the
     most likely answer is right). `weight` is REINFORCE's: its gradient grows as the policy's variance shrinks.
     """
     nll = -log_likelihood.mean(1).sum()
@@ -112,7 +112,7 @@ def variational_bound(
     reward_weight: float | Float[Tensor, "#batch #copy"] = 1.0,
     entropy_weight: float = 0.0,
 ) -> Bound:
-    """The bound sum_s p(s | a) log p(y | s, a) <= log p(y | a), sampled: Xu et al. 2015, section 4.1, eqs. 10 to 12.
+    """The bound sum_s p(s | a) log p(y | s, a) <= log p(y | a), sampled: Xu et al. 2015, section 4.1.
 
     Minus d log p(y | s) + lambda_r (log p(y | s) - b) d log p(s) + lambda_e d H[s], with `reward_weight` lambda_r and
     `entropy_weight` lambda_e. At 1 and 0 the gradient is an unbiased estimate of the bound's. `entropy` is that of the
@@ -169,7 +169,7 @@ def wake_sleep(
 def importance_bound(log_weights: Float[Tensor, "batch copy"]) -> Float[Tensor, "batch"]:
     """log (1 / M sum_m exp(log_weights)): in the mean a lower bound on log p(y | x), and the tighter the larger M.
 
-    The log-weights are those of `wake_sleep` before they are made to sum to one (Burda et al. 2015, eq. 8).
+    The log-weights are those of `wake_sleep` before they are made to sum to one (Burda et al. 2015, section 3).
     """
     return log_weights.logsumexp(dim=1) - math.log(log_weights.shape[1])
 

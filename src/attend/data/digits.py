@@ -1,0 +1,273 @@
+"""Digits, and images generated from them: moved about on a larger canvas, scaled, among pieces of other digits.
+
+Where everything lies in an epoch's images follows from (seed, epoch) alone, image by image: `arrange` says where, and
+`draw` makes any of them at any time, so that a resumed run sees what it would have seen. An evaluation set is the
+arrangement of no epoch, drawn once.
+
+The digits are MNIST's (Le Cun et al. 1998) or the 1,797 of 8 x 8 pixels that scikit-learn carries (Alpaydin and Kaynak
+1998).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int, Integer, UInt8
+
+from attend.data.files import DataError
+from attend.data.image import Images, read_idx_images
+from attend.settings import check_range
+
+Source = Literal["mnist", "small"]
+Part = Literal["train", "valid"]
+
+# Of MNIST's 60,000 training images, the last 10,000 are for validation; of the small digits, the last 360.
+TRAINING = {"mnist": 50_000, "small": 1_437}
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What images are made of digits."""
+
+    rows: int = 60
+    """Height in pixels."""
+    columns: int = 60
+    """Width in pixels."""
+    pieces: int = 0
+    """Squares of other digits strewn about."""
+    piece: int = 8
+    """Width of such a square in pixels."""
+    smallest: float = 1.0
+    """Least size of a digit, as a factor."""
+    largest: float = 1.0
+    """Greatest size of a digit, as a factor; sizes between are equally likely."""
+
+    def __post_init__(self) -> None:
+        check_range(self, "rows columns piece", 1)
+        check_range(self, "pieces", 0)
+        if not 0 < self.smallest <= self.largest:
+            raise ValueError(f"smallest must be above 0 and at most largest, not {self.smallest} and {self.largest}")
+
+
+TRANSLATED = Canvas()
+"""Mnih et al. 2014, section 4.1: a digit anywhere on a larger canvas."""
+CLUTTERED = Canvas(pieces=4)
+"""The same section: with 4 pieces of other digits."""
+CLUTTERED_LARGE = Canvas(100, 100, pieces=8)
+"""The same section: on 100 x 100 pixels, with 8 pieces."""
+SCALED = Canvas(smallest=0.5, largest=1.5)
+"""A digit anywhere, of half to one and a half of its size, after Ba et al. 2015."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """Where everything lies in so many images; places are (row, column) of a top left corner, in pixels."""
+
+    canvas: Canvas
+    digit: Int[np.ndarray, "image"]
+    """Number of the digit in its images."""
+    scale: Float32[np.ndarray, "image"]
+    """Its size, as a factor."""
+    corner: Float32[np.ndarray, "image 2"]
+    """Its place on the canvas; whole where it isn't scaled."""
+    piece_digit: Int[np.ndarray, "image piece"]
+    """Number of the digit, in the images that pieces are cut from."""
+    piece_from: Int[np.ndarray, "image piece 2"]
+    """Where a piece is cut out of its digit."""
+    piece_to: Int[np.ndarray, "image piece 2"]
+    """Where it is added to the canvas."""
+
+    def __len__(self) -> int:
+        return len(self.digit)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Generated images; a box is that of the digit's ink: left, top, right, bottom, in [-1, 1] as places are."""
+
+    images: Images
+    boxes: Float32[np.ndarray, "image 4"]
+
+
+def read_digits(source: Source, part: Part) -> Images:
+    """MNIST from the folder that ATTEND_DATA names (`mnist/train-*-idx*-ubyte.gz`), or the small digits.
+
+    Raises `DataError` if the files, or scikit-learn, aren't there.
+    """
+    images = read_mnist() if source == "mnist" else read_small()
+    count = TRAINING[source]
+    return images.part(0, count) if part == "train" else images.part(count, len(images))
+
+
+def read_mnist() -> Images:
+    images, labels = "mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz"
+    try:
+        return read_idx_images(images, labels)
+    except DataError as error:
+        advice = f"{error.advice}; or choose the small digits, which scikit-learn carries"
+        raise DataError(error.file, error.problem, advice) from error
+
+
+def read_small() -> Images:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise DataError("the small digits", "scikit-learn is not installed", "pip install 'attend[image]'") from error
+    digits, labels = load_digits(return_X_y=True)
+    # Brightness is from 0 to 16.
+    pixels = np.rint(np.asarray(digits).reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return Images(pixels, np.asarray(labels, dtype=np.int64), tuple(map(str, range(10))))
+
+
+def arrange(
+    digits: Images, canvas: Canvas, seed: int, epoch: int | None, cut_from: Images | None = None
+) -> Arrangement:
+    """One image of each digit, the same for the same seed and epoch (from 0; None is that of a frozen set).
+
+    Pieces are cut from `cut_from` (the training digits, for an evaluation set) or, by default, from the other ones of
+    `digits`; from anywhere in them, so that many are partly empty, as in the paper's. Raises `ValueError` if the digits
+    or pieces don't fit.
+    """
+    count = len(digits)
+    room = np.array([canvas.rows, canvas.columns])
+    size = np.array(digits.pixels.shape[2:])
+    if (size * canvas.largest > room).any():
+        raise ValueError(
+            f"digits of {size[0]} x {size[1]}, times {canvas.largest:g}, don't fit on "
+            f"{canvas.rows} x {canvas.columns}: enlarge the canvas"
+        )
+    pieces = digits if cut_from is None else cut_from
+    source = np.array(pieces.pixels.shape[2:])
+    if canvas.pieces and (canvas.piece > min(*source, *room) or len(pieces) < 2):
+        raise ValueError(f"no pieces of {canvas.piece} x {canvas.piece} can be cut from {len(pieces)} digits")
+    # A stream for each thing, and a row for each image: an image's share is the same however many follow.
+    moment = 0 if epoch is None else epoch + 1
+    placing, strewing = (np.random.default_rng([seed, moment, stream]) for stream in (0, 1))
+    chosen = placing.random((count, 3), dtype=np.float32)
+    scale = canvas.smallest + (canvas.largest - canvas.smallest) * chosen[:, 0]
+    free = room - scale[:, np.newaxis] * size
+    unscaled = canvas.smallest == canvas.largest == 1
+    corner = np.floor(chosen[:, 1:] * (free + 1)) if unscaled else chosen[:, 1:] * free
+    strewn = strewing.random((count, canvas.pieces, 5), dtype=np.float32)
+    own = cut_from is None
+    piece_digit = np.floor(strewn[..., 0] * np.float64(len(pieces) - own)).astype(np.int64)
+    if own:  # any digit but the image's own
+        piece_digit += piece_digit >= np.arange(count)[:, np.newaxis]
+    return Arrangement(
+        canvas,
+        np.arange(count),
+        scale.astype(np.float32),
+        np.minimum(corner, np.ceil(free)).astype(np.float32),
+        piece_digit,
+        np.floor(strewn[..., 1:3] * (source - canvas.piece + 1)).astype(np.int64),
+        np.floor(strewn[..., 3:5] * (room - canvas.piece + 1)).astype(np.int64),
+    )
+
+
+def draw(
+    digits: Images, arranged: Arrangement, index: Integer[np.ndarray, "batch"], cut_from: Images | None = None
+) -> Drawn:
+    """These images of an arrangement, which is one of the same digits.
+
+    Pieces are laid first; where things meet their brightness is added, up to white.
+    """
+    canvas = arranged.canvas
+    shape = (len(index), digits.pixels.shape[1], canvas.rows, canvas.columns)
+    numbers = arranged.digit[index]
+    inked = digits.pixels[numbers]
+    if canvas.smallest == canvas.largest == 1:
+        pixels = np.zeros(shape, dtype=np.uint8)
+        rows, columns = inked.shape[2:]
+        corners = arranged.corner[index].astype(np.int64).tolist()
+        for image, digit, (top, left) in zip(pixels, inked, corners, strict=True):
+            image[:, top : top + rows, left : left + columns] = digit
+    else:
+        pixels = scaled(inked, arranged.scale[index], arranged.corner[index], canvas)
+    if canvas.pieces:
+        strew(pixels, (digits if cut_from is None else cut_from).pixels, arranged, index)
+    labels = None if digits.labels is None else digits.labels[numbers]
+    return Drawn(Images(pixels, labels, digits.classes), boxes(inked, arranged, index))
+
+
+def draw_all(digits: Images, canvas: Canvas, seed: int, cut_from: Images | None = None) -> Drawn:
+    """A frozen set, to evaluate on: one image of each digit, the same for the same seed."""
+    return draw(digits, arrange(digits, canvas, seed, None, cut_from), np.arange(len(digits)), cut_from)
+
+
+def strew(
+    pixels: UInt8[np.ndarray, "batch channel rows columns"],
+    cut_from: UInt8[np.ndarray, "digit channel _ _"],
+    arranged: Arrangement,
+    index: Integer[np.ndarray, "batch"],
+) -> None:
+    """Add each image's pieces to it, in place."""
+    size = arranged.canvas.piece
+    step = np.arange(size)
+    image = np.arange(len(index))[:, np.newaxis, np.newaxis]
+    added = pixels.transpose(0, 2, 3, 1)
+    for piece in range(arranged.canvas.pieces):
+        (top, left), (row, column) = arranged.piece_from[index, piece].T, arranged.piece_to[index, piece].T
+        digit = arranged.piece_digit[index, piece][:, np.newaxis, np.newaxis]
+        cut = cut_from.transpose(0, 2, 3, 1)[digit, (top[:, None] + step)[:, :, None], (left[:, None] + step)[:, None]]
+        place = (image, (row[:, None] + step)[:, :, None], (column[:, None] + step)[:, None])
+        under = added[place]
+        # Bytes wrap around where their sum is above white.
+        total = under + cut
+        total[total < cut] = 255
+        added[place] = total
+
+
+def scaled(
+    digits: UInt8[np.ndarray, "batch channel _ _"],
+    scale: Float32[np.ndarray, "batch"],
+    corner: Float32[np.ndarray, "batch 2"],
+    canvas: Canvas,
+) -> UInt8[np.ndarray, "batch channel {canvas.rows} {canvas.columns}"]:
+    """Digits of other sizes at real-valued corners, black around them."""
+    down = triangles(digits.shape[2], canvas.rows, scale, corner[:, 0])[:, np.newaxis]
+    across = triangles(digits.shape[3], canvas.columns, scale, corner[:, 1])[:, np.newaxis]
+    return np.rint(down @ digits.astype(np.float32) @ across.swapaxes(2, 3)).clip(0, 255).astype(np.uint8)
+
+
+def triangles(
+    cells: int, count: int, scale: Float32[np.ndarray, "batch"], start: Float32[np.ndarray, "batch"]
+) -> Float32[np.ndarray, "batch {count} {cells}"]:
+    """How much of each of the digit's cells is in each of the canvas's: linear between their centres.
+
+    For smaller digits a triangle is as wide as a pixel of the canvas, so that no cell is skipped.
+    """
+    width = np.maximum(1, 1 / scale)[:, np.newaxis, np.newaxis]
+    at = (np.arange(count, dtype=np.float32) + 0.5 - start[:, np.newaxis]) / scale[:, np.newaxis] - 0.5
+    distance = np.abs(at[:, :, np.newaxis] - np.arange(cells, dtype=np.float32)) / width
+    return np.maximum(0, 1 - distance, dtype=np.float32) / width
+
+
+def boxes(
+    inked: UInt8[np.ndarray, "batch channel _ _"], arranged: Arrangement, index: Integer[np.ndarray, "batch"]
+) -> Float32[np.ndarray, "batch 4"]:
+    """Left, top, right and bottom of the digits' ink, in [-1, 1]; of a digit without any, its whole square."""
+    ink = inked.max(axis=1)
+    top, bottom = edges(ink.max(axis=2) > 0)
+    left, right = edges(ink.max(axis=1) > 0)
+    scale = arranged.scale[index][:, np.newaxis]
+    row, column = arranged.corner[index].T
+    pixels = np.stack([left, top, right, bottom], axis=1) * scale + np.stack([column, row, column, row], axis=1)
+    canvas = arranged.canvas
+    extent = np.array([canvas.columns, canvas.rows, canvas.columns, canvas.rows], dtype=np.float32)
+    return (2 * pixels / extent - 1).astype(np.float32)
+
+
+def edges(line: Bool[np.ndarray, "batch cell"]) -> tuple[Int[np.ndarray, "batch"], Int[np.ndarray, "batch"]]:
+    """Where the first true cell begins and the last one ends; the whole line where none is true."""
+    first, last = line.argmax(axis=1), line.shape[1] - line[:, ::-1].argmax(axis=1)
+    return first, last
+
+
+def binarise(images: Images, seed: int) -> Images:
+    """Images of black and white: each pixel white with its brightness as probability, once and for all.
+
+    The same seed gives the same set (a fixed binarisation, as Salakhutdinov and Murray's of 2008); likelihoods of sets
+    made with other seeds, or anew for each epoch, can't be compared with one another to the last digit.
+    """
+    drawn = np.random.default_rng([seed]).integers(255, size=images.pixels.shape, dtype=np.uint8)
+    return replace(images, pixels=np.where(drawn < images.pixels, np.uint8(255), np.uint8(0)))

@@ -1,0 +1,323 @@
+"""Reading a folder of PNG and JPEG images.
+
+A folder says what its images are in one of four ways: `metadata.csv` (with a head line) or `metadata.jsonl` (an object
+a line) with the columns `file_name` and, each optional, `label`, `caption` and `split`; sub-folders named after splits
+(train, valid, test); sub-folders named after classes (also within those of splits); or not at all. A file name that
+stands in several lines has all their captions.
+
+Everything that a stranger's folder can hold is read or said: what was left out and why, resized, turned or laid over
+black.
+"""
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from attend.data.files import DataError, locate, read_lines
+from attend.data.image import LARGEST_BYTES, Form, ImageError, Images, decode, number, upright_size
+from attend.settings import nearest
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+COLUMNS = ("file_name", "label", "caption", "split")
+# How the parts of a data set are called, and what they are called here.
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "val": "valid",
+    "dev": "valid",
+    "test": "test",
+}
+# The part of images that no split was said of.
+ALL = "all"
+# Files of each kind that a report names, and sizes.
+SHOWN = 3
+AS_THEY_ARE = Form()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An image that was not read, and why; `line` is where the metadata names it."""
+
+    file: str
+    reason: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.file if self.line is None else f"{self.file} (line {self.line})"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of the files that were found; sizes are (rows, columns)."""
+
+    found: int
+    form: Form
+    left_out: tuple[LeftOut, ...] = ()
+    resized: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """How many images of which size were resized."""
+    over_black: int = 0
+    """How many were partly transparent, and laid over black."""
+    turned: int = 0
+    """How many were turned or mirrored as their EXIF orientation says."""
+
+    def __str__(self) -> str:
+        sentences = [f"{self.found - len(self.left_out):,} of {self.found:,} files read"]
+        if self.resized:
+            how = "fitted in and padded with black" if self.form.fit == "pad" else "filled and cropped"
+            sizes = [f"{rows} x {columns}" for rows, columns in list(self.resized)[:SHOWN]]
+            more = ", ..." if len(self.resized) > SHOWN else ""
+            sentences.append(
+                f"{sum(self.resized.values()):,} resized to {self.form.rows} x {self.form.columns}, {how} "
+                f"(from {', '.join(sizes)}{more})"
+            )
+        if self.turned:
+            sentences.append(f"{self.turned:,} turned as their EXIF orientation says")
+        if self.over_black:
+            sentences.append(f"{self.over_black:,} with transparent parts laid over black")
+        reasons: dict[str, list[LeftOut]] = {}
+        for image in self.left_out:
+            reasons.setdefault(image.reason, []).append(image)
+        for reason, images in reasons.items():
+            more = ", ..." if len(images) > SHOWN else ""
+            sentences.append(f"{len(images):,} left out, {reason}: {', '.join(map(str, images[:SHOWN]))}{more}")
+        return "; ".join(sentences)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a folder held: its parts by name (`ALL` where it has none), views into one array, and what became of it."""
+
+    parts: Mapping[str, Images]
+    report: Report
+
+
+@dataclass
+class Entry:
+    """An image file to be read."""
+
+    path: Path
+    name: str
+    line: int | None = None
+    label: str | None = None
+    captions: tuple[str, ...] = ()
+    split: str = ALL
+
+
+def read_folder(path: str, form: Form = AS_THEY_ARE) -> Folder:
+    """The images of a folder, with their labels and captions (see the module's description).
+
+    Raises `DataError` if the folder or its metadata can't be read, or no image is left; single images that can't be
+    used are left out and reported.
+    """
+    folder = locate(path)
+    if not folder.is_dir():
+        raise DataError(path, "is not a folder", "give the folder that holds the images")
+    metadata = [folder / name for name in ("metadata.csv", "metadata.jsonl") if (folder / name).exists()]
+    if len(metadata) > 1:
+        raise DataError(path, "has both metadata.csv and metadata.jsonl", "remove one of them")
+    left_out: list[LeftOut] = []
+    found = list(walk(folder, left_out))
+    if metadata:
+        entries = list(read_metadata(metadata[0], folder))
+        named = {entry.path.resolve() for entry in entries}
+        # Of a file that the metadata names, decoding says what is wrong.
+        left_out = [image for image in left_out if (folder / image.file).resolve() not in named]
+        missing = f"not in {metadata[0].name}"
+        left_out += [LeftOut(entry.name, missing) for entry in found if entry.path.resolve() not in named]
+    else:
+        entries = list(from_folders(found, left_out))
+    order = {split: number for number, split in enumerate(dict.fromkeys(SPLITS.values()))}
+    entries.sort(key=lambda entry: order.get(entry.split, len(order)))
+    return load(path, entries, form, left_out)
+
+
+def walk(folder: Path, left_out: list[LeftOut]) -> Iterator[Entry]:
+    """Every image file below a folder, in the order of the names; other files are left out, hidden ones passed over."""
+
+    def unreadable(error: OSError) -> None:
+        raise DataError(str(error.filename), f"cannot be read ({error.strerror})", "check its permissions") from error
+
+    for place, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in sorted(files):
+            path = Path(place, file)
+            name = path.relative_to(folder).as_posix()
+            if file.startswith(".") or name in ("metadata.csv", "metadata.jsonl"):
+                continue
+            if path.suffix.lower() in SUFFIXES:
+                yield Entry(path, name)
+            else:
+                left_out.append(LeftOut(name, "not a .png, .jpg or .jpeg file"))
+
+
+def from_folders(found: Sequence[Entry], left_out: list[LeftOut]) -> Iterator[Entry]:
+    """Images with the split and the label that the folders they are in say."""
+    first = {entry.name.split("/")[0] for entry in found if "/" in entry.name}
+    with_splits = bool(first) and all(name.lower() in SPLITS for name in first)
+    depth = 2 if with_splits else 1
+    with_classes = any(entry.name.count("/") >= depth for entry in found)
+    for entry in found:
+        folders = entry.name.split("/")[:-1]
+        if with_splits and not folders:
+            left_out.append(LeftOut(entry.name, "beside the folders of the splits"))
+            continue
+        if with_splits:
+            entry.split = SPLITS[folders.pop(0).lower()]
+        if with_classes and not folders:
+            left_out.append(LeftOut(entry.name, "beside the folders of the classes"))
+            continue
+        entry.label = folders[0] if folders else None
+        yield entry
+
+
+def read_metadata(path: Path, folder: Path) -> Iterator[Entry]:
+    """The images that metadata names, each once. Raises `DataError` at the first line that can't be used."""
+    entries: dict[str, Entry] = {}
+    root = folder.resolve()
+    records = csv_records(str(path)) if path.suffix == ".csv" else json_records(str(path))
+    for line, record in records:
+
+        def wrong(problem: str, advice: str, line: int = line) -> DataError:
+            return DataError(str(path), problem, advice, line, "malformed line")
+
+        name = record.get("file_name", "")
+        if not name:
+            raise wrong("no file_name", "name the image's file in every line")
+        if "\0" in name:
+            raise wrong(f"file_name {name!r} holds a null character", "write the file's name")
+        # Symbolic links are followed before the check: they lead out of the folder as well as ".." does.
+        if not (root / name).resolve().is_relative_to(root):
+            raise wrong(f"file_name {name!r} leaves the folder", "give a path inside it")
+        split = record.get("split")
+        if split is not None and split.lower() not in SPLITS:
+            raise wrong(f"split {split!r} is not known", nearest(split, list(SPLITS)))
+        for column in ("label", "caption"):
+            if column in record and not record[column].strip():
+                raise wrong(f"an empty {column}", f"fill it in, or leave the column {column} out of all lines")
+        caption = (record["caption"],) if "caption" in record else ()
+        entry = Entry(folder / name, name, line, record.get("label"), caption, SPLITS[split.lower()] if split else ALL)
+        old = entries.setdefault(name, entry)
+        if old is entry:
+            continue
+        if (old.label, old.split) != (entry.label, entry.split):
+            raise wrong(f"{name!r} has another label or split than in line {old.line}", "keep one of them")
+        if not caption:
+            raise wrong(f"{name!r} stands in line {old.line} already", "keep one of the lines")
+        old.captions += caption
+    yield from entries.values()
+
+
+def check_columns(file: str, names: Iterable[str], line: int) -> None:
+    """Raise `DataError` for a column that metadata doesn't have, or a file name that is missing."""
+    for name in names:
+        if name not in COLUMNS:
+            raise DataError(file, f"there is no column {name!r}", nearest(name, list(COLUMNS)), line, "malformed line")
+    if "file_name" not in names:
+        raise DataError(file, "no file_name", "name the image's file in every line", line, "malformed line")
+
+
+def csv_records(file: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The records of a CSV file with a head line, and the lines that they end in."""
+    rows = csv.reader((text + "\n" for text in read_lines(file)), strict=True)
+    try:
+        head = [name.strip().removeprefix("\ufeff") for name in next(rows, [])]
+        check_columns(file, head, 1)
+        if len(set(head)) < len(head):
+            raise DataError(file, "a column stands in the head line twice", "remove one", 1, "malformed line")
+        for row in rows:
+            if len(row) not in (0, len(head)):
+                problem = f"{len(row)} fields instead of {len(head)}"
+                raise DataError(file, problem, "quote fields that hold commas", rows.line_num, "malformed line")
+            if row:
+                yield rows.line_num, dict(zip(head, row, strict=True))
+    except csv.Error as error:
+        raise DataError(file, f"not CSV ({error})", "quote the field", rows.line_num, "malformed line") from error
+
+
+def json_records(file: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The records of a JSON Lines file, and their lines; a label may be a whole number, and null is nothing."""
+    first: set[str] | None = None
+    for line, text in enumerate(read_lines(file), start=1):
+
+        def malformed(problem: str, advice: str, line: int = line) -> DataError:
+            return DataError(file, problem, advice, line, "malformed line")
+
+        if not text.strip():
+            continue
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:  # ValueError: also a number too long to convert
+            raise malformed(f"not JSON ({error})", "write one JSON object a line") from None
+        if not isinstance(found, dict):
+            raise malformed("not a JSON object", "write one JSON object a line")
+        record = {key: value for key, value in found.items() if value is not None}
+        check_columns(file, record, line)
+        if isinstance(record.get("label"), int) and not isinstance(record["label"], bool):
+            record["label"] = str(record["label"])
+        for key, value in record.items():
+            if not isinstance(value, str):
+                raise malformed(f"the value of {key!r} is not a text", "write it as a JSON string")
+        first = first if first is not None else set(record)
+        if set(record) != first:
+            raise malformed(
+                f"has {', '.join(sorted(record))}, but the first line has {', '.join(sorted(first))}",
+                "give all lines the same keys",
+            )
+        yield line, record
+
+
+def load(path: str, entries: Sequence[Entry], form: Form, left_out: list[LeftOut]) -> Folder:
+    """Decode the entries, ordered by split, into one array."""
+    found = len(entries) + len(left_out)
+    resized: Counter[tuple[int, int]] = Counter()
+    over_black = turned = 0
+    rows, columns = form.rows, form.columns
+    if rows is None or columns is None:
+        rows, columns = commonest_size(entries)
+        form = replace(form, rows=rows, columns=columns, fit="exact")
+    size = len(entries) * form.channels * rows * columns
+    if size > LARGEST_BYTES:
+        problem = f"{len(entries):,} images of {rows} x {columns} would take {size / 2**30:.0f} GiB"
+        raise DataError(path, problem, "give fewer rows and columns")
+    pixels = np.empty((len(entries), form.channels, rows, columns), dtype=np.uint8)
+    kept: list[Entry] = []
+    for entry in entries:
+        try:
+            decoded = decode(entry.path, form)
+        except ImageError as error:
+            left_out.append(LeftOut(entry.name, str(error), entry.line))
+            continue
+        pixels[len(kept)] = decoded.pixels
+        kept.append(entry)
+        over_black += decoded.over_black
+        turned += decoded.turned
+        if decoded.size != (rows, columns):
+            resized[decoded.size] += 1
+    report = Report(found, form, tuple(left_out), dict(resized.most_common()), over_black, turned)
+    if not kept:
+        raise DataError(path, f"no image is left to use ({report})", "check the folder")
+    names = tuple(entry.name for entry in kept)
+    labels, classes = number([entry.label for entry in kept if entry.label is not None])
+    captions = tuple(entry.captions for entry in kept) if kept[0].captions else None
+    images = Images(pixels[: len(kept)], labels if classes else None, classes, captions, names)
+    splits = [entry.split for entry in kept]
+    starts = {split: splits.index(split) for split in dict.fromkeys(splits)}
+    return Folder({split: images.part(start, start + splits.count(split)) for split, start in starts.items()}, report)
+
+
+def commonest_size(entries: Sequence[Entry]) -> tuple[int, int]:
+    """The (rows, columns) that most of the images have; (1, 1) if none can be read."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    for entry in entries:
+        with suppress(ImageError):  # it is refused again, and then reported, when it is decoded
+            sizes[upright_size(entry.path)] += 1
+    return max(sizes, key=sizes.__getitem__, default=(1, 1))

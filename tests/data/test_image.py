@@ -1,0 +1,324 @@
+"""Images read from files: what comes back is what was written, and hostile files are refused by name."""
+
+import contextlib
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from attend.data.files import DataError
+from attend.data.image import (
+    LARGEST_PIXELS,
+    Form,
+    ImageError,
+    Images,
+    as_floats,
+    decode,
+    read_idx,
+    read_idx_images,
+    read_npz,
+    upright_size,
+)
+
+RANDOM = np.random.default_rng(1)
+GREY = RANDOM.integers(256, size=(5, 7), dtype=np.uint8)
+COLOUR = RANDOM.integers(256, size=(5, 7, 3), dtype=np.uint8)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> io.BytesIO:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    file.seek(0)
+    return file
+
+
+def put(folder: Path, name: str, data: bytes) -> str:
+    path = folder / name
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_pixels_come_back():
+    np.testing.assert_array_equal(decode(encoded(Image.fromarray(GREY)), Form()).pixels, GREY[np.newaxis])
+    found = decode(encoded(Image.fromarray(COLOUR)), Form("colour"))
+    np.testing.assert_array_equal(found.pixels, COLOUR.transpose(2, 0, 1))
+    assert found[1:] == ((5, 7), False, False)
+
+
+@pytest.mark.parametrize("colour", ["grey", "colour"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
+def test_every_kind_of_pixel_is_read(colour, mode):
+    image = Image.fromarray(COLOUR).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(GREY.astype(np.uint16) * 257)
+    found = decode(encoded(image, "JPEG" if mode == "CMYK" else "PNG"), Form(colour))
+    assert found.pixels.shape == (1 if colour == "grey" else 3, 5, 7)
+    if mode == "I;16":
+        np.testing.assert_array_equal(found.pixels[0], GREY)
+
+
+def test_transparent_parts_are_laid_over_black():
+    pixels = np.array([[[200, 100, 50, 255], [200, 100, 50, 0], [200, 100, 50, 51]]], dtype=np.uint8)
+    found = decode(encoded(Image.fromarray(pixels)), Form("colour"))
+    np.testing.assert_array_equal(found.pixels[:, 0].T, [[200, 100, 50], [0, 0, 0], [40, 20, 10]])
+    assert found.over_black
+    palette = Image.fromarray(np.array([[0, 1]], dtype=np.uint8), "L").convert("P")
+    palette.putpalette([255, 255, 255, 9, 9, 9])
+    found = decode(encoded(palette, transparency=0), Form())
+    np.testing.assert_array_equal(found.pixels[0], [[0, 9]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_in_exif_is_heeded(tmp_path, orientation):
+    image = Image.fromarray(COLOUR)
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = image.transpose(undo[orientation]) if orientation > 1 else image
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "photo.png"
+    stored.save(path, exif=exif)
+    found = decode(path, Form("colour"))
+    np.testing.assert_array_equal(found.pixels, COLOUR.transpose(2, 0, 1))
+    assert found.turned == (orientation > 1)
+    assert upright_size(path) == found.size == (5, 7)
+
+
+def test_padding_keeps_the_whole_image_and_cropping_fills():
+    white = encoded(Image.new("L", (20, 10), 255))
+    padded = decode(white, Form(rows=8, columns=8, fit="pad"))
+    assert (padded.pixels[0, 2:6] == 255).all()
+    assert (padded.pixels[0, [0, 1, 6, 7]] == 0).all()
+    assert padded.size == (10, 20)
+    cropped = decode(white, Form(rows=8, columns=8, fit="crop"))
+    assert (cropped.pixels == 255).all()
+    with pytest.raises(ImageError, match="not of 8 x 8 pixels"):
+        decode(white, Form(rows=8, columns=8, fit="exact"))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb(columns: int, rows: int) -> io.BytesIO:
+    """A small PNG that claims to be large."""
+    head = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(10_000, 8_001), (10_000, 9_500), (2**20, 2**20), (2**31 - 1, 2)])
+def test_decompression_bombs_are_refused(columns, rows):
+    with pytest.raises(ImageError, match=f"more than {LARGEST_PIXELS:,} pixels"):
+        decode(bomb(columns, rows), Form(rows=8, columns=8))
+
+
+def test_other_formats_are_refused():
+    for kind in ("GIF", "BMP", "TIFF"):
+        with pytest.raises(ImageError, match="not a PNG or JPEG image"):
+            decode(encoded(Image.fromarray(GREY), kind), Form())
+
+
+@given(
+    kind=st.sampled_from(["PNG", "JPEG"]),
+    cut=st.none() | st.integers(0, 700),
+    changes=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=4),
+)
+def test_damaged_files_are_read_or_refused(kind, cut, changes):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = bytearray(encoded(Image.fromarray(COLOUR), kind, exif=exif).getvalue())
+    for place, value in changes:
+        data[place % len(data)] = value
+    with contextlib.suppress(ImageError):
+        assert decode(io.BytesIO(data[:cut]), Form("grey", 6, 6)).pixels.shape == (1, 6, 6)
+
+
+def test_floats_are_from_0_to_1():
+    floats = as_floats(np.arange(256, dtype=np.uint8))
+    np.testing.assert_allclose(floats, np.arange(256) / 255, rtol=1e-6)
+    assert floats.dtype == np.float32
+    assert floats[-1] == 1
+
+
+def some_images() -> Images:
+    pixels = RANDOM.integers(256, size=(4, 1, 2, 3), dtype=np.uint8)
+    captions = (("a",), ("b", "c"), ("d",), ("e",))
+    return Images(pixels, np.array([0, 1, 1, 0]), ("cat", "dog"), captions, ("1", "2", "3", "4"))
+
+
+def test_a_part_is_a_view_and_a_choice_is_in_order():
+    images = some_images()
+    part = images.part(1, 3)
+    assert np.shares_memory(part.pixels, images.pixels)
+    assert (part.names, part.captions) == (("2", "3"), (("b", "c"), ("d",)))
+    assert part.labels is not None
+    np.testing.assert_array_equal(part.labels, [1, 1])
+    chosen = images.select(np.array([3, 0]))
+    np.testing.assert_array_equal(chosen.pixels, images.pixels[[3, 0]])
+    assert (chosen.names, chosen.captions) == (("4", "1"), (("e",), ("a",)))
+    np.testing.assert_allclose(images.floats(np.array([2])), images.pixels[2:3] / 255, rtol=1e-6)
+    assert len(Images(images.pixels).select(np.array([1])).names) == 0
+
+
+def test_what_does_not_go_together_is_refused():
+    pixels = np.zeros((2, 1, 3, 3), dtype=np.uint8)
+    with pytest.raises(ValueError, match="there are 2 images, but 1 names"):
+        Images(pixels, names=("a",))
+    with pytest.raises(ValueError, match="there are 2 images, but 3 captions"):
+        Images(pixels, captions=(("a",), ("b",), ("c",)))
+    with pytest.raises(ValueError, match="labels are 0 to 1, for 1 classes"):
+        Images(pixels, np.array([0, 1]), ("a",))
+    with pytest.raises(ValueError, match="give both rows and columns"):
+        Form(rows=3)
+    with pytest.raises(ValueError, match="must be at least 1, not 0 and 3"):
+        Form(rows=0, columns=3)
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_idx_files(tmp_path, suffix):
+    pixels = RANDOM.integers(256, size=(3, 4, 5), dtype=np.uint8)
+    labels = np.array([2, 0, 2], dtype=np.uint8)
+    compress = gzip.compress if suffix else bytes
+    images = read_idx_images(
+        put(tmp_path, f"images{suffix}", compress(idx(pixels))), put(tmp_path, f"labels{suffix}", compress(idx(labels)))
+    )
+    np.testing.assert_array_equal(images.pixels[:, 0], pixels)
+    assert images.labels is not None
+    np.testing.assert_array_equal(images.labels, labels)
+    assert images.classes == ("0", "1", "2")
+    assert read_idx_images(str(tmp_path / f"images{suffix}")).labels is None
+
+
+WHOLE = idx(np.zeros((2, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "is not an idx file"),
+        (b"PK\x03\x04", "is not an idx file"),
+        (b"\0\0\x0d\x01" + bytes(8), "holds numbers of type 0x0d, not bytes"),
+        (b"\0\0\x08\x03" + bytes(8), "ends within its head"),
+        (b"\0\0\x08\x04" + b"\xff" * 16, "claims an array of 4294967295 x"),
+        (b"\0\0\x08\x01" + b"\x40\0\0\0" + bytes(9), "ends after 9 of 1,073,741,824 bytes"),
+        (WHOLE[:-1], "ends after 5 of 6 bytes"),
+        (WHOLE + b"\0", "goes on after its 6 bytes"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_idx_files_that_are_none(tmp_path, data, problem, suffix):
+    path = put(tmp_path, f"images{suffix}", gzip.compress(data) if suffix else data)
+    with pytest.raises(DataError, match=problem) as caught:
+        read_idx(path)
+    assert caught.value.file == path
+
+
+@given(st.binary(max_size=40))
+def test_damaged_compressed_idx_files(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("idx") / "a.gz"
+    whole = gzip.compress(WHOLE)
+    path.write_bytes(whole[: len(data)] + data)
+    with pytest.raises(DataError, match=r"a\.gz"):
+        read_idx(str(path))
+
+
+def test_idx_labels_of_other_images(tmp_path):
+    images = put(tmp_path, "images", idx(np.zeros((2, 3, 3), dtype=np.uint8)))
+    labels = put(tmp_path, "labels", idx(np.zeros(3, dtype=np.uint8)))
+    with pytest.raises(DataError, match=r"labels of shape \(3,\), but .*images has 2 images"):
+        read_idx_images(images, labels)
+    with pytest.raises(DataError, match="has 1 axes"):
+        read_idx_images(labels)
+
+
+def npz(folder: Path, **arrays: np.ndarray) -> str:
+    path = folder / "data.npz"
+    np.savez_compressed(path, **arrays)
+    return str(path)
+
+
+@pytest.mark.parametrize("channels", ["none", "first", "last"])
+@pytest.mark.parametrize("kind", ["bytes", "floats"])
+def test_npz_files(tmp_path, channels, kind):
+    pixels = RANDOM.integers(256, size=(4, 3, 5, 6), dtype=np.uint8)
+    pixels = pixels[:, :1] if channels == "none" else pixels
+    stored = {"none": pixels[:, 0], "first": pixels, "last": pixels.transpose(0, 2, 3, 1)}[channels]
+    stored = stored if kind == "bytes" else stored.astype(np.float32) / 255
+    images = read_npz(npz(tmp_path, images=stored, labels=np.array([3, 10, 3, 1])))
+    np.testing.assert_array_equal(images.pixels, pixels)
+    assert images.classes == ("1", "3", "10")
+    assert images.labels is not None
+    np.testing.assert_array_equal(images.labels, [1, 2, 1, 0])
+
+
+def test_npz_labels_can_be_texts_or_absent(tmp_path):
+    pixels = np.zeros((2, 4, 4), dtype=np.uint8)
+    assert read_npz(npz(tmp_path, images=pixels, labels=np.array(["cat", "ant"]))).classes == ("ant", "cat")
+    assert read_npz(npz(tmp_path, images=pixels)).labels is None
+
+
+BLANK = np.zeros((2, 4, 4), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "problem"),
+    [
+        ({"labels": np.zeros(2)}, "has no array named images"),
+        ({"images": BLANK, "extra": BLANK}, "arrays that are not known: extra"),
+        ({"images": BLANK.astype(np.int64)}, "images of type int64"),
+        ({"images": BLANK + 1.5}, "brightness from 1.5 to 1.5"),
+        ({"images": BLANK + np.nan}, "brightness from nan"),
+        ({"images": BLANK[0]}, "can't be told"),
+        ({"images": np.zeros((2, 3, 4, 3), dtype=np.uint8)}, "can't be told"),
+        ({"images": BLANK, "labels": np.zeros(3, dtype=int)}, r"labels of shape \(3,\)"),
+        ({"images": BLANK, "labels": np.array([0.5, 1])}, "type float64"),
+        ({"images": BLANK, "labels": np.array([0, -1])}, "has the label -1"),
+        ({"images": BLANK, "labels": np.array([{}, []], dtype=object)}, "holds Python objects"),
+    ],
+)
+def test_npz_files_that_can_not_be_used(tmp_path, arrays, problem):
+    with pytest.raises(DataError, match=problem):
+        read_npz(npz(tmp_path, **arrays))
+
+
+def test_npz_arrays_that_claim_more_than_there_is(tmp_path):
+    path = tmp_path / "data.npz"
+    head = io.BytesIO()
+    claim = {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 100, 100)}
+    np.lib.format.write_array_header_1_0(head, claim)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", head.getvalue() + bytes(100))
+    with pytest.raises(DataError, match="claims 10,995,116,277,760,000 bytes, and has 100"):
+        read_npz(str(path))
+
+
+@given(place=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.none() | st.integers(0, 10_000))
+def test_damaged_npz_files(tmp_path_factory, place, value, cut):
+    file = io.BytesIO()
+    np.savez_compressed(file, images=BLANK, labels=np.array(["a", "b"]))
+    data = bytearray(file.getvalue())
+    data[place % len(data)] = value
+    path = tmp_path_factory.mktemp("npz") / "data.npz"
+    path.write_bytes(data[: cut if cut is None else cut % len(data)])
+    with contextlib.suppress(DataError):
+        assert len(read_npz(str(path))) == 2
