@@ -1,0 +1,81 @@
+"""Glimpses: recurrent models of visual attention on digits, small budgets and the paper's own, and their controls.
+
+Digits are MNIST's first 50,000 training images to learn and its last 10,000 to validate, so that errors here are not
+the paper's, which are on the test set. Moved digits are at other places in every epoch; the validation set is frozen.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from attend.data.digits import CLUTTERED, TRANSLATED, Canvas
+from attend.recipes.recipe import Recipe, Settings
+from attend.systems import ram
+from attend.tasks.game import CatchGames, CatchTask, Playing
+from attend.tasks.image import Answering, ImageData, ImageToClass
+from attend.training import Training
+
+TRAINING = Training(epochs=60, learning_rate=1e-3, schedule="cosine", watch="error", clip=0.0)
+MNIST = ImageData(name="mnist 28x28", digits="mnist")
+
+
+def digits(config: ram.Config, epochs: int, data: ImageData = MNIST) -> Settings[Any, Any, Any]:
+    return Settings(config, data, replace(TRAINING, epochs=epochs), Answering())
+
+
+def moved(name: str, canvas: Canvas) -> ImageData:
+    return ImageData(name=f"mnist {name} {canvas.rows}x{canvas.columns}", digits="mnist", moved=True, canvas=canvas)
+
+
+def recipe(about: str, settings: Settings[Any, Any, Any], **reaches: float) -> Recipe:
+    return Recipe(about, settings, ram.System, reaches, ImageToClass)
+
+
+PLAIN = ram.Config()
+WIDE = ram.Config(size=12, scales=3, deviation=0.15)
+MOVED = {"translated": moved("translated", TRANSLATED), "cluttered": moved("cluttered", CLUTTERED)}
+
+RECIPES = {
+    "ram": recipe(
+        "Mnih et al. 2014: glimpses chosen by REINFORCE, for your own images and classes",
+        Settings(WIDE, ImageData(), replace(TRAINING, epochs=100), Answering()),
+    ),
+    "ram-small": recipe(
+        "glimpses at the 8 x 8 digits that scikit-learn carries: needs no data",
+        Settings(ram.Config(glimpses=4, size=3), ImageData(name="digits 8x8", digits="small"), TRAINING, Answering()),
+        error=0.08,
+    ),
+    "ram-mnist": recipe("6 glimpses of 8 x 8 pixels, in 10 minutes", digits(PLAIN, 50), error=0.03),
+    "ram-mnist-long": recipe("6 glimpses of 8 x 8 pixels, in an hour", digits(PLAIN, 200), error=0.015),
+    "ram-mnist-2": recipe("2 glimpses of 8 x 8 pixels", digits(replace(PLAIN, glimpses=2), 50)),
+    "ram-mnist-4": recipe("4 glimpses of 8 x 8 pixels", digits(replace(PLAIN, glimpses=4), 50)),
+    "ram-mnist-random": recipe("control: 6 glimpses at random places", digits(replace(PLAIN, places="random"), 50)),
+    "ram-mnist-centre": recipe(
+        "control: 6 glimpses at the centre of the image", digits(replace(PLAIN, places="centre"), 50)
+    ),
+    "ram-mnist-paper": recipe(
+        "6 glimpses of 8 x 8 pixels, for as long as the public re-implementations", digits(PLAIN, 1000), error=0.0112
+    ),
+    "ram-translated": recipe(
+        "a digit anywhere on 60 x 60 pixels, 6 glimpses at 3 scales", digits(WIDE, 120, MOVED["translated"]), error=0.04
+    ),
+    "ram-cluttered": recipe(
+        "a digit among pieces of others on 60 x 60 pixels, 6 glimpses at 3 scales",
+        digits(WIDE, 120, MOVED["cluttered"]),
+        error=0.08,
+    ),
+    "ram-cluttered-random": recipe(
+        "control: the same at random places", digits(replace(WIDE, places="random"), 120, MOVED["cluttered"])
+    ),
+    "ram-catch": Recipe(
+        "the game of Catch on a grid of 12 x 12: where to look and how to move, by REINFORCE alone",
+        Settings(
+            ram.Config(size=6, scales=2, deviation=0.2),
+            CatchGames(),
+            replace(TRAINING, epochs=60, watch="caught", clip=1.0),
+            Playing(),
+        ),
+        ram.Player,
+        {"caught": 0.8},
+        CatchTask,
+    ),
+}

@@ -1,0 +1,220 @@
+"""RAM: recurrent models of visual attention.
+
+Mnih, Heess, Graves & Kavukcuoglu, 2014 (arXiv 1406.6247). A network that never sees a whole image: it looks through a
+small retina at one place after the other, and chooses each place by what it has seen. The choice is hard, a sample from
+a Gaussian, and is learnt by REINFORCE; what is seen is learnt by back-propagation. `System` names the class of an
+image, `Player` plays a game. Section numbers are the paper's.
+
+It differs from its nearest relative, DRAW's classifier with a read window (Gregor et al. 2015), in that no gradient
+goes through the place.
+
+Which gradient goes where decides whether it learns. In `System` the cross-entropy of the last step trains the
+classifier, the core and the glimpse network; the location network learns from REINFORCE alone, and the baseline from
+its own error alone, both from states that are cut from the graph. In `Player` there is no right answer to learn from:
+REINFORCE trains all but the baseline.
+
+Deviations from the paper:
+
+- Adam instead of momentum SGD with a search over rates.
+- Several Monte-Carlo copies of an image may be looked at in one update (`copies`); the paper has one.
+- The first place, too, is sampled, around the location network's answer to a state of zeros.
+- The mean is squashed by tanh, so that no mean runs away to where clamping hides it.
+- At test the places are the means (the paper does not say), in one pass.
+- `Player` learns each step from the reward of the whole game, with a baseline a step.
+
+`places` chooses where it looks: "learnt" is the model; "random" (anywhere, uniformly) and "centre" are its controls.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attend.attention.glimpse import Place, Pyramid, glimpse_views, look, prepare, sample_place
+from attend.contract import Classified, Games, Labelled, Loss
+from attend.learning import baseline_error, hybrid, reinforce
+from attend.settings import check_config
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's sizes (section 4) for digits of 28 x 28."""
+
+    glimpses: int = 6
+    """Places looked at before the class is named (T)."""
+    size: int = 8
+    """Rows and columns of a patch, in pixels (g_w)."""
+    scales: int = 1
+    """Patches of a glimpse, each twice as wide as the one before (k)."""
+    hidden: int = 256
+    """Size of the core's state."""
+    sensed: int = 128
+    """Size of what the patches, and the place, become before they are joined."""
+    glimpse: int = 256
+    """Size of the glimpse vector."""
+    deviation: float = 0.1
+    """Standard deviation of places around their means, in half images."""
+    copies: int = 1
+    """Monte-Carlo copies of an image in an update (M)."""
+    places: Literal["learnt", "random", "centre"] = "learnt"
+    """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
+
+    def __post_init__(self) -> None:
+        check_config(self)
+        if not self.deviation > 0:
+            raise ValueError("deviation must be above 0: without noise no other place is ever tried")
+
+
+class GlimpseNetwork(nn.Module):
+    """g = relu(W_h h_g + W_l h_l): what is seen at a place, and where that is (figure 1 B)."""
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__()
+        self.size = config.size
+        self.patches = nn.Linear(config.scales * channels * config.size**2, config.sensed)
+        self.place = nn.Linear(2, config.sensed)
+        self.from_patches = nn.Linear(config.sensed, config.glimpse)
+        self.from_place = nn.Linear(config.sensed, config.glimpse)
+
+    def forward(self, pyramid: Pyramid, where: Float[Tensor, "batch copy 2"]) -> Float[Tensor, "batch copy glimpse"]:
+        seen = F.relu(self.patches(look(pyramid, where, self.size).flatten(2)))
+        return F.relu(self.from_patches(seen) + self.from_place(F.relu(self.place(where))))
+
+
+class LocationNetwork(nn.Module):
+    """Where to look next, from a state: a Gaussian around a mean, or what the controls do instead (2.1)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.places, self.deviation = config.places, config.deviation
+        self.mean = nn.Linear(config.hidden, 2) if config.places == "learnt" else None
+
+    def forward(self, state: Float[Tensor, "*batch hidden"], sampled: bool) -> Place:
+        """A sample, or the mean; random places are always random. The log-probability is 0 where nothing is learnt."""
+        nothing = state.new_zeros(state.shape[:-1])
+        if self.mean is None:
+            middle = state.new_zeros(*state.shape[:-1], 2)
+            return Place(middle.uniform_(-1, 1) if self.places == "random" else middle, nothing)
+        mean = torch.tanh(self.mean(state))
+        return sample_place(mean, self.deviation) if sampled else Place(mean.detach(), nothing)
+
+
+class Scan(NamedTuple):
+    """A scan path: the state after each glimpse, where each was, and what its choice is learnt from."""
+
+    states: Float[Tensor, "batch copy step hidden"]
+    where: Float[Tensor, "batch copy step 2"]
+    log_probs: Float[Tensor, "batch copy step"]
+    baselines: Float[Tensor, "batch copy step"]
+
+
+class System(nn.Module):
+    """See the module. `channels` and `classes` come from the data; images may be of any size."""
+
+    def __init__(self, config: Config, channels: int, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        self.glimpse = GlimpseNetwork(config, channels)
+        self.location = LocationNetwork(config)
+        self.from_glimpse = nn.Linear(config.glimpse, config.hidden)
+        self.from_state = nn.Linear(config.hidden, config.hidden)
+        self.action = nn.Linear(config.hidden, classes)
+        self.baseline = nn.Linear(config.hidden, 1) if config.places == "learnt" else None
+
+    def scan(self, images: Float[Tensor, "batch channel rows columns"], copies: int, sampled: bool) -> Scan:
+        """Look at each image so many times over: h_t = relu(W h_{t-1} + W g_t), at places that h_{t-1} chose."""
+        pyramid = prepare(images, self.config.scales)
+        state = images.new_zeros(len(images), copies, self.config.hidden)
+        states, places, log_probs, befores = [], [], [], []
+        for _ in range(self.config.glimpses):
+            before = state.detach()
+            where, log_prob = self.location(before, sampled)
+            # The eye can't leave the image, but what is scored is the place that was sampled.
+            where = where.clamp(-1, 1)
+            state = F.relu(self.from_state(state) + self.from_glimpse(self.glimpse(pyramid, where)))
+            states.append(state)
+            places.append(where)
+            log_probs.append(log_prob)
+            befores.append(before)
+        log_prob = torch.stack(log_probs, 2)
+        baseline = torch.zeros_like(log_prob)
+        if self.baseline is not None:
+            baseline = self.baseline(torch.stack(befores, 2)).squeeze(-1)
+        return Scan(torch.stack(states, 2), torch.stack(places, 2), log_prob, baseline)
+
+    def forward(self, batch: Labelled) -> Loss:
+        copies = self.config.copies if self.training else 1
+        scan = self.scan(batch.images, copies, sampled=self.training)
+        log_probs = self.action(scan.states[:, :, -1]).log_softmax(-1)  # batch copy class
+        label = batch.label.unsqueeze(1).expand(-1, copies)
+        log_likelihood = log_probs.gather(-1, label.unsqueeze(-1)).squeeze(-1)
+        right = (log_probs.argmax(-1) == label).to(log_probs.dtype)
+        terms = {"error": (1 - right).mean(1).sum()}
+        if not self.training or self.baseline is None:
+            nll = -log_likelihood.mean(1).sum()
+            return Loss(nll, len(label), {"nll": nll.detach(), **terms})
+        found = hybrid(log_likelihood, scan.log_probs, right.unsqueeze(-1), scan.baselines)
+        terms |= {"baseline_error": found.baseline_error / self.config.glimpses}
+        return Loss(found.total, len(label), {"nll": found.nll, **terms})
+
+    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
+        """What would be answered after each glimpse, at the means (random places are drawn anew each time)."""
+        rows, columns = images.shape[2:]
+        scan = self.scan(images, copies=1, sampled=False)
+        looks = [
+            {"glimpse": glimpse_views(where, self.config.size, self.config.scales, rows, columns)}
+            for where in scan.where[:, 0]
+        ]
+        return Classified(self.action(scan.states[:, 0]), looks)
+
+
+class Player(nn.Module):
+    """The agent of section 4.2: an LSTM that glimpses at each frame of a game, and moves.
+
+    `channels` and `actions` come from the game.
+    """
+
+    def __init__(self, config: Config, channels: int, actions: int) -> None:
+        super().__init__()
+        self.config = config
+        self.glimpse = GlimpseNetwork(config, channels)
+        self.location = LocationNetwork(config)
+        self.core = nn.LSTMCell(config.glimpse, config.hidden)
+        self.action = nn.Linear(config.hidden, actions)
+        self.baseline = nn.Linear(config.hidden, 1)
+
+    def play(self, games: Games, sampled: bool) -> tuple[Scan, Float[Tensor, "batch step"], Float[Tensor, "batch"]]:
+        """Play the games to their end. Returns the looks, the log-probabilities of the moves, and the rewards."""
+        device = self.action.weight.device
+        state = cell = torch.zeros(len(games), self.config.hidden, device=device)
+        states, places, log_probs, befores, moves = [], [], [], [], []
+        for _ in range(games.frames - 1):
+            where, log_prob = self.location(state.detach(), sampled)
+            where = where.clamp(-1, 1)
+            befores.append(state)
+            pyramid = prepare(torch.from_numpy(games.frame()).to(device), self.config.scales)
+            state, cell = self.core(self.glimpse(pyramid, where.unsqueeze(1)).squeeze(1), (state, cell))
+            log_policy = self.action(state).log_softmax(-1)
+            move = log_policy.exp().multinomial(1) if sampled else log_policy.argmax(-1, keepdim=True)
+            games.act(move.squeeze(1).cpu().numpy())
+            states.append(state)
+            places.append(where)
+            log_probs.append(log_prob)
+            moves.append(log_policy.gather(-1, move).squeeze(-1))
+        # A move is chosen after its glimpse, and the place of the next one after the move: each has its own baseline.
+        baseline = self.baseline(torch.stack(befores, 1).detach()).squeeze(-1)
+        path = [torch.stack(part, 1).unsqueeze(1) for part in (states, places, log_probs)]
+        scan = Scan(path[0], path[1], path[2], baseline.unsqueeze(1))
+        return scan, torch.stack(moves, 1), torch.from_numpy(games.reward()).to(device)
+
+    def forward(self, batch: Games) -> Loss:
+        scan, moves, reward = self.play(batch, sampled=self.training)
+        returns = reward[:, None, None]
+        # The state after a glimpse is the one before the next: what is expected is asked of both in one go.
+        policy = reinforce(scan.log_probs + moves.unsqueeze(1), returns, scan.baselines)
+        error = baseline_error(scan.baselines, returns)
+        terms = {"caught": reward.sum(), "baseline_error": error.detach() / scan.baselines.shape[-1]}
+        return Loss(policy + error, len(reward), terms)

@@ -1,0 +1,437 @@
+"""An image in, its class out: joins a system that looks at images to labelled ones.
+
+It reads or generates images, gives the training loop its batches, answers, measures, and turns where a system looked
+into traces. It knows no system: any `Classifier` over `Labelled` batches will do.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import nn
+
+from attend.atomic import write_atomically
+from attend.attention.glimpse import Views
+from attend.attention.trace import Named, Trace, Windows
+from attend.contract import Classified, Evaluation, Labelled, Split
+from attend.data.digits import TRANSLATED, Arrangement, Canvas, arrange, draw, draw_all, read_digits
+from attend.data.files import DataError, locate
+from attend.data.image import Form, Images, decode, read_idx_images, read_npz
+from attend.data.image_folder import ALL, read_folder
+from attend.inspect.glimpses import class_entropy, share_on_object, spread_over_images
+from attend.settings import check_range
+
+Part = Literal["train", "valid", "test"]
+
+# Evaluation sets are the same whatever seed a run is trained with, so that seeds can be compared.
+FROZEN_SEED = 0
+# Images answered at a time.
+TOGETHER = 250
+
+USE = """```
+attend predict {folder} picture.png
+attend show {folder} picture.png --out look.png
+```
+
+```python
+import attend
+
+model = attend.load("{folder}")
+print(model.predict("picture.png").text)
+```"""
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Images and their classes: a folder of them, files of them, or digits."""
+
+    name: str = ""
+    """What the data is called in results and model cards, such as "mnist 28x28"."""
+    folder: str = ""
+    """A folder of PNG and JPEG images: with metadata.csv or metadata.jsonl (file_name, label, split), or with a
+    sub-folder for each class, in sub-folders train, valid and test or not. A relative path is also looked for in the
+    folder that ATTEND_DATA names."""
+    train: tuple[str, ...] = ()
+    """Instead of a folder: an idx file of images and one of labels, or one .npz file with images and labels."""
+    valid: tuple[str, ...] = ()
+    """The same, to choose the best weights by; never learnt from."""
+    test: tuple[str, ...] = ()
+    """The same, for `attend evaluate` after training; neither learnt from nor chosen by."""
+    digits: Literal["", "mnist", "small"] = ""
+    """Instead of files: MNIST's training images from the folder that ATTEND_DATA names (the first 50,000 to learn, the
+    last 10,000 to validate), or the small ones that scikit-learn carries."""
+    moved: bool = False
+    """Put the digits on a larger canvas, at other places in every epoch."""
+    canvas: Canvas = field(default_factory=lambda: TRANSLATED)
+    """The canvas of moved digits."""
+    held_out: float = 0.1
+    """The share of the training images that is set aside to validate, where the data has no part for that."""
+    colour: Literal["grey", "colour"] = "grey"
+    """What a folder's images are read as."""
+    rows: int = 0
+    """Height that a folder's images are resized to; 0 for that which most have."""
+    columns: int = 0
+    """Width that a folder's images are resized to; 0 for that which most have."""
+    fit: Literal["exact", "pad", "crop"] = "pad"
+    """What is done with a folder's images of another size: left out, fitted in and padded with black, or cropped."""
+    batch: int = 64
+    """Images to a batch."""
+
+    def __post_init__(self) -> None:
+        check_range(self, "batch", 1)
+        check_range(self, "rows columns", 0)
+        check_range(self, "held_out", 0, 1)
+        given = [name for name in ("folder", "train", "digits") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"data.{given[0]} and data.{given[1]} both say what to learn from: leave out one of them")
+        if self.moved and not self.digits:
+            raise ValueError("data.moved is for data.digits")
+
+    @property
+    def form(self) -> Form:
+        return Form(self.colour, self.rows or None, self.columns or None, self.fit)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """How images are answered: in one pass, without chance."""
+
+
+class Frozen(NamedTuple):
+    """Images to measure on, and where the object is in each, if that is known."""
+
+    images: Images
+    boxes: Float32[np.ndarray, "image 4"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """One image's answer: its class, what was thought after each step, and where the model looked."""
+
+    name: str
+    pixels: UInt8[np.ndarray, "channel rows columns"]
+    classes: tuple[str, ...]
+    probabilities: Float[np.ndarray, "step class"]
+    looks: Mapping[str, Windows]
+
+    @property
+    def text(self) -> str:
+        """The class."""
+        return self.classes[int(self.probabilities[-1].argmax())]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text} ({self.probabilities[-1].max():.3f})"
+
+    def trace(self, **about: str) -> Trace:
+        """Where the model looked; the score is the log-probability of the answer."""
+        score = float(np.log(max(self.probabilities[-1].max(), np.finfo(np.float32).tiny)))
+        return Trace(self.name, self.text, dict(self.looks), (score,), about)
+
+
+class ImageToClass:
+    """The task: `prepare` reads the data and keeps what an image is made into, `open` takes that of a run, to predict.
+
+    The error is the share of images whose likeliest class is wrong, in one pass without chance.
+    """
+
+    measures: tuple[str, ...] = ("error",)
+    kept: ClassVar[tuple[str, ...]] = ("images.json",)
+    use: ClassVar[str] = USE
+
+    def __init__(
+        self, build: Callable[..., nn.Module], data: ImageData, seed: int, form: Form, classes: Sequence[str]
+    ) -> None:
+        self._build = build
+        self.data, self.seed, self.form, self.classes = data, seed, form, tuple(classes)
+        self.train: Images | None = None
+        self.frozen: dict[Split, Frozen] = {}
+        self._arranged: tuple[int, Arrangement] | None = None
+
+    @classmethod
+    def prepare(
+        cls, build: Callable[..., nn.Module], data: ImageData, seed: int, folder: Path, log: Callable[[str], None]
+    ) -> "ImageToClass":
+        """Read the data, and keep its classes and the form of its images in `folder`."""
+        parts = read_parts(data, seed, log)
+        train = parts["train"]
+        rows, columns = (data.canvas.rows, data.canvas.columns) if data.moved else train.pixels.shape[2:]
+        form = Form("grey" if train.pixels.shape[1] == 1 else "colour", rows, columns, data.fit)
+        content = {"colour": form.colour, "rows": rows, "columns": columns, "fit": form.fit, "classes": train.classes}
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(folder / cls.kept[0], lambda partial: partial.write_text(text, encoding="utf-8"))
+        task = cls(build, data, seed, form, train.classes)
+        task.take(parts, log)
+        return task
+
+    @classmethod
+    def open(cls, build: Callable[..., nn.Module], data: ImageData, seed: int, folder: Path) -> "ImageToClass":
+        """The task of a run folder, with no data read. Raises `DataError` if images.json is damaged."""
+        path = folder / cls.kept[0]
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            form = Form(content["colour"], content["rows"], content["columns"], content["fit"])
+            return cls(build, data, seed, form, content["classes"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                str(path), f"does not say what images are made into ({error})", "train the run anew"
+            ) from error
+
+    def read(self, log: Callable[[str], None]) -> None:
+        """Read or make the data. Raises `ValueError` if its classes are not those that the run began with."""
+        self.take(read_parts(self.data, self.seed, log), log)
+
+    def take(self, parts: Mapping[Part, Images], log: Callable[[str], None]) -> None:
+        if parts["train"].classes != self.classes:
+            raise ValueError(f"the data's classes are {parts['train'].classes}, but the run's are {self.classes}")
+        self.train = parts["train"]
+        self.frozen = {split: self.freeze(parts[split]) for split in ("valid", "test") if split in parts}
+        form = f"{self.form.rows} x {self.form.columns}, {self.form.colour}"
+        counts = ", ".join(f"{len(images):,} {part}" for part, images in parts.items())
+        log(f"images of {form}: {counts}; {len(self.classes)} classes")
+
+    def freeze(self, images: Images) -> Frozen:
+        if not self.data.moved:
+            return Frozen(images)
+        drawn = draw_all(images, self.data.canvas, FROZEN_SEED, cut_from=self.train)
+        return Frozen(drawn.images, drawn.boxes)
+
+    def counts(self) -> dict[str, int]:
+        assert self.train is not None, "the task was opened to predict: it has no training data"
+        found = {"training images": len(self.train), "validation images": len(self.frozen["valid"].images)}
+        return found | {"classes": len(self.classes), "rows": self.form.rows or 0, "columns": self.form.columns or 0}
+
+    def files(self, split: Part) -> tuple[str, ...]:
+        data = self.data
+        if data.digits:
+            return (f"{data.digits} digits{', moved' if data.moved else ''} ({split})",)
+        return getattr(data, split) or ((f"{data.folder} ({split})",) if data.folder else ())
+
+    def model(self, config: Any, systems: Sequence[nn.Module]) -> "ImageModel":
+        return ImageModel(config, self, systems)
+
+    def build(self) -> nn.Module:
+        return self._build(self.form.channels, len(self.classes))
+
+    def plan(self, epoch: int) -> list[list[int]]:
+        """Batches in an order of the epoch's own; an index names an image and, as images may be moved, the epoch."""
+        assert self.train is not None, "the task was opened to predict: it has no training data"
+        count = len(self.train)
+        order = np.random.default_rng([self.seed, epoch]).permutation(count) + epoch * count
+        return [order[start : start + self.data.batch].tolist() for start in range(0, count, self.data.batch)]
+
+    def batch(self, indices: Sequence[int]) -> Labelled:
+        assert self.train is not None, "the task was opened to predict: it has no training data"
+        count = len(self.train)
+        epoch, index = indices[0] // count, np.array(indices) % count
+        if not self.data.moved:
+            return labelled(self.train, index)
+        if self._arranged is None or self._arranged[0] != epoch:
+            self._arranged = (epoch, arrange(self.train, self.data.canvas, self.seed, epoch))
+        return labelled(draw(self.train, self._arranged[1], index).images, np.arange(len(index)))
+
+    def validation(self) -> Iterator[Labelled]:
+        images = self.frozen["valid"].images
+        for start in range(0, len(images), 500):
+            yield labelled(images, np.arange(start, min(start + 500, len(images))))
+
+    def measure(self, system: nn.Module) -> dict[str, float]:
+        return {"error": self.evaluate(system, self.frozen["valid"]).figures["error"]}
+
+    def evaluate(self, system: Any, frozen: Frozen, report: Callable[[int], None] | None = None) -> Evaluation:
+        """The error, and the audit of where it looked: do places depend on the image, and are they on the object?"""
+        images = frozen.images
+        assert images.labels is not None
+        probabilities, places = [], []
+        with torch.random.fork_rng():
+            torch.manual_seed(0)  # for controls that look at random places
+            for start in range(0, len(images), TOGETHER):
+                index = np.arange(start, min(start + TOGETHER, len(images)))
+                found = classify(system, images.floats(index))
+                probabilities.append(found.logits.float().softmax(-1).cpu().numpy())
+                for looks in found.looks:
+                    places.append(finest(looks["glimpse"], found.logits.shape[1]) if "glimpse" in looks else None)
+                if report:
+                    report(int(index[-1]) + 1)
+        likely = np.concatenate(probabilities)
+        answers = likely[:, -1].argmax(-1)
+        gold = np.log(np.maximum(likely[np.arange(len(images)), -1, images.labels], np.finfo(np.float32).tiny))
+        figures = {"error": float((answers != images.labels).mean()), "loss": float(-gold.mean())}
+        seen = [path for path in places if path is not None]
+        if seen:
+            figures |= audit(np.stack(seen), likely, frozen.boxes)
+        return Evaluation([self.classes[answer] for answer in answers], figures)
+
+    def answer(self, system: Any, images: Images) -> Iterator[Answer]:
+        """Each image's answer, in order. Images are as `decoded` makes them."""
+        for start in range(0, len(images), TOGETHER):
+            index = np.arange(start, min(start + TOGETHER, len(images)))
+            found = classify(system, images.floats(index))
+            likely = found.logits.float().softmax(-1).cpu().numpy()
+            for place, number in enumerate(index):
+                looks = {name: windows(views, likely.shape[1]) for name, views in found.looks[place].items()}
+                name = images.names[number] if images.names else f"image {number + 1}"
+                yield Answer(name, images.pixels[number], self.classes, likely[place], looks)
+
+    def decoded(self, paths: Sequence[str]) -> Images:
+        """Image files made into what the system takes. Raises `DataError` for one that can't be read."""
+        pixels = [decode_file(path, self.form) for path in paths]
+        return Images(np.stack(pixels), names=tuple(paths))
+
+
+class ImageModel:
+    """A trained classifier of images: answers, and shows where it looked. Get one from `attend.load`."""
+
+    def __init__(self, config: Any, task: ImageToClass, systems: Sequence[nn.Module]) -> None:
+        if len(systems) > 1:
+            raise ValueError("images are answered by one run: an ensemble is for text")
+        self.config, self.task, self.systems = config, task, list(systems)
+
+    def __repr__(self) -> str:
+        sizes = sum(parameter.numel() for parameter in self.systems[0].parameters())
+        return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
+
+    def predict(self, image: str | Path | UInt8[np.ndarray, "channel rows columns"]) -> Answer:
+        """The answer for an image file, or for pixels of the form that the run takes (see `task.form`).
+
+        Raises `DataError` for a file that can't be read, `ValueError` for pixels of another shape.
+        """
+        if isinstance(image, np.ndarray):
+            expected = (self.task.form.channels, self.task.form.rows, self.task.form.columns)
+            if image.shape != expected:
+                raise ValueError(f"the pixels are of shape {image.shape}; this run takes {expected}")
+            images = Images(image[np.newaxis])
+        else:
+            images = self.task.decoded([str(image)])
+        return next(self.predict_many(images))
+
+    def predict_many(self, images: Images) -> Iterator[Answer]:
+        """The answers for images of the form that the run takes, in order."""
+        return self.task.answer(self.systems[0], images)
+
+    def part(self, split: Split) -> Frozen:
+        """A part of the run's own data. Raises `ValueError` if it has no such part."""
+        if not self.task.frozen:
+            self.task.read(lambda line: None)
+        if split not in self.task.frozen:
+            raise ValueError(f"the run's data has no part {split!r}: it has {', '.join(self.task.frozen)}")
+        return self.task.frozen[split]
+
+    def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
+        """As in `attend.contract.Model`."""
+        return self.task.evaluate(self.systems[0], self.part(split), report)
+
+
+def read_parts(data: ImageData, seed: int, log: Callable[[str], None]) -> dict[Part, Images]:
+    """The parts of the data. Raises `DataError` or `ValueError` if they can't be read or learnt from."""
+    if data.digits:
+        return {"train": read_digits(data.digits, "train"), "valid": read_digits(data.digits, "valid")}
+    if data.folder:
+        read = read_folder(data.folder, data.form)
+        log(f"{data.folder}: {read.report}")
+        parts: dict[Part, Images] = {
+            part: read.parts[part] for part in ("train", "valid", "test") if part in read.parts
+        }
+        if ALL in read.parts:
+            if parts:
+                raise DataError(data.folder, "says a split of some images only", "say one of all of them, or of none")
+            parts = {"train": read.parts[ALL]}
+    elif data.train:
+        named = {"train": data.train, "valid": data.valid, "test": data.test}
+        parts = {part: read_files(paths) for part, paths in named.items() if paths}  # pyright: ignore[reportAssignmentType]
+    else:
+        raise ValueError("there is nothing to learn from: set data.folder, data.train or data.digits")
+    place = data.folder or ", ".join(data.train)
+    if "train" not in parts:
+        raise DataError(place, "has no training images", "put some into a split called train")
+    for part, images in parts.items():
+        if images.labels is None:
+            raise DataError(place, f"the {part} images have no labels", "give each image its class")
+    if "valid" not in parts:
+        parts |= set_aside(parts["train"], data.held_out, seed, place)
+        log(f"{len(parts['valid']):,} of the images are set aside to validate (data.held_out)")
+    classes: Sequence[str] = parts["train"].classes
+    for part, images in parts.items():
+        if images.classes != classes:
+            raise DataError(place, f"the {part} images have other classes than those to learn", "name them alike")
+    if len(classes) < 2:
+        raise DataError(place, f"there is one class alone ({', '.join(classes)})", "give images of at least two")
+    return parts
+
+
+def read_files(paths: tuple[str, ...]) -> Images:
+    """The images of an .npz file, or of an idx file with another of labels."""
+    match paths:
+        case (one,) if one.endswith(".npz"):
+            return read_npz(one)
+        case (images, labels) if not images.endswith(".npz"):
+            return read_idx_images(images, labels)
+    raise DataError(", ".join(paths), "is not one .npz file, nor two idx files", "give images and their labels")
+
+
+def set_aside(images: Images, share: float, seed: int, place: str) -> dict[Part, Images]:
+    """Training and validation images: a random share of each class to validate, at least one of it."""
+    assert images.labels is not None
+    order = np.random.default_rng([seed]).permutation(len(images))
+    labels = images.labels[order]
+    held = np.zeros(len(images), dtype=bool)
+    for label, name in enumerate(images.classes):
+        members = np.flatnonzero(labels == label)
+        if len(members) < 2:
+            problem = f"the class {name!r} has {len(members)} images"
+            raise DataError(place, problem, "give at least two, to learn one and validate the other")
+        held[members[: max(1, round(share * len(members)))]] = True
+    return {"train": images.select(np.sort(order[~held])), "valid": images.select(np.sort(order[held]))}
+
+
+def labelled(images: Images, index: np.ndarray) -> Labelled:
+    assert images.labels is not None
+    return Labelled(torch.from_numpy(images.floats(index)), torch.from_numpy(images.labels[index]))
+
+
+def decode_file(path: str, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:
+    from attend.data.image import ImageError
+
+    try:
+        return decode(locate(path), form).pixels
+    except ImageError as error:
+        raise DataError(path, str(error), "give a PNG or JPEG image") from error
+
+
+def classify(system: Any, images: Float32[np.ndarray, "batch channel rows columns"]) -> Classified:
+    device = next(system.parameters()).device
+    with torch.inference_mode():
+        return system.classify(torch.from_numpy(images).to(device))
+
+
+def windows(views: Views, steps: int) -> Windows:
+    """One image's windows, with each step named; a glimpse of several scales has a window for each."""
+    scales = len(views.scale) // steps
+    names = [
+        str(step + 1) if scales == 1 else f"{step + 1} x{2**scale}" for step in range(steps) for scale in range(scales)
+    ]
+    return Windows(views.centre, views.extent, views.scale, Named(tuple(names)))
+
+
+def finest(views: Views, steps: int) -> Float[np.ndarray, "step 2"]:
+    """The place of each step."""
+    return views.centre[:: len(views.scale) // steps]
+
+
+def audit(
+    places: Float[np.ndarray, "image step 2"],
+    probabilities: Float[np.ndarray, "image step class"],
+    boxes: Float32[np.ndarray, "image 4"] | None,
+) -> dict[str, float]:
+    """Figures that show whether looking was more than a fixed path: see `attend.inspect.glimpses`."""
+    spread = spread_over_images(places)
+    found = {"places_spread_over_images": float(spread.mean())}
+    found |= {f"places_spread_step_{step}": float(value) for step, value in enumerate(spread, start=1)}
+    if boxes is not None:
+        found["glimpses_on_object"] = float(share_on_object(places, boxes).mean())
+    entropies = enumerate(class_entropy(probabilities), start=1)
+    return found | {f"class_entropy_step_{step}": float(value) for step, value in entropies}

@@ -1,0 +1,116 @@
+"""What learns from what in RAM, and what its choice of places is worth on images that can't be seen in one glimpse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from attend.contract import Labelled
+from attend.data.catch import Catch
+from attend.systems.ram import Config, Player, System
+
+SMALL = Config(glimpses=3, size=3, hidden=16, sensed=8, glimpse=16, deviation=0.2)
+
+
+def images(count: int = 6) -> Labelled:
+    generate = torch.Generator().manual_seed(0)
+    return Labelled(torch.rand(count, 1, 9, 9, generator=generate), torch.arange(count) % 3)
+
+
+def touched(system: nn.Module) -> set[str]:
+    """The parts of a system that have a gradient."""
+    return {
+        name.split(".")[0]
+        for name, parameter in system.named_parameters()
+        if parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
+    }
+
+
+def test_the_places_are_learnt_from_the_reward_alone():
+    torch.manual_seed(0)
+    system = System(SMALL, 1, 3)
+    scan = system.scan(images().images, copies=2, sampled=True)
+    scan.log_probs.sum().backward()
+    assert touched(system) == {"location"}
+
+
+def test_the_baseline_is_learnt_from_its_own_error_alone():
+    torch.manual_seed(0)
+    system = System(SMALL, 1, 3)
+    system.scan(images().images, copies=2, sampled=True).baselines.square().sum().backward()
+    assert touched(system) == {"baseline"}
+
+
+def test_the_class_teaches_what_is_seen_and_not_where_to_look():
+    torch.manual_seed(0)
+    system = System(SMALL, 1, 3)
+    system.action(system.scan(images().images, copies=2, sampled=True).states[:, :, -1]).square().sum().backward()
+    assert touched(system) == {"glimpse", "from_glimpse", "from_state", "action"}
+
+
+def test_copies_are_looked_at_like_images_of_their_own():
+    """More copies only average: with the same places, one copy of each image costs what the mean of many does."""
+    torch.manual_seed(0)
+    batch = images()
+    one, many = System(replace(SMALL, places="centre"), 1, 3), System(replace(SMALL, places="centre", copies=4), 1, 3)
+    many.load_state_dict(one.state_dict())
+    torch.testing.assert_close(many(batch).total, one(batch).total)
+
+
+def test_what_is_scored_is_the_place_that_was_sampled_and_not_where_the_eye_stopped():
+    torch.manual_seed(0)
+    system = System(replace(SMALL, deviation=0.9), 1, 3)
+    scan = system.scan(images().images, copies=8, sampled=True)
+    assert float(scan.where.abs().max()) == 1
+    # Far out a clamped place would be scored as one near the mean: all densities would be nearly the same.
+    assert float(scan.log_probs.std()) > 0.5
+
+
+def test_places_at_test_are_the_means_whatever_chance_says():
+    torch.manual_seed(0)
+    system = System(SMALL, 1, 3).eval()
+    first, second = (system.scan(images().images, copies=1, sampled=False).where for _ in range(2))
+    torch.testing.assert_close(first, second)
+    assert float(first.std(0).max()) > 0, "the places depend on the image"
+
+
+def test_looking_where_it_matters_is_learnt():
+    """One of two far sides says the class; how bright the image is says which. One glimpse can't see both."""
+    torch.manual_seed(0)
+    system = System(replace(SMALL, glimpses=2, hidden=32, glimpse=32, copies=4, deviation=0.4), 1, 2)
+    optimiser = torch.optim.Adam(system.parameters(), 3e-3)
+    generate = torch.Generator().manual_seed(1)
+
+    def batch(count: int) -> Labelled:
+        label, side, other = (torch.randint(2, (count,), generator=generate) for _ in range(3))
+        pixels = (0.2 * side.float()).reshape(-1, 1, 1, 1).expand(-1, 1, 9, 9).clone()
+        left, right = torch.where(side == 0, label, other), torch.where(side == 1, label, other)
+        pixels[..., :2] += 0.6 * left.reshape(-1, 1, 1, 1)
+        pixels[..., -2:] += 0.6 * right.reshape(-1, 1, 1, 1)
+        return Labelled(pixels, label)
+
+    for _ in range(500):
+        loss = system(batch(64))
+        optimiser.zero_grad()
+        (loss.total / loss.units).backward()
+        optimiser.step()
+    system.eval()
+    test = batch(200)
+    assert float(system(test).terms["error"]) / 200 < 0.1
+    # It looks to the side that the brightness points to: a policy that ignores the image would not move with it.
+    where = system.scan(test.images, copies=1, sampled=False).where[:, 0, 1, 0]
+    bright = test.images[:, 0, 4, 4] > 0.1
+    assert float(where[bright].mean() - where[~bright].mean()) > 0.5
+
+
+@pytest.mark.parametrize("size", [4, 7])
+def test_a_game_gives_its_reward_and_every_step_a_place(size: int):
+    torch.manual_seed(0)
+    player = Player(SMALL, 1, 3)
+    games = Catch(np.arange(5), size)
+    scan, moves, reward = player.play(games, sampled=True)
+    assert scan.where.shape == (5, 1, size - 1, 2)
+    assert moves.shape == (5, size - 1)
+    np.testing.assert_array_equal(reward.numpy(), games.reward())
