@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from attend.data.files import DataError, locate, read_lines
-from attend.data.image import LARGEST_BYTES, Form, ImageError, Images, decode, number, upright_size
+from attend.data.image import LARGEST_BYTES, Form, ImageError, Images, decode, number, size_of
 from attend.settings import nearest
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -319,5 +319,5 @@ def commonest_size(entries: Sequence[Entry]) -> tuple[int, int]:
     sizes: Counter[tuple[int, int]] = Counter()
     for entry in entries:
         with suppress(ImageError):  # it is refused again, and then reported, when it is decoded
-            sizes[upright_size(entry.path)] += 1
+            sizes[size_of(entry.path)] += 1
     return max(sizes, key=sizes.__getitem__, default=(1, 1))
