@@ -195,7 +195,7 @@ def decode(file: Path | BytesIO, form: Form) -> Decoded:
         return Decoded(pixels, size, over_black, turned)
 
 
-def number(labels: Sequence[str]) -> tuple[Int[np.ndarray, "image"], tuple[str, ...]]:
+def number_labels(labels: Sequence[str]) -> tuple[Int[np.ndarray, "image"], tuple[str, ...]]:
     """Labels as numbers of their classes, which are in the order of their names, or of their values if all are such."""
     classes = sorted(set(labels))
     if all(name.isascii() and name.isdigit() and len(name) < 19 for name in classes):
@@ -295,7 +295,7 @@ def read_npz(path: str) -> Images:
         raise wrong(f"has labels of shape {labels.shape} and type {labels.dtype}, for {len(pixels):,} images")
     if labels.dtype.kind != "U" and labels.min(initial=0) < 0:
         raise wrong(f"has the label {labels.min()}", "number the classes from 0")
-    numbers, classes = number([str(label) for label in labels])
+    numbers, classes = number_labels([str(label) for label in labels])
     return Images(pixels, numbers, classes)
 
 
