@@ -226,6 +226,14 @@ def test_rows_sum_to_one_wherever_the_window_is(centre: float, stride: float, va
         assert value.grad.isfinite().all()
 
 
+def test_narrow_filters_in_a_large_image_keep_their_precision():
+    inputs = [torch.tensor([value], dtype=torch.float64) for value in (900.3, 1.7, 0.2)]
+    exact = filter_bank(*inputs, 9, 1000)
+    torch.testing.assert_close(
+        filter_bank(*(value.float() for value in inputs), 9, 1000).double(), exact, atol=0.01, rtol=0
+    )
+
+
 def test_wild_parameters_aim_at_finite_windows():
     parameters = torch.tensor([[0.0, 0.0, 1e9, -1e9, 1e9], [1e9, -1e9, -1e9, 1e9, -1e9]])
     aimed = aim(parameters, 5, 28, 28)

@@ -229,6 +229,8 @@ def test_binarised_pixels_are_white_as_often_as_they_are_bright():
     found = binarise(images, 1)
     assert set(np.unique(found.pixels)) == {0, 255}
     np.testing.assert_allclose(found.pixels.mean(axis=(1, 2, 3)), [0, 51, 204, 255], atol=3)
+    assert (found.pixels[0] == 0).all()
+    assert (found.pixels[3] == 255).all()
     np.testing.assert_array_equal(found.pixels, binarise(images, 1).pixels)
     assert (found.pixels != binarise(images, 2).pixels).any()
     np.testing.assert_array_equal(binarise(images.part(0, 2), 1).pixels, found.pixels[:2])

@@ -25,7 +25,7 @@ from attend.data.image import (
     read_idx,
     read_idx_images,
     read_npz,
-    upright_size,
+    size_of,
 )
 
 RANDOM = np.random.default_rng(1)
@@ -96,7 +96,7 @@ def test_the_orientation_in_exif_is_heeded(tmp_path, orientation):
     found = decode(path, Form("colour"))
     np.testing.assert_array_equal(found.pixels, COLOUR.transpose(2, 0, 1))
     assert found.turned == (orientation > 1)
-    assert upright_size(path) == found.size == (5, 7)
+    assert size_of(path) == found.size == (5, 7)
 
 
 def test_padding_keeps_the_whole_image_and_cropping_fills():
@@ -109,6 +109,16 @@ def test_padding_keeps_the_whole_image_and_cropping_fills():
     assert (cropped.pixels == 255).all()
     with pytest.raises(ImageError, match="not of 8 x 8 pixels"):
         decode(white, Form(rows=8, columns=8, fit="exact"))
+
+
+def test_large_photographs_are_resized_as_small_ones_are():
+    """They are decoded at a fraction of their size; what comes out is what the whole image would give."""
+    waves = 127 + 60 * np.sin(np.arange(896) / 70)[:, None] + 60 * np.cos(np.arange(1296) / 90)
+    photo = Image.fromarray(waves.astype(np.uint8))
+    form = Form(rows=20, columns=30, fit="crop")
+    large = decode(encoded(photo, "JPEG", quality=95), form)
+    assert large.size == (896, 1296)
+    np.testing.assert_allclose(large.pixels, decode(encoded(photo), form).pixels, atol=3)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

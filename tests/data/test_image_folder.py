@@ -66,6 +66,31 @@ def test_folders_of_splits_need_no_classes(tmp_path):
     assert {name: images.labels for name, images in parts.items()} == {"train": None, "test": None}
 
 
+def test_a_share_is_held_out_where_no_splits_are_named(tmp_path):
+    for number in range(10):
+        put(tmp_path, f"{number % 2}/{number}.png", number)
+    parts = read_folder(str(tmp_path), held_out=0.3).parts
+    assert {name: len(images) for name, images in parts.items()} == {"train": 7, "valid": 3}
+    assert parts["train"].classes == parts["valid"].classes == ("0", "1")
+    assert sorted(brightness(parts["train"]) + brightness(parts["valid"])) == list(range(10))
+    again = read_folder(str(tmp_path), held_out=0.3).parts
+    assert again["valid"].names == parts["valid"].names
+    for share in (-0.5, 1.0):
+        with pytest.raises(ValueError, match="held_out must be a share from 0 to below 1"):
+            read_folder(str(tmp_path), held_out=share)
+    put(tmp_path / "named", "train/1.png")
+    put(tmp_path / "named", "test/1.png")
+    assert list(read_folder(str(tmp_path / "named"), held_out=0.3).parts) == ["train", "test"]
+
+
+def test_links_in_circles_are_left_out(tmp_path):
+    put(tmp_path, "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "b.png")
+    (tmp_path / "metadata.csv").write_text("file_name\na.png\nb.png\n" + "x" * 5000 + ".png")
+    report = read_folder(str(tmp_path)).report
+    assert [(image.file[:5], image.line) for image in report.left_out] == [("b.png", 3), ("xxxxx", 4)]
+
+
 def test_a_flat_folder(tmp_path):
     put(tmp_path, "1.png")
     images = read_folder(str(tmp_path)).parts["all"]
@@ -154,6 +179,7 @@ def test_csv_metadata_that_can_not_be_used(tmp_path, lines, problem):
         ('{"caption": "x"}', "line 2: no file_name"),
         ('{"file_name": "../b.png", "caption": "x"}', "leaves the folder"),
         ('{"file_name": "b\\u0000.png", "caption": "x"}', "null character"),
+        ('{"file_name": "b\\ud800.png", "caption": "x"}', "line 2: the value of 'file_name' has a lone surrogate"),
     ],
 )
 def test_json_metadata_that_can_not_be_used(tmp_path, line, problem):

@@ -16,12 +16,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
 from attend.data.files import DataError, locate, read_lines
-from attend.data.image import LARGEST_BYTES, Form, ImageError, Images, decode, number, upright_size
+from attend.data.image import LARGEST_BYTES, Form, ImageError, Images, decode, number_labels, size_of
 from attend.settings import nearest
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -112,8 +113,11 @@ class Entry:
     split: str = ALL
 
 
-def read_folder(path: str, form: Form = AS_THEY_ARE) -> Folder:
+def read_folder(path: str, form: Form = AS_THEY_ARE, held_out: float = 0.0) -> Folder:
     """The images of a folder, with their labels and captions (see the module's description).
+
+    Where the folder names no splits, the share `held_out` of its images is the part "valid", and the others are
+    "train": by a hash of the file names, so that it is the same whoever asks.
 
     Raises `DataError` if the folder or its metadata can't be read, or no image is left; single images that can't be
     used are left out and reported.
@@ -128,16 +132,28 @@ def read_folder(path: str, form: Form = AS_THEY_ARE) -> Folder:
     found = list(walk(folder, left_out))
     if metadata:
         entries = list(read_metadata(metadata[0], folder))
-        named = {entry.path.resolve() for entry in entries}
+        named = {os.path.realpath(entry.path) for entry in entries}
         # Of a file that the metadata names, decoding says what is wrong.
-        left_out = [image for image in left_out if (folder / image.file).resolve() not in named]
+        left_out = [image for image in left_out if os.path.realpath(folder / image.file) not in named]
         missing = f"not in {metadata[0].name}"
-        left_out += [LeftOut(entry.name, missing) for entry in found if entry.path.resolve() not in named]
+        left_out += [LeftOut(entry.name, missing) for entry in found if os.path.realpath(entry.path) not in named]
     else:
         entries = list(from_folders(found, left_out))
+    if held_out and all(entry.split == ALL for entry in entries):
+        hold_out(entries, held_out)
     order = {split: number for number, split in enumerate(dict.fromkeys(SPLITS.values()))}
     entries.sort(key=lambda entry: order.get(entry.split, len(order)))
     return load(path, entries, form, left_out)
+
+
+def hold_out(entries: Sequence[Entry], share: float) -> None:
+    """Deal entries out to "train" and "valid", which gets at least one; see `read_folder`."""
+    if not 0 < share < 1:
+        raise ValueError(f"held_out must be a share from 0 to below 1, not {share}")
+    dealt = sorted(entries, key=lambda entry: blake2b(entry.name.encode(errors="surrogateescape")).digest())
+    count = max(1, round(share * len(entries)))
+    for number, entry in enumerate(dealt):
+        entry.split = "valid" if number < count else "train"
 
 
 def walk(folder: Path, left_out: list[LeftOut]) -> Iterator[Entry]:
@@ -182,7 +198,7 @@ def from_folders(found: Sequence[Entry], left_out: list[LeftOut]) -> Iterator[En
 def read_metadata(path: Path, folder: Path) -> Iterator[Entry]:
     """The images that metadata names, each once. Raises `DataError` at the first line that can't be used."""
     entries: dict[str, Entry] = {}
-    root = folder.resolve()
+    root = Path(os.path.realpath(folder))
     records = csv_records(str(path)) if path.suffix == ".csv" else json_records(str(path))
     for line, record in records:
 
@@ -195,7 +211,7 @@ def read_metadata(path: Path, folder: Path) -> Iterator[Entry]:
         if "\0" in name:
             raise wrong(f"file_name {name!r} holds a null character", "write the file's name")
         # Symbolic links are followed before the check: they lead out of the folder as well as ".." does.
-        if not (root / name).resolve().is_relative_to(root):
+        if not Path(os.path.realpath(root / name)).is_relative_to(root):
             raise wrong(f"file_name {name!r} leaves the folder", "give a path inside it")
         split = record.get("split")
         if split is not None and split.lower() not in SPLITS:
@@ -266,6 +282,9 @@ def json_records(file: str) -> Iterator[tuple[int, dict[str, str]]]:
         for key, value in record.items():
             if not isinstance(value, str):
                 raise malformed(f"the value of {key!r} is not a text", "write it as a JSON string")
+            # JSON can escape half of a surrogate pair, which no encoding can write.
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                raise malformed(f"the value of {key!r} has a lone surrogate", "write the character itself")
         first = first if first is not None else set(record)
         if set(record) != first:
             raise malformed(
@@ -306,7 +325,7 @@ def load(path: str, entries: Sequence[Entry], form: Form, left_out: list[LeftOut
     if not kept:
         raise DataError(path, f"no image is left to use ({report})", "check the folder")
     names = tuple(entry.name for entry in kept)
-    labels, classes = number([entry.label for entry in kept if entry.label is not None])
+    labels, classes = number_labels([entry.label for entry in kept if entry.label is not None])
     captions = tuple(entry.captions for entry in kept) if kept[0].captions else None
     images = Images(pixels[: len(kept)], labels if classes else None, classes, captions, names)
     splits = [entry.split for entry in kept]
@@ -319,5 +338,5 @@ def commonest_size(entries: Sequence[Entry]) -> tuple[int, int]:
     sizes: Counter[tuple[int, int]] = Counter()
     for entry in entries:
         with suppress(ImageError):  # it is refused again, and then reported, when it is decoded
-            sizes[upright_size(entry.path)] += 1
+            sizes[size_of(entry.path)] += 1
     return max(sizes, key=sizes.__getitem__, default=(1, 1))

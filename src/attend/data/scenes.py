@@ -1,0 +1,212 @@
+"""Generated scenes to describe: 2 to 4 coloured shapes on black, and a caption that names them all.
+
+    a red circle left of a blue square above a green cross
+
+Shapes stand in the cells of a 3 x 3 grid, a little off their middles. The caption names them in reading order, row by
+row: the next one in the same row is what the one before is "left of", the first one of a row what the one before is
+"above". So there is one right caption for each scene, and as colours, shapes, cells and number are drawn evenly and
+independently (no two shapes alike), none is likely without a look. It is known which words name which shape, and where
+that is.
+
+What an epoch's scenes are follows from (seed, epoch) alone, scene by scene: `arrange` says, and `draw` makes any of
+them at any time.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int, Integer, UInt8
+
+from attend.data.image import Images
+
+SIZE = 64
+"""Height and width of a scene in pixels."""
+FEWEST, MOST = 2, 4
+"""Shapes in a scene."""
+GRID = 3
+"""Cells a row, and rows."""
+COLOURS: Mapping[str, tuple[int, int, int]] = {
+    "red": (255, 0, 0),
+    "green": (0, 255, 0),
+    "blue": (60, 60, 255),
+    "yellow": (255, 255, 0),
+    "purple": (200, 0, 255),
+    "white": (255, 255, 255),
+}
+# Radii and distances from the middles of cells, in pixels: shapes stay in their cells, and two in one row are never as
+# far apart in height as two in different rows.
+SMALLEST, LARGEST = 5.5, 7.5
+WANDER = 2.5
+DIMMEST = 0.7
+"""Least brightness of a shape, as a factor."""
+WINDOW = 18
+"""Width of the square that a shape is drawn in."""
+
+Distance = Callable[..., np.ndarray]
+
+
+def circle(x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    return radius - np.hypot(x, y)
+
+
+def square(x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    return 0.85 * radius - np.maximum(np.abs(x), np.abs(y))
+
+
+def diamond(x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    return (radius - np.abs(x) - np.abs(y)) / np.sqrt(2)
+
+
+def triangle(x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    sides = (y + radius - 1.8 * np.abs(x)) / np.hypot(1, 1.8)
+    return np.minimum(sides, 0.8 * radius - y)
+
+
+def cross(x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    x, y, bar = np.abs(x), np.abs(y), radius / 3
+    return np.maximum(np.minimum(radius - x, bar - y), np.minimum(bar - x, radius - y))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How far inside a shape a point is (below zero outside), of (x, y) from its middle and its radius.
+
+    `extent` is how far it reaches to the left, up, right and down, in radii.
+    """
+
+    inside: Distance
+    extent: tuple[float, float, float, float]
+
+
+SHAPES: Mapping[str, Shape] = {
+    "circle": Shape(circle, (1, 1, 1, 1)),
+    "square": Shape(square, (0.85, 0.85, 0.85, 0.85)),
+    "triangle": Shape(triangle, (1, 1, 1, 0.8)),
+    "cross": Shape(cross, (1, 1, 1, 1)),
+    "diamond": Shape(diamond, (1, 1, 1, 1)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """What is in so many scenes; objects are in reading order, and those beyond `count` are not drawn."""
+
+    count: Int[np.ndarray, "image"]
+    """How many objects there are."""
+    cell: Int[np.ndarray, "image object"]
+    """Number of an object's cell, row by row."""
+    colour: Int[np.ndarray, "image object"]
+    shape: Int[np.ndarray, "image object"]
+    centre: Float32[np.ndarray, "image object 2"]
+    """x and y in pixels, from the scene's top left corner."""
+    radius: Float32[np.ndarray, "image object"]
+    """In pixels."""
+    brightness: Float32[np.ndarray, "image object"]
+    """As a factor."""
+
+    def __len__(self) -> int:
+        return len(self.count)
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """Scenes with a caption each, and what there is to check where a model looked.
+
+    A box is left, top, right and bottom in [-1, 1], as places are; those beyond `count` are zero. `mentions` are the
+    characters of the caption that name each object, from and to before, as in "red circle".
+    """
+
+    images: Images
+    count: Int[np.ndarray, "image"]
+    boxes: Float32[np.ndarray, "image object 4"]
+    mentions: tuple[tuple[tuple[int, int], ...], ...]
+
+
+def arrange(count: int, seed: int, epoch: int | None) -> Arrangement:
+    """So many scenes, the same for the same seed and epoch (from 0; None is that of a frozen set)."""
+    generator = np.random.default_rng([seed, 0 if epoch is None else epoch + 1])
+    cells, kinds = GRID * GRID, len(COLOURS) * len(SHAPES)
+    # A row of numbers for each scene, so that a scene is the same however many follow.
+    numbers = generator.random((count, 1 + cells + kinds + 4 * MOST), dtype=np.float32)
+    of_count, of_cell, of_kind, rest = np.split(numbers, [1, 1 + cells, 1 + cells + kinds], axis=1)
+    objects = FEWEST + np.floor(of_count[:, 0] * np.float64(MOST - FEWEST + 1)).astype(np.int64)
+    # The first of the cells and kinds in a random order; cells beyond the count come last.
+    cell = np.argsort(of_cell, axis=1)[:, :MOST]
+    there = np.arange(MOST) < objects[:, np.newaxis]
+    cell = np.sort(np.where(there, cell, cells), axis=1)
+    kind = np.argsort(of_kind, axis=1)[:, :MOST]
+    across, down, larger, brighter = rest.reshape(count, 4, MOST).swapaxes(0, 1)
+    row, column = np.divmod(cell, GRID)
+    wander = WANDER * (2 * np.stack([across, down], axis=-1) - 1)
+    centre = (np.stack([column, row], axis=-1) + 0.5) * (SIZE / GRID) + wander
+    return Arrangement(
+        objects,
+        cell,
+        kind % len(COLOURS),
+        kind // len(COLOURS),
+        centre.astype(np.float32),
+        SMALLEST + (LARGEST - SMALLEST) * larger,
+        DIMMEST + (1 - DIMMEST) * brighter,
+    )
+
+
+def draw(arranged: Arrangement, index: Integer[np.ndarray, "batch"]) -> Scenes:
+    """These scenes of an arrangement."""
+    captions, mentions = [], []
+    for scene in index:
+        text, spans = describe(arranged, int(scene))
+        captions.append((text,))
+        mentions.append(spans)
+    images = Images(paint(arranged, index), captions=tuple(captions))
+    return Scenes(images, arranged.count[index], boxes(arranged, index), tuple(mentions))
+
+
+def draw_all(count: int, seed: int) -> Scenes:
+    """A frozen set, to evaluate on: the same for the same seed."""
+    return draw(arrange(count, seed, None), np.arange(count))
+
+
+def describe(arranged: Arrangement, scene: int) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """A scene's caption, and where in it each object is named."""
+    colours, shapes = list(COLOURS), list(SHAPES)
+    rows = arranged.cell[scene] // GRID
+    text, spans = "", []
+    for number in range(arranged.count[scene]):
+        if number:
+            text += " left of " if rows[number] == rows[number - 1] else " above "
+        name = f"{colours[arranged.colour[scene, number]]} {shapes[arranged.shape[scene, number]]}"
+        text += f"a {name}"
+        spans.append((len(text) - len(name), len(text)))
+    return text, tuple(spans)
+
+
+def paint(arranged: Arrangement, index: Integer[np.ndarray, "batch"]) -> UInt8[np.ndarray, "batch 3 rows columns"]:
+    """The scenes' pixels: each shape's colour by the share of a pixel that it covers, roughly."""
+    batch, number = np.nonzero(np.arange(MOST) < arranged.count[index][:, np.newaxis])
+    chosen = (index[batch], number)
+    centre, radius, shape = arranged.centre[chosen], arranged.radius[chosen], arranged.shape[chosen]
+    corner = np.clip(np.floor(centre - WINDOW / 2), 0, SIZE - WINDOW).astype(np.int64)
+    at = corner[:, :, np.newaxis] + np.arange(WINDOW, dtype=np.float32) + 0.5 - centre[:, :, np.newaxis]
+    x, y = at[:, 0, np.newaxis, :], at[:, 1, :, np.newaxis]
+    covered = np.empty((len(batch), WINDOW, WINDOW), dtype=np.float32)
+    for kind, form in enumerate(SHAPES.values()):
+        those = shape == kind
+        covered[those] = form.inside(x[those], y[those], radius[those, np.newaxis, np.newaxis])
+    covered = np.clip(covered + 0.5, 0, 1)
+    colour = np.array(list(COLOURS.values()), dtype=np.float32)[arranged.colour[chosen]]
+    colour *= arranged.brightness[chosen][:, np.newaxis]
+    painted = np.rint(colour[:, :, np.newaxis, np.newaxis] * covered[:, np.newaxis]).astype(np.uint8)
+    pixels = np.zeros((len(index), 3, SIZE, SIZE), dtype=np.uint8)
+    for scene, (left, top), patch in zip(batch, corner.tolist(), painted, strict=True):
+        under = pixels[scene, :, top : top + WINDOW, left : left + WINDOW]
+        # Only the black corners of two windows ever meet.
+        np.maximum(under, patch, out=under)
+    return pixels
+
+
+def boxes(arranged: Arrangement, index: Integer[np.ndarray, "batch"]) -> Float32[np.ndarray, "batch object 4"]:
+    reach = np.array([form.extent for form in SHAPES.values()], dtype=np.float32) * np.array([-1, -1, 1, 1])
+    edges = np.tile(arranged.centre[index], 2) + reach[arranged.shape[index]] * arranged.radius[index][..., np.newaxis]
+    there = np.arange(MOST) < arranged.count[index][:, np.newaxis]
+    return np.where(there[..., np.newaxis], 2 * edges / SIZE - 1, 0).astype(np.float32)
