@@ -41,7 +41,7 @@ export class Client {
   }
 
   async trace(ask: Ask, evidence: boolean, signal: AbortSignal): Promise<Trace> {
-    const body = { ...ask, alternatives: 8, search: true, evidence };
+    const body = { ...ask, alternatives: 8, evidence };
     const answer = await this.call("POST", "/v1/trace", body, signal);
     return ((await answer.json()) as { trace: Trace }).trace;
   }

@@ -112,7 +112,7 @@ class Explorer extends HTMLElement implements Act {
       this.render();
     }
     const first = this.models.find((model) => model.examples.length);
-    if (first && !this.store.entries.length) await this.askFor({ model: first.name, input: first.examples[0], beam: first.beam }, "", null);
+    if (first && !this.store.entries.length) await this.askFor({ model: first.name, input: first.examples[0], beam: widthOf(first) }, "", null);
   }
 
   // ----- drawing
@@ -274,7 +274,7 @@ class Explorer extends HTMLElement implements Act {
     const about = Object.entries(entry.trace.about).map(([key, value]) => `${key} ${value}`);
     const number = this.store.entries.length > 1 ? [make("span", { class: "number" }, String(index + 1))] : [];
     const label = [entry.label, ...about].filter(Boolean).join(" · ");
-    const head = make("header", { class: "panel-head" }, ...number, make("p", { class: "quiet about", dir: "auto" }, label), this.savings(panel));
+    const head = make("header", { class: "panel-head" }, ...number, make("p", { class: "quiet about", dir: "auto", title: label }, label), this.savings(panel));
     const bar = make("p", { class: "bar-said" });
     const actions = make("div", { class: "actions", role: "group", "aria-label": "Change this step" });
     const article = make("article", { class: "panel", "aria-label": `Trace ${index + 1}` }, head);
@@ -467,7 +467,7 @@ class Explorer extends HTMLElement implements Act {
     const text = this.draft?.input ?? entry?.ask?.input ?? "";
     const select = make("select", { "aria-label": "Model" }, ...this.models.map(({ name }) => make("option", { value: name, selected: name === model?.name }, name)));
     const beams = [...new Set([1, 4, 8, model?.beam ?? 1])].sort((a, b) => a - b);
-    const chosen = this.draft?.beam ?? String(entry?.ask?.beam ?? Math.max(model?.beam ?? 1, 4));
+    const chosen = this.draft?.beam ?? String(entry?.ask?.beam ?? widthOf(model));
     const beam = make(
       "select",
       { "aria-label": "Beam" },
@@ -560,6 +560,11 @@ function nowhere(trace: Trace): Look {
   });
   const steps = names.length ? names : [trace.output];
   return { kind: "weights", weights: steps.map(() => []), steps: { kind: "named", names: steps }, memory: { kind: "named", names: [] }, hard: false };
+}
+
+/** The beam's width to begin with: wide enough that there is a tree to see. */
+function widthOf(model: ModelInfo | undefined): number {
+  return Math.max(model?.beam ?? 1, 4);
 }
 
 function sentence(error: unknown): string {

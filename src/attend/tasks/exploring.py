@@ -14,7 +14,7 @@ from torch import nn
 
 from attend import decoding, evidence
 from attend.attention.trace import Alternative, Evidence, Intervention, Node, Trace
-from attend.contract import END
+from attend.contract import BEGIN, END, PAD
 from attend.data.codec import Encoded
 from attend.decoding import Hypothesis, Looks, Taken
 from attend.tasks.text import END_SHOWN, Decoding, TextToText, device_of, sources_only
@@ -146,7 +146,8 @@ def alternatives(
     found = []
     for written, step in zip(best.tokens, decoding.teacher_forced(decoder, batch, target, looks), strict=True):
         log_probs = step.logits[0, 0].float().log_softmax(dim=-1)
-        likeliest = log_probs.topk(min(count, len(log_probs))).indices.tolist()
+        possible = log_probs.index_fill(0, log_probs.new_tensor([PAD, BEGIN], dtype=torch.long), -torch.inf)
+        likeliest = possible.topk(min(count, len(log_probs) - 2)).indices.tolist()
         tokens = likeliest if written in likeliest else [*likeliest, written]
         found.append(tuple(Alternative(token, shown(task, token), float(log_probs[token])) for token in tokens))
     return tuple(found)
@@ -157,11 +158,12 @@ def gathered(
 ) -> Evidence | None:
     """What the output depends on; None for a system without attention over the source's tokens."""
     cells = [*source.ids, END]
+    network: object = decoder
     if best.weights is None or best.weights.shape[1] != len(cells):
         return None
-    network = decoder if isinstance(decoder, nn.Module) else None
     attributions = {"leave-one-out": evidence.leave_one_out(decoder, cells, best.tokens, stop)}
-    if network is not None:
+    # An ensemble is no module, and has no gradient of its own.
+    if isinstance(network, nn.Module):
         attributions["gradient x input"] = evidence.gradient_times_input(network, cells, best.tokens, stop)
     batch = sources_only([source.ids], device_of(decoder))
     longest = greatest_length(source, (), how)
