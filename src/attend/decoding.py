@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from attend.attention.memory import Memory, Read
 from attend.contract import BEGIN, END, PAD, Decoder, State, Step
 
-Looks = Sequence[Mapping[int, Float[np.ndarray, "memory"]]]
+# Each example has as many cells as it has.
+Looks = Sequence[Mapping[int, Float[np.ndarray, "_"]]]
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def host_of(value: str) -> str:
     """The name in a Host header, without its port."""
     name = value.lower()
     if name.startswith("["):
-        return name[1:].partition("]")[0]
+        return name[1:].partition("]")[0] if "]" in name else name
     return name.rpartition(":")[0] if name.rpartition(":")[2].isdecimal() and ":" in name else name
 
 

@@ -108,8 +108,8 @@ def prepared(task: TextToText, question: Question) -> tuple[Encoded, list[int], 
 
 
 def greatest_length(source: Encoded, prefix: Sequence[int], how: Decoding) -> int:
-    """As for any prediction, and room to go on behind a prefix."""
-    return max(int((len(source.ids) + 1) * how.longest + 10), len(prefix) + 1)
+    """As for any prediction; a prefix that is as long already is all of the output."""
+    return max(int((len(source.ids) + 1) * how.longest + 10), len(prefix))
 
 
 def search_nodes(
