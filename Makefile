@@ -1,7 +1,7 @@
 # Every target works on a fresh clone, with make and Python 3.11 or newer: the first one builds .venv.
 PYTHON ?= python3
 
-.PHONY: setup demo demo-compare test check bench
+.PHONY: setup demo demo-compare test check bench page page-check
 
 setup: .venv/installed
 
@@ -24,10 +24,26 @@ demo-compare: setup
 test: setup
 	.venv/bin/python -m pytest --check-shapes
 
-check: setup
+check: setup page-check
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/basedpyright
+
+# The page is built here and committed, so that nobody needs Node to install or run it.
+page: web/node_modules
+	cd web && npx tsc --noEmit && node build.js
+
+# Where Node is there, what is committed must be what the sources give.
+page-check:
+	@if command -v npm >/dev/null; then \
+		$(MAKE) web/node_modules && sh web/check.sh; \
+	else \
+		echo 'page: not checked, because Node is not installed here'; \
+	fi
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
 
 bench: setup
 	.venv/bin/python bench/run.py

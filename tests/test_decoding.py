@@ -1,8 +1,9 @@
 """Search is held against enumeration, on a decoder whose every distribution depends on the whole history."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,19 @@ from torch import Tensor, nn
 from attend.attention.memory import Memory, Read
 from attend.attention.normalise import softmax
 from attend.contract import BEGIN, END, PAD, UNKNOWN, State, Step
-from attend.decoding import Ensemble, Hypothesis, beam_search, forced, greedy, sample
+from attend.decoding import (
+    Ensemble,
+    Hypothesis,
+    Looks,
+    Taken,
+    beam_search,
+    forced,
+    greedy,
+    sample,
+    teacher_forced,
+)
+from attend.systems import rnnsearch, seq2seq
+from attend.tasks.text import sources_only
 
 HISTORIES = 997
 
@@ -452,3 +465,114 @@ def test_errors_say_what_is_wrong() -> None:
     for call, message in cases:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def obeying(seed: int) -> tuple[Any, Any]:
+    """A real system with random weights, and a batch of two sources of different lengths."""
+    torch.manual_seed(seed)
+    system = rnnsearch.System(rnnsearch.Config(embedding=8, hidden=8, maxout=8), 12, 9).eval()
+    for parameter in system.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    return system, sources_only([[4, 5, 6, 7], [8, 9]], torch.device("cpu"))
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_models_own_weights_set_by_hand_change_nothing(width: int) -> None:
+    system, batch = obeying(1)
+
+    def search(looks: Looks | None = None) -> list[list[Hypothesis]]:
+        if width == 1:
+            return greedy(system, batch, 6, looks=looks)
+        return beam_search(system, batch, 6, width, looks=looks)
+
+    own = search()
+    looks = [dict(enumerate(found[0].weights)) for found in own if found[0].weights is not None]
+    again = search(looks if width == 1 else [{0: weights[0]} for weights in looks])
+    for before, after in zip(own, again, strict=True):
+        same(after[0], before[0])
+
+
+def test_a_row_on_one_cell_reads_that_cell_and_only_where_it_is_set() -> None:
+    system, batch = obeying(2)
+    own = [found[0] for found in greedy(system, batch, 6)]
+    row = np.array([0, 0, 1, 0, 0], dtype=np.float32)
+    told = [found[0] for found in greedy(system, batch, 6, looks=[{1: row}, {}])]
+    assert told[0].weights is not None
+    assert own[0].weights is not None
+    np.testing.assert_array_equal(told[0].weights[1], row)
+    np.testing.assert_allclose(told[0].weights[0], own[0].weights[0], atol=1e-6)
+    same(told[1], own[1])
+    state = system.start(batch)
+    memory = replace(state.memory, told=torch.tensor([[[0.0, 0, 1, 0, 0]], [[torch.nan] * 5]]))
+    step = system.step(torch.full((2, 1), BEGIN), replace(state, memory=memory))
+    torch.testing.assert_close(step.read.context[0, 0], state.memory.values[0, 2])
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [([0.5, 0.5], "must be 5 numbers"), ([2, -1, 0, 0, 0], "from 0 up"), ([0.5, 0, 0, 0, 0], "sum to 1")],
+)
+def test_weights_that_do_not_fit_are_refused(row: list[float], complaint: str) -> None:
+    system, batch = obeying(1)
+    with pytest.raises(ValueError, match=complaint):
+        greedy(system, batch, 6, looks=[{0: np.array(row, dtype=np.float32)}, {}])
+
+
+def test_a_decoder_that_looks_elsewhere_is_found_out() -> None:
+    row = np.eye(5, dtype=np.float32)[0]
+    with pytest.raises(ValueError, match="Toy does not look where it is told"):
+        greedy(Toy(1), Sources([1], [5]), 6, looks=[{0: row}])
+    nowhere = seq2seq.System(seq2seq.Config(embedding=4, hidden=4, layers=1), 12, 9).eval()
+    with pytest.raises(ValueError, match="no attention that could be set by hand"):
+        greedy(nowhere, sources_only([[4, 5]], torch.device("cpu")), 6, looks=[{0: row}])
+
+
+def test_all_members_of_an_ensemble_look_where_they_are_told() -> None:
+    ensemble = Ensemble([obeying(1)[0], obeying(2)[0]])
+    batch = obeying(1)[1]
+    row = np.array([0, 1, 0, 0, 0], dtype=np.float32)
+    found = greedy(ensemble, batch, 6, looks=[{0: row}, {}])[0][0]
+    assert found.weights is not None
+    np.testing.assert_array_equal(found.weights[0], row)
+
+
+def test_who_watches_a_beam_sees_what_it_kept_and_what_it_passed_over() -> None:
+    toy, sources = Toy(3, sharpness=1.0), Sources([1], [3])
+    seen: list[tuple[Taken, Taken | None]] = []
+    (outputs,) = beam_search(toy, sources, 5, 3, best=3, watch=lambda taken, passed: seen.append((taken, passed)))
+    for taken, passed in seen:
+        assert passed is not None
+        kept = taken.total[taken.total > -torch.inf]
+        over = passed.total[passed.total > -torch.inf]
+        # Nothing that was passed over is better than what was kept.
+        assert not len(over) or float(over.max()) <= float(kept.min()) + 1e-6
+    ends = [
+        float(total)
+        for taken, _ in seen
+        for total, token in zip(taken.total[0], taken.token[0], strict=True)
+        if token == END
+    ]
+    assert outputs[0].log_prob == pytest.approx(max(ends))
+
+
+def test_who_watches_can_end_a_search() -> None:
+    def enough(*_: object) -> None:
+        raise InterruptedError
+
+    toy = Toy(1)
+    for search in (
+        lambda: greedy(toy, Sources([1], [3]), 5, watch=enough),
+        lambda: beam_search(toy, Sources([1], [3]), 5, 2, watch=enough),
+    ):
+        with pytest.raises(InterruptedError):
+            search()
+    assert len(toy.calls) == 2
+
+
+def test_a_given_target_is_stepped_through() -> None:
+    toy = Toy(5)
+    target = torch.tensor([[3, 4, END]])
+    log_probs, _ = replay(toy, 2, 4, target[0].tolist())
+    steps = list(teacher_forced(toy, Sources([2], [4]), target))
+    found = [float(step.logits[0, 0].log_softmax(0)[token]) for step, token in zip(steps, target[0], strict=True)]
+    assert found == pytest.approx(log_probs, abs=1e-5)

@@ -26,6 +26,9 @@ ONLY = {
     "systems": {"attention", "layers", "learning", "recurrence", "settings"},
     "atomic": set[str](),
     "show": {"attention.trace", "atomic"},
+    "evidence": {"attention", "data", "decoding"},
+    # Traces and predictions: what made them is behind `serve.served`, and of models of text `serve.text` knows.
+    "serve": {"attention.trace", "show", "decoding", "tasks"},
 }
 # Who may import these parts.
 ONLY_BY = {

@@ -23,6 +23,7 @@ VERBS = {
     "score": "the log-probability of given outputs",
     "evaluate": "measure a run: BLEU, exact match, perplexity, attention",
     "show": "where a run looked, in the terminal or as a picture",
+    "serve": "a page where people see where runs look, and an interface for programs",
     "compare": "several runs on the same data, with tests of their differences",
     "demo": "train a small model on built-in data, and look at its attention",
     "doctor": "what is installed here, and what may get in the way",

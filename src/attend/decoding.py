@@ -4,12 +4,15 @@ Every search works on a batch at once, steps all hypotheses of an example along 
 from the batch as soon as it is done, so that the rest costs less. Each step is put down as it was taken (`Taken`): the
 token of each slot and the slot it came from. Hypotheses and their rows of attention are read off backwards at the end.
 
+Who wants to see a search as it goes gives it a `watch`: what that raises ends the search. `looks` sets rows of
+attention by hand: example -> step -> weights over the memory's cells (one number a real cell).
+
 Log-probabilities are the decoder's own: a forbidden token is passed over, and its probability is not shared out among
 the others. Of hypotheses that score the same, the one that ended first stands first; of tokens, the one of lowest id.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import log
 from typing import Any
 
@@ -20,6 +23,9 @@ from torch import Tensor, nn
 
 from attend.attention.memory import Memory, Read
 from attend.contract import BEGIN, END, PAD, Decoder, State, Step
+
+# Each example has as many cells as it has.
+Looks = Sequence[Mapping[int, Float[np.ndarray, "_"]]]
 
 
 @dataclass(frozen=True)
@@ -46,16 +52,19 @@ def greedy(
     longest: int | Int[Tensor, "batch"],
     prefix: Sequence[Sequence[int]] | None = None,
     forbid: Sequence[int] = (PAD, BEGIN),
+    looks: Looks | None = None,
+    watch: "Watch | None" = None,
 ) -> list[list[Hypothesis]]:
     """The likeliest token at each step: one hypothesis an example; its score is its log-probability.
 
     `longest` is the greatest number of tokens, END included, of all examples or of each. `prefix` holds the first
-    tokens of each example's output; `forbid` the ids never produced (a prefix may have them).
+    tokens of each example's output; `forbid` the ids never produced (a prefix may have them). `looks` and `watch` are
+    as the module says.
 
-    Raises `ValueError` if `longest`, `prefix` or `forbid` don't fit the batch or the vocabulary, if the decoder is in
-    training mode, or if its scores are not finite.
+    Raises `ValueError` if `longest`, `prefix`, `forbid` or `looks` don't fit the batch or the vocabulary, if the
+    decoder is in training mode or does not look where it is told, or if its scores are not finite.
     """
-    return follow(decoder, batch, longest, 1, likeliest, prefix, forbid)
+    return follow(decoder, batch, longest, 1, likeliest, prefix, forbid, looks, watch)
 
 
 @torch.inference_mode()
@@ -88,7 +97,9 @@ def sample(
 
 
 @torch.inference_mode()
-def forced(decoder: Decoder, batch: Any, targets: Sequence[Sequence[int]]) -> list[Hypothesis]:
+def forced(
+    decoder: Decoder, batch: Any, targets: Sequence[Sequence[int]], looks: Looks | None = None
+) -> list[Hypothesis]:
     """Score the given targets (token ids without BEGIN, one sequence an example), step by step, with their attention.
 
     A target that doesn't end with END is scored as the beginning of an output. Raises `ValueError` if a target is empty
@@ -98,7 +109,23 @@ def forced(decoder: Decoder, batch: Any, targets: Sequence[Sequence[int]]) -> li
         if not target:
             raise ValueError(f"the target of example {number} is empty: it needs at least END")
     lengths = torch.tensor([len(target) for target in targets])
-    return [found[0] for found in follow(decoder, batch, lengths, 1, likeliest, targets, ())]
+    return [found[0] for found in follow(decoder, batch, lengths, 1, likeliest, targets, (), looks)]
+
+
+def teacher_forced(
+    decoder: Decoder, batch: Any, target: Int[Tensor, "batch step"], looks: Looks | None = None
+) -> Iterator[Step]:
+    """Each step of the decoder as it is given the target, whatever it would write itself: for who needs its logits.
+
+    Unlike the searches it leaves gradients to the caller. Errors of `looks` are as in `greedy`.
+    """
+    state = begin(decoder, batch)
+    token = torch.full_like(target[:, :1], BEGIN)
+    rows = torch.arange(len(target), device=target.device)
+    for number in range(target.shape[1]):
+        step = take_step(decoder, token, state, looks, rows, number)
+        yield step
+        token, state = target[:, number : number + 1], step.state
 
 
 @torch.inference_mode()
@@ -111,6 +138,8 @@ def beam_search(
     best: int = 1,
     prefix: Sequence[Sequence[int]] | None = None,
     forbid: Sequence[int] = (PAD, BEGIN),
+    looks: Looks | None = None,
+    watch: "Watch | None" = None,
 ) -> list[list[Hypothesis]]:
     """Up to `best` hypotheses an example, best first, found with `width` slots.
 
@@ -123,7 +152,7 @@ def beam_search(
     more. The bound: log-probabilities only fall and lengths only grow, so from log_prob no score above
     log_prob / longest^length_penalty can be reached.
 
-    `longest`, `prefix`, `forbid` and errors are as in `greedy`; besides, raises `ValueError` unless
+    `longest`, `prefix`, `forbid`, `looks` and errors are as in `greedy`; besides, raises `ValueError` unless
     1 <= best <= width and length_penalty >= 0.
     """
     if not 1 <= best <= width:
@@ -140,12 +169,13 @@ def beam_search(
     ends: list[list[End]] = [[] for _ in rows]
     taken: list[Taken] = []
     while len(rows):
-        step = decoder.step(token, state)
+        step = take_step(decoder, token, state, looks, rows, len(taken))
         log_probs = allowed_log_probs(step, forbid, given, rows, len(taken))
         # Only the best tokens of a hypothesis can be among the best of its beam.
         log_probs, words = highest(log_probs, int(slots.max()))  # batch query choice
         check_going(log_probs[..., 0], rows, len(taken))
-        totals, place = highest((totals.unsqueeze(-1) + log_probs).flatten(1), int(slots.max()))
+        candidates = (totals.unsqueeze(-1) + log_probs).flatten(1)
+        totals, place = highest(candidates, int(slots.max()))
         rank = torch.arange(totals.shape[1], device=rows.device)
         totals = totals.masked_fill(rank >= slots.unsqueeze(1), -torch.inf)
         real = totals > -torch.inf
@@ -155,7 +185,9 @@ def beam_search(
         totals, place, real, live = (value.gather(1, order) for value in (totals, place, real, live))
         parent = place // words.shape[-1]
         token, log_prob = words.flatten(1).gather(1, place), log_probs.flatten(1).gather(1, place)
-        taken.append(Taken(rows, parent, token, log_prob, step.read and step.read.weights))
+        taken.append(Taken(rows, parent, token, log_prob, totals, step.read and step.read.weights))
+        if watch:
+            watch(taken[-1], passed_over(candidates, words, log_probs, slots, taken[-1]))
 
         length = len(taken)
         ended = real & ~live
@@ -243,14 +275,20 @@ class Ensemble:
 class Taken:
     """A step as search took it, for the examples (`rows` of the batch, ascending) that were still in it.
 
-    Each slot holds a `token` that goes on from slot `parent` of the step before; `weights` are the parents'.
+    Each slot holds a `token` that goes on from slot `parent` of the step before; `weights` are the parents'. `total` is
+    the hypothesis's log-probability up to here: minus infinity in a slot that holds nothing.
     """
 
     rows: Int[Tensor, "batch"]
     parent: Int[Tensor, "batch query"]
     token: Int[Tensor, "batch query"]
     log_prob: Float[Tensor, "batch query"]
+    total: Float[Tensor, "batch query"]
     weights: Float[Tensor, "batch parents memory"] | None
+
+
+# Is told of each step as it was taken and, by beam search, of the best tokens that there was no slot for.
+Watch = Callable[[Taken, Taken | None], None]
 
 
 @dataclass(frozen=True)
@@ -261,6 +299,72 @@ class End:
     length: int
     log_prob: float
     finished: bool
+
+
+def passed_over(
+    candidates: Float[Tensor, "batch choices"],
+    words: Int[Tensor, "batch query choice"],
+    log_probs: Float[Tensor, "batch query choice"],
+    slots: Int[Tensor, "batch"],
+    taken: Taken,
+) -> Taken:
+    """The tokens that came right behind those taken: as many again."""
+    totals, place = highest(candidates, 2 * int(slots.max()))
+    rank = torch.arange(totals.shape[1], device=totals.device)
+    totals = totals.masked_fill(rank < slots.unsqueeze(1), -torch.inf)
+    token, log_prob = words.flatten(1).gather(1, place), log_probs.flatten(1).gather(1, place)
+    return Taken(taken.rows, place // words.shape[-1], token, log_prob, totals, taken.weights)
+
+
+def take_step(
+    decoder: Decoder,
+    token: Int[Tensor, "batch query"],
+    state: Any,
+    looks: Looks | None,
+    rows: Int[Tensor, "batch"],
+    number: int,
+) -> Step:
+    """The decoder's step, looking where it is told if it is.
+
+    Raises `ValueError` if a row does not fit the memory, or the decoder looked elsewhere all the same.
+    """
+    told = None if looks is None else told_weights(state, looks, rows, number)
+    if told is None:
+        return decoder.step(token, state)
+    step = decoder.step(token, with_told(state, told))
+    here = ~told.isnan().any(dim=-1, keepdim=True)
+    if step.read is None or not torch.allclose(step.read.weights.where(here, 0.0), told.where(here, 0.0)):
+        raise ValueError(f"{type(decoder).__name__} does not look where it is told: its attention can't be set by hand")
+    return replace(step, state=with_told(step.state, None))
+
+
+def told_weights(
+    state: Any, looks: Looks, rows: Int[Tensor, "batch"], number: int
+) -> Float[Tensor, "batch 1 memory"] | None:
+    """The weights set for this step, NaN in examples without any; None if there are none at all."""
+    set_here = [(place, looks[row][number]) for place, row in enumerate(rows.tolist()) if number in looks[row]]
+    if not set_here:
+        return None
+    if state.memory is None:
+        raise ValueError("this system has no attention that could be set by hand")
+    mask = state.memory.mask
+    told = state.memory.values.new_full((len(mask), 1, mask.shape[1]), torch.nan)
+    for place, weights in set_here:
+        cells = int(mask[place].sum())
+        if weights.shape != (cells,) or not bool((weights >= 0).all()) or abs(float(weights.sum()) - 1) > 1e-3:
+            raise ValueError(
+                f"the weights set for step {number} must be {cells} numbers from 0 up that sum to 1, a number a cell"
+            )
+        told[place, 0] = 0.0
+        told[place, 0, mask[place]] = torch.as_tensor(weights, dtype=told.dtype, device=told.device)
+    return told
+
+
+def with_told(state: Any, told: Float[Tensor, "batch 1 memory"] | None) -> Any:
+    """The state, with its next look set by hand (None: the model's own)."""
+    if isinstance(state, States):
+        return States(tuple(with_told(member, told) for member in state.members))
+    return replace(state, memory=replace(state.memory, told=told))
 
 
 def begin(decoder: Decoder, batch: Any) -> Any:
@@ -387,6 +491,8 @@ def follow(
     choose: Callable[[Float[Tensor, "batch query vocabulary"]], Int[Tensor, "batch query"]],
     prefix: Sequence[Sequence[int]] | None,
     forbid: Sequence[int],
+    looks: Looks | None = None,
+    watch: Watch | None = None,
 ) -> list[list[Hypothesis]]:
     """`count` outputs an example that know nothing of one another: each takes the tokens that `choose` picks for it."""
     state = begin(decoder, batch)
@@ -401,13 +507,15 @@ def follow(
     ends: list[list[End]] = [[] for _ in rows]
     taken: list[Taken] = []
     while len(rows):
-        step = decoder.step(token, state)
+        step = take_step(decoder, token, state, looks, rows, len(taken))
         log_probs = allowed_log_probs(step, forbid, given, rows, len(taken))
         token = choose(log_probs)
         log_prob = log_probs.gather(-1, token.unsqueeze(-1)).squeeze(-1)
         check_going(log_prob, rows, len(taken))
         totals = totals + log_prob
-        taken.append(Taken(rows, parent, token, log_prob, step.read and step.read.weights))
+        taken.append(Taken(rows, parent, token, log_prob, totals, step.read and step.read.weights))
+        if watch:
+            watch(taken[-1], None)
 
         ended = live & (token == END)
         live = live & ~ended

@@ -1,6 +1,7 @@
 """The trace form: what it refuses, that it comes back as it went, and that the published schema says the same."""
 
 import copy
+import dataclasses
 import json
 from importlib.resources import files
 from typing import Any
@@ -11,7 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attend.attention.trace import Frames, Grid, Named, Token, Tokens, Trace, Weights, Windows
+from attend.attention.trace import (
+    Alternative,
+    Evidence,
+    Frames,
+    Gold,
+    Grid,
+    Intervention,
+    Named,
+    Node,
+    Token,
+    Tokens,
+    Trace,
+    Weights,
+    Windows,
+)
 
 SCHEMA = json.loads(files("attend.attention").joinpath("trace.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -33,7 +48,21 @@ def every_kind() -> Trace:
         "slots": uniform(Named(("name", "price"))),
         "glimpse": windows,
     }
-    return Trace("the house", "das haus", looks, scores=(-0.1, -0.2, -0.3), about={"recipe": "tiny"})
+    return Trace(
+        "the house",
+        "das haus",
+        looks,
+        scores=(-0.1, -0.2, -0.3),
+        about={"recipe": "tiny"},
+        picture="data:image/png;base64,iVBORw0KGgo=",
+        ids=(7, 8, 3),
+        alternatives=((Alternative(7, "das", -0.1), Alternative(9, "der", -2.5)),),
+        search=(Node(None, 7, "das", -0.1, -0.1, "kept"), Node(0, 8, "haus", -0.2, -0.3, "pruned")),
+        gold={"source": Gold(sure=((0, 0),), possible=((0, 0), (1, 1)))},
+        evidence=Evidence(
+            "source", {"leave-one-out": np.array([[0.5, -0.5]] * 3)}, (Intervention("uniform", "haus", -4.0),)
+        ),
+    )
 
 
 def test_schema_is_a_schema_and_accepts_every_kind() -> None:
@@ -96,8 +125,10 @@ def test_hostile_json_is_a_trace_or_a_value_error(path: tuple[str | int, ...], v
 
 @pytest.mark.parametrize("path", [path for path in paths(FORM) if path and isinstance(path[-1], str)], ids=str)
 def test_missing_key_is_named(path: tuple[str | int, ...]) -> None:
-    if path[-2:-1] == ("looks",) or path[-2:-1] == ("about",):
+    if path[-2:-1] in {("looks",), ("about",), ("gold",), ("attributions",)}:
         return  # the keys of these are the user's
+    if path[0] in {"picture", "ids", "alternatives", "search", "gold", "evidence"} and len(path) == 1:
+        return  # a trace may lack these
     form = copy.deepcopy(FORM)
     parent: Any = form
     for key in path[:-1]:
@@ -236,3 +267,26 @@ def test_round_trip(form: dict[str, Any]) -> None:
     assert trace.to_json() == form
     # And through a file's text.
     assert Trace.from_json(json.loads(json.dumps(trace.to_json(), allow_nan=False))).to_json() == form
+
+
+@pytest.mark.parametrize(
+    ("details", "complaint"),
+    [
+        ({"picture": "https://somewhere/x.png"}, "picture must be a data URI"),
+        ({"picture": "data:image/svg+xml;base64,AAAA"}, "picture must be a data URI"),
+        ({"search": (Node(0, 7, "das", -0.1, -0.1, "kept"),)}, "node 0 of search has parent 0"),
+        ({"gold": {"elsewhere": Gold((), ())}}, "gold is for the look 'elsewhere'"),
+        ({"evidence": Evidence("glimpse", {}, ())}, "evidence is for the look 'glimpse'"),
+        ({"evidence": Evidence("source", {"gradient": np.zeros((1, 1))}, ())}, r"evidence 'gradient' is \(1, 1\)"),
+        ({"evidence": Evidence("source", {"gradient": np.full((3, 2), np.nan)}, ())}, "must be finite"),
+    ],
+)
+def test_details_that_do_not_fit_are_refused(details: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        dataclasses.replace(every_kind(), **details)
+
+
+def test_a_trace_without_details_has_no_keys_for_them() -> None:
+    form = every_kind().to_json()
+    plain = {key: form[key] for key in ("schema", "input", "output", "looks", "scores", "about")}
+    assert Trace.from_json(plain).to_json() == plain

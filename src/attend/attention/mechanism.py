@@ -32,4 +32,5 @@ class Attend(nn.Module):
         previous: Float[Tensor, "batch query memory"] | None = None,
     ) -> Read:
         choice = self.normalise(self.score(query, memory.keys, previous), memory.mask)
-        return Read(choice.weights @ memory.values, choice.weights, choice.log_prob)
+        weights = memory.obeyed(choice.weights)
+        return Read(weights @ memory.values, weights, choice.log_prob)

@@ -1,11 +1,14 @@
 """Where a model looked, in a form that every viewer can draw: no torch, no paper, no drawing.
 
 A trace is one prediction: its input, its output, and named looks ("source", "hop 2", "glimpse"). A look is `Weights`
-over the cells of a memory, or `Windows` in an image. A look is complete or absent: every step has its row.
+over the cells of a memory, or `Windows` in an image. A look is complete or absent: every step has its row. What else is
+known of the prediction (the picture it is about, other tokens it might have written, what its search passed over, a
+person's links, what changes its output) goes along where there is any.
 `Trace.to_json` and `Trace.from_json` give and take the form `attend.trace.v1` (schema in `trace.schema.json`).
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -17,6 +20,8 @@ from jaxtyping import Float
 SCHEMA = "attend.trace.v1"
 # Rows come from float32 softmaxes and from files rounded to a few digits.
 ROW_SUM_TOLERANCE = 1e-3
+# Pictures that every browser draws, and that can't hold a script.
+PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,65 @@ class Windows:
 
 
 Look = Weights | Windows
+Link = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Gold:
+    """A person's links of a look: (memory word, step word), both counted from 0 without special tokens, as in Pharaoh.
+
+    `possible` holds the sure ones too.
+    """
+
+    sure: tuple[Link, ...]
+    possible: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A token that could stand at a step: its id in the model's vocabulary, its text and its log-probability there."""
+
+    id: int
+    text: str
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class Node:
+    """A token that beam search tried, which goes on from the node numbered `parent` (None: from the beginning).
+
+    `id` is its number in the model's vocabulary, `score` what hypotheses are ranked by, of the one up to here. "kept"
+    went on to the next step, "finished" ended its hypothesis, "pruned" was among the best that there was no room for.
+    """
+
+    parent: int | None
+    id: int
+    text: str
+    log_prob: float
+    score: float
+    fate: Literal["kept", "finished", "pruned"]
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """What the model does when its attention is changed: what it writes then, and log p of the trace's output then."""
+
+    attention: str
+    output: str
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the output depends on, beside where the model looked.
+
+    `attributions` have a number for each step and cell of the look named `look`: how much the step's log-probability
+    owes to the cell, in nats, by each method. `interventions` say what another attention would have done.
+    """
+
+    look: str
+    attributions: Mapping[str, Float[np.ndarray, "step memory"]]
+    interventions: tuple[Intervention, ...]
 
 
 @dataclass(frozen=True)
@@ -174,7 +238,9 @@ class Trace:
     """One prediction and where the model looked while it made it.
 
     `scores` are log-probabilities of the output's steps, where the system has them. `about` says what made the trace
-    (recipe, run, decoding), for people.
+    (recipe, run, decoding), for people. `picture` is the image that was looked at, as a data URI (PNG, JPEG, GIF or
+    WebP, base64). `ids` are the output's tokens in the model's vocabulary, and `alternatives` the likeliest tokens of
+    each step. `search` is what beam search tried, parents before children. `gold` is by the name of a look.
     """
 
     input: str
@@ -182,14 +248,34 @@ class Trace:
     looks: Mapping[str, Look]
     scores: tuple[float, ...] | None = None
     about: Mapping[str, str] = field(default_factory=dict)
+    picture: str | None = None
+    ids: tuple[int, ...] | None = None
+    alternatives: tuple[tuple[Alternative, ...], ...] | None = None
+    search: tuple[Node, ...] | None = None
+    gold: Mapping[str, Gold] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
     def __post_init__(self) -> None:
         if self.scores is not None and not all(map(math.isfinite, self.scores)):
             raise ValueError(f"scores must be finite log-probabilities, not {self.scores}")
+        if self.picture is not None and not PICTURE.fullmatch(self.picture):
+            raise ValueError("picture must be a data URI of a PNG, JPEG, GIF or WebP image in base64")
+        for number, node in enumerate(self.search or ()):
+            if node.parent is not None and not 0 <= node.parent < number:
+                raise ValueError(f"node {number} of search has parent {node.parent}: parents stand before children")
+        for name in self.gold:
+            if name not in self.looks:
+                raise ValueError(f"gold is for the look {name!r}, but the looks are {', '.join(self.looks) or 'none'}")
+        if self.evidence is not None:
+            _check_evidence(self.evidence, self.looks)
 
     def to_json(self) -> dict[str, Any]:
-        """The form `attend.trace.v1`, of plain dicts, lists, strings and numbers (six significant digits)."""
-        return {"schema": SCHEMA, **_to_json(self)}
+        """The form `attend.trace.v1`, of plain dicts, lists, strings and numbers (six significant digits).
+
+        What else is known of the prediction is left out where there is none of it.
+        """
+        form = _to_json(self)
+        return {"schema": SCHEMA, **{key: value for key, value in form.items() if value or key not in _details}}
 
     @classmethod
     def from_json(cls, form: object) -> "Trace":
@@ -202,9 +288,21 @@ class Trace:
             looks=_mapping(_look),
             scores=lambda scores: None if scores is None else _tuple(_number)(scores),
             about=_mapping(_string),
+            optional=_details,
         )
         del members["schema"]
         return cls(**members)
+
+
+def _check_evidence(evidence: Evidence, looks: Mapping[str, Look]) -> None:
+    look = looks.get(evidence.look)
+    if not isinstance(look, Weights):
+        raise ValueError(f"evidence is for the look {evidence.look!r}, and there are no weights of that name")
+    for name, values in evidence.attributions.items():
+        if values.shape != look.weights.shape:
+            raise ValueError(f"evidence {name!r} is {values.shape}, but the look's weights are {look.weights.shape}")
+        if not np.isfinite(values).all():
+            raise ValueError(f"evidence {name!r} must be finite")
 
 
 def _to_json(value: Any) -> Any:
@@ -233,18 +331,20 @@ def _at(key: str | int) -> Iterator[None]:
         raise ValueError(f"{key}: {error}") from None
 
 
-def _record(form: object, **readers: Reader) -> dict[str, Any]:
+def _record(form: object, optional: Mapping[str, Reader] | None = None, **required: Reader) -> dict[str, Any]:
     form = _object(form)
-    for key in readers:
+    for key in required:
         if key not in form:
             raise ValueError(f"key {key!r} is missing")
+    readers = {**required, **(optional or {})}
     for key in form:
         if key not in readers:
             raise ValueError(f"unknown key {key!r}; the keys are {', '.join(readers)}")
     members = {}
     for key, read in readers.items():
-        with _at(key):
-            members[key] = read(form[key])
+        if key in form:
+            with _at(key):
+                members[key] = read(form[key])
     return members
 
 
@@ -312,7 +412,7 @@ def _integer(form: object) -> int:
     return form
 
 
-def _offset(form: object) -> int | None:
+def _integer_or_none(form: object) -> int | None:
     return None if form is None else _integer(form)
 
 
@@ -347,7 +447,7 @@ def _vector(form: object) -> Float[np.ndarray, "step"]:
 
 
 def _token(form: object) -> Token:
-    return Token(**_record(form, text=_string, start=_offset, end=_offset))
+    return Token(**_record(form, text=_string, start=_integer_or_none, end=_integer_or_none))
 
 
 _axis = _kind(
@@ -376,3 +476,58 @@ def _windows(form: object) -> Windows:
 
 
 _look = _kind({"weights": _weights, "windows": _windows})
+
+
+def _link(form: object) -> Link:
+    pair = _tuple(_integer)(form)
+    if len(pair) != 2 or min(pair) < 0:
+        raise ValueError(f"must be two whole numbers from 0 up, not {form!r:.80}")
+    return pair
+
+
+def _fate(form: object) -> str:
+    if form not in ("kept", "finished", "pruned"):
+        raise ValueError(f"must be kept, finished or pruned, not {form!r:.80}")
+    return str(form)
+
+
+def _gold(form: object) -> Gold:
+    return Gold(**_record(form, sure=_tuple(_link), possible=_tuple(_link)))
+
+
+def _alternative(form: object) -> Alternative:
+    return Alternative(**_record(form, id=_integer, text=_string, log_prob=_number))
+
+
+def _node(form: object) -> Node:
+    return Node(
+        **_record(
+            form,
+            parent=_integer_or_none,
+            id=_integer,
+            text=_string,
+            log_prob=_number,
+            score=_number,
+            fate=_fate,
+        )
+    )
+
+
+def _intervention(form: object) -> Intervention:
+    return Intervention(**_record(form, attention=_string, output=_string, log_prob=_number))
+
+
+def _evidence(form: object) -> Evidence:
+    attributions, interventions = _mapping(_matrix), _tuple(_intervention)
+    return Evidence(**_record(form, look=_string, attributions=attributions, interventions=interventions))
+
+
+# Keys that a trace may lack.
+_details: dict[str, Reader] = {
+    "picture": _string,
+    "ids": _tuple(_integer),
+    "alternatives": _tuple(_tuple(_alternative)),
+    "search": _tuple(_node),
+    "gold": _mapping(_gold),
+    "evidence": _evidence,
+}

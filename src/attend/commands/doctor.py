@@ -16,7 +16,7 @@ from attend.commands.output import print_json
 
 PACKAGES = ("torch", "numpy", "accelerate", "tokenizers", "safetensors", "sacrebleu", "matplotlib", "tyro", "rich")
 # Extra of the package -> the module it brings.
-EXTRAS = {"tensorboard": "tensorboard"}
+EXTRAS = {"tensorboard": "tensorboard", "serve": "fastapi"}
 SCRIPTS = {
     "Chinese, Japanese, Korean": "漢字かなカナ한글",
     "Arabic": "العربية",

@@ -1,33 +1,41 @@
-"""Traces as one HTML file that opens by a double click, with the network off."""
+"""Traces as one HTML file that opens by a double click, with the network off.
+
+The script and style that draw them are built from `web/` and lie in `serve/static`; `attend serve` gives the same ones.
+"""
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from typing import Any
 
 from attend.attention.trace import Trace, Weights
 from attend.show.reading import badges
-from attend.show.words import merge
+from attend.show.terminal import alignment
+from attend.show.words import visible
+
+# A page for readers without scripts has the numbers of looks of up to so many cells, and the strongest of larger ones.
+MOST_CELLS = 2_500
 
 
 def page(traces: Sequence[Trace], title: str) -> str:
-    """The HTML of a page that shows each trace: input, output, and every look, with words beside subwords.
+    """The HTML of a page that shows each trace: input, output, every look, and what else the trace knows.
 
     Nothing in it is fetched from elsewhere; text from the traces never becomes markup. The traces themselves are in the
-    file as `attend.trace.v1`, in the script element "traces".
+    file as `attend.trace.v1`, in the script element "traces". Without scripts it shows tables.
     """
-    shown = [
-        {
-            "trace": trace.to_json(),
-            "words": _words(trace),
-            "badges": {name: badges(look) if isinstance(look, Weights) else [] for name, look in trace.looks.items()},
-        }
-        for trace in traces
-    ]
-    # Inside a script element only "<" could end the JSON, as "</script>" or "<!--".
-    filled = {"title": escape(title), "traces": json.dumps(shown, ensure_ascii=False).replace("<", "\\u003c")}
+    script, style = built("explorer.js"), built("explorer.css")
+    filled = {
+        "policy": policy(script, style),
+        "title": escape(title),
+        "style": style,
+        "script": script,
+        # Inside a script element only "<" could end the JSON, as "</script>" or "<!--".
+        "traces": json.dumps([trace.to_json() for trace in traces], ensure_ascii=False).replace("<", "\\u003c"),
+        "fallback": "".join(map(plain, traces)),
+    }
     template = files("attend.show").joinpath("page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], template)
 
@@ -37,20 +45,52 @@ def frame(traces: Sequence[Trace], title: str) -> str:
 
     It is as high as its matrices, up to 45 rem, and then scrolls. Nothing in it is fetched from elsewhere.
     """
-    rows = sum(len(look.steps) for trace in traces for look in trace.looks.values())
-    height = min(16 + 14 * len(traces) + 1.5 * rows, 45)
+    rows = max((len(look.steps) for trace in traces for look in trace.looks.values()), default=0)
+    height = min(30 + 2 * rows, 45)
     # A sandbox without "allow-same-origin": the page's script can't reach the document around it.
     return (
-        f'<iframe title="{escape(title)}" sandbox="allow-scripts" srcdoc="{escape(page(traces, title))}" '
-        f'style="width: 100%; height: {height:g}rem; border: 0"></iframe>'
+        f'<iframe title="{escape(title)}" sandbox="allow-scripts allow-downloads" '
+        f'srcdoc="{escape(page(traces, title))}" style="width: 100%; height: {height:g}rem; border: 0"></iframe>'
     )
 
 
-def _words(trace: Trace) -> dict[str, Any]:
-    """The JSON form of each look over words; None for a look without subwords."""
-    merged = {}
+def built(name: str) -> str:
+    """A part of the page that was built from `web/`."""
+    return files("attend.serve").joinpath("static", name).read_text(encoding="utf-8")
+
+
+def policy(script: str, style: str) -> str:
+    """What the page may do: run this script in this style, and show pictures that are in it. Nothing else."""
+
+    def allowed(text: str) -> str:
+        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; script-src {allowed(script)}; style-src {allowed(style)}; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def plain(trace: Trace) -> str:
+    """A trace as HTML that needs no script: a table of each look, or its strongest cells where that would be large."""
+    parts = [f"<h2>{escape(trace.output)}</h2>", f"<p>{escape(trace.input)}</p>"]
     for name, look in trace.looks.items():
-        if isinstance(look, Weights) and (words := merge(look)).weights.shape != look.weights.shape:
-            merged[name] = words
-    forms = Trace(trace.input, trace.output, merged).to_json()["looks"]
-    return {name: forms.get(name) for name in trace.looks}
+        parts.append(f"<h3>{escape(name)}</h3>")
+        if isinstance(look, Weights):
+            parts += [f"<p>{escape(badge)}</p>" for badge in badges(look)]
+            parts.append(table(look) if look.weights.size <= MOST_CELLS else f"<pre>{escape(alignment(look))}</pre>")
+            continue
+        places = zip(look.steps.labels(), look.centre, look.extent, look.scale, strict=True)
+        for step, (x, y), (width, height), scale in places:
+            where = f"{visible(step)}: {width:.2f} by {height:.2f} at {x:.2f}, {y:.2f}, scale {scale:g}"
+            parts.append(f"<p>{escape(where)}</p>")
+    return f"<section>{''.join(parts)}</section>"
+
+
+def table(look: Weights) -> str:
+    head = "".join(f"<th>{escape(visible(label))}</th>" for label in look.memory.labels())
+    rows = [f"<tr><td></td>{head}</tr>"]
+    for label, weights in zip(look.steps.labels(), look.weights, strict=True):
+        cells = "".join(f"<td>{weight:.2f}</td>" for weight in weights)
+        rows.append(f"<tr><th>{escape(visible(label))}</th>{cells}</tr>")
+    return f"<table>{''.join(rows)}</table>"

@@ -161,7 +161,7 @@ class System(nn.Module):
         if self.attend is not None:
             read = self.attend(middle, state.memory)
         else:
-            weights = fixed_weights(state.memory).expand(-1, token.shape[1], -1)
+            weights = state.memory.obeyed(fixed_weights(state.memory).expand(-1, token.shape[1], -1))
             read = Read(weights @ state.memory.values, weights)
         recurrent = F.linear(middle, self.unit2.weight_hh, self.unit2.bias_hh)
         inputs, context = read.context.split(self.parts, dim=-1)

@@ -254,10 +254,12 @@ class TextToText:
         samples: int = 0,
         generator: torch.Generator | None = None,
         report: Callable[[int], None] | None = None,
+        watch: decoding.Watch | None = None,
     ) -> list[list[Prediction]]:
         """For each source, in order, its `best` outputs, or that many random `samples`; none for an empty line.
 
-        Sources of like length are decoded together, `sentences` at a time. `report` is told how many are done.
+        Sources of like length are decoded together, `sentences` at a time. `report` is told how many are done; `watch`
+        is told of each step of a search, and ends it by raising.
         """
         encoded = [self.source_codec.encode(source) for source in sources]
         found: list[list[Prediction]] = [[] for _ in sources]
@@ -270,9 +272,11 @@ class TextToText:
             if samples:
                 hypotheses = decoding.sample(system, batch, longest, samples, generator=generator)
             elif how.beam == 1 and best == 1:
-                hypotheses = decoding.greedy(system, batch, longest)
+                hypotheses = decoding.greedy(system, batch, longest, watch=watch)
             else:
-                hypotheses = decoding.beam_search(system, batch, longest, how.beam, how.length_penalty, best)
+                hypotheses = decoding.beam_search(
+                    system, batch, longest, how.beam, how.length_penalty, best, watch=watch
+                )
             for i, several in zip(part, hypotheses, strict=True):
                 found[i] = [self.prediction(encoded[i], hypothesis) for hypothesis in several]
             done += len(part)

@@ -1,0 +1,146 @@
+"""`attend serve`"""
+
+import os
+import secrets
+import socket
+import threading
+import webbrowser
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from attend.commands.options import Groups, flat, parse
+from attend.progress import say
+
+if TYPE_CHECKING:
+    from attend.serve.served import Served
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Serve runs on this machine: a page where people see where they look, and an interface for programs (/docs).
+
+    Only this machine is answered, unless --host says otherwise; then every request needs a token.
+
+    examples:
+      attend serve runs/mine --open
+      attend serve runs/mine runs/other --text "a dog runs on the beach ."
+      attend serve runs/mine --host 0.0.0.0 --port 8080 --token "$TOKEN"
+      curl localhost:8000/v1/predict -H 'Content-Type: application/json' -d '{"inputs": ["a dog runs"]}'
+    """
+
+    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]")]]
+    """The run folders, side by side."""
+    host: str = "127.0.0.1"
+    """The address to listen at; 0.0.0.0 for all of this machine's."""
+    port: int = 8000
+    """The port to listen at; 0 for any that is free."""
+    open: bool = False
+    """Open the page in a browser."""
+    text: Annotated[tuple[str, ...], arg(metavar="TEXT [TEXT ...]", help_behavior_hint="")] = ()
+    """What the page reads first."""
+    token: Annotated[str | None, arg(metavar="TOKEN", help_behavior_hint="")] = None
+    """What every request must bring; also from ATTEND_TOKEN. Made up where one is needed and none is given."""
+    allow_host: Annotated[Groups, arg(metavar="NAME [NAME ...]", help_behavior_hint="")] = ()
+    """More names that this server goes by, such as that of a proxy in front of it."""
+    batch: int = 16
+    """Most inputs that are predicted together."""
+    wait_ms: float = 4.0
+    """How long the first input waits for others, in milliseconds."""
+    queue: int = 64
+    """Most requests waiting for one model; further ones are told to come back."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parse(Options, "attend serve", arguments)
+    if options.batch < 1 or options.queue < 1 or options.wait_ms < 0:
+        raise ValueError("--batch and --queue must be at least 1, --wait-ms at least 0")
+    missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} must be installed to serve: pip install 'attend[serve]'")
+    listener = listening(options.host, options.port)
+    with listener:
+        serve(options, listener)
+    return 0
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket at this address. Raises `ValueError` if it is taken, or none of this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValueError(f"can't listen at {host}, port {port} ({reason}): choose another --port or --host") from None
+    return listener
+
+
+def serve(options: Options, listener: socket.socket) -> None:
+    import uvicorn
+
+    from attend.serve.application import application
+    from attend.serve.connections import bounded
+    from attend.serve.limits import Limits
+
+    token = token_for(options)
+    limits = Limits(batch=options.batch, wait_seconds=options.wait_ms / 1000, queue=options.queue)
+    hosts = [*LOOPBACK, options.host, *map(str, flat(options.allow_host))]
+    app = application(models(options), limits, hosts, token)
+    port = listener.getsockname()[1]
+    shown = "localhost" if options.host in (*LOOPBACK, "0.0.0.0", "::") else options.host
+    address = f"http://{shown}:{port}/" + (f"#token={token}" if token else "")
+    config = uvicorn.Config(
+        app,
+        http=bounded(limits),
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=30,
+    )
+    server = uvicorn.Server(config)
+    if options.open:
+        opening = threading.Timer(0.5, webbrowser.open, [address])
+        opening.daemon = True
+        opening.start()
+    say(f"serving at {address}  (the interface: /docs; Ctrl-C ends it)")
+    # Uvicorn finishes what is running, and then passes the signal that ended it on.
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    say("stopped")
+
+
+def token_for(options: Options) -> str | None:
+    """The token: where others can reach the server there must be one."""
+    token = options.token or os.environ.get("ATTEND_TOKEN")
+    if token is None and options.host not in LOOPBACK:
+        token = secrets.token_urlsafe(24)
+    if token is not None and (not token.isascii() or not token.isprintable() or " " in token):
+        raise ValueError("--token must be of ASCII letters, digits and signs, without spaces")
+    return token
+
+
+def models(options: Options) -> "list[Served]":
+    """The runs' models, each by the name of its folder: with that of the folder around it where two have the same."""
+    from attend.run import load
+    from attend.serve.text import TextModel
+
+    folders = [path.resolve() for path in options.runs]
+    names = [folder.name for folder in folders]
+    found: list[Served] = []
+    for path, folder in zip(options.runs, folders, strict=True):
+        name = folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}"
+        model = load(path)
+        about = {"recipe": model.config.recipe}
+        found.append(TextModel(name, model.task, model.decoder, model.config.settings.decoding, about, options.text))
+    return found

@@ -1,0 +1,183 @@
+"""One prediction of text from text, with all that a person may ask about it.
+
+What search passed over, the likeliest tokens of each step, what the output depends on; and the same with a beginning of
+the output given, or rows of attention set by hand.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from attend import decoding, evidence
+from attend.attention.trace import Alternative, Evidence, Intervention, Node, Trace
+from attend.contract import BEGIN, END, PAD
+from attend.data.codec import Encoded
+from attend.decoding import Hypothesis, Looks, Taken
+from attend.tasks.text import END_SHOWN, Decoding, TextToText, device_of, sources_only
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about one input.
+
+    `prefix` begins the output: ids of the target vocabulary, or text, in any order; with END at its end it is all of
+    the output. `weights` sets rows of attention by hand: step -> a number for each token of the source, its end
+    included. `alternatives` is how many of the likeliest tokens are wanted at each step.
+    """
+
+    text: str
+    prefix: Sequence[int | str] = ()
+    weights: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    alternatives: int = 0
+    evidence: bool = False
+
+
+def explore(
+    task: TextToText, decoder: Any, question: Question, how: Decoding, stop: Callable[[], None] = lambda: None
+) -> Trace:
+    """The best output as a trace, with what was asked for.
+
+    `stop` is called at each step, and ends the work by raising. Raises `ValueError` for an empty text, for a prefix or
+    weights that don't fit, and for evidence with weights set by hand: it is about the model's own attention.
+    """
+    if question.evidence and question.weights:
+        raise ValueError("evidence is about the model's own attention: ask for it without weights set by hand")
+    source, prefix, looks = prepared(task, question)
+    batch = sources_only([source.ids], device_of(decoder))
+    longest = greatest_length(source, prefix, how)
+    tried: list[tuple[Taken, Taken | None]] = []
+
+    def watch(taken: Taken, passed: Taken | None) -> None:
+        stop()
+        tried.append((taken, passed))
+
+    if how.beam == 1:
+        found = decoding.greedy(decoder, batch, longest, [prefix], looks=looks, watch=watch)
+    else:
+        found = decoding.beam_search(
+            decoder, batch, longest, how.beam, how.length_penalty, prefix=[prefix], looks=looks, watch=watch
+        )
+    best = found[0][0]
+    trace = replace(task.prediction(source, best).trace(), ids=tuple(best.tokens))
+    if how.beam > 1:
+        trace = replace(trace, search=search_nodes(task, tried, how.length_penalty))
+    if question.alternatives:
+        trace = replace(trace, alternatives=alternatives(task, decoder, source, best, looks, question.alternatives))
+    if question.evidence:
+        trace = replace(trace, evidence=gathered(task, decoder, source, best, how, stop))
+    return trace
+
+
+def stream(
+    task: TextToText, decoder: Any, question: Question, how: Decoding, tell: Callable[[dict[str, Any]], None]
+) -> Trace:
+    """The greedy output, told token by token as it is written: id, text, log_prob, and weights (None: no attention).
+
+    Returns its trace. What `tell` raises ends the work. Errors are as in `explore`.
+    """
+    source, prefix, looks = prepared(task, question)
+    batch = sources_only([source.ids], device_of(decoder))
+
+    def watch(taken: Taken, _: Taken | None) -> None:
+        token = int(taken.token[0, 0])
+        weights = None if taken.weights is None else [round(weight, 6) for weight in taken.weights[0, 0].tolist()]
+        tell({"id": token, "text": shown(task, token), "log_prob": float(taken.log_prob[0, 0]), "weights": weights})
+
+    longest = greatest_length(source, prefix, how)
+    best = decoding.greedy(decoder, batch, longest, [prefix], looks=looks, watch=watch)[0][0]
+    return replace(task.prediction(source, best).trace(), ids=tuple(best.tokens))
+
+
+def prepared(task: TextToText, question: Question) -> tuple[Encoded, list[int], Looks | None]:
+    """The source's tokens, the prefix's ids, and the rows of attention set by hand."""
+    if not question.text.strip():
+        raise ValueError("the text is empty: there is nothing to predict from")
+    source = task.source_codec.encode(question.text)
+    prefix: list[int] = []
+    for part in question.prefix:
+        prefix += [part] if isinstance(part, int) else task.target_codec.encode(part).ids
+    wrong = [token for token in prefix if not 0 <= token < len(task.target_codec)]
+    if wrong:
+        raise ValueError(f"prefix has token {wrong[0]}: ids are from 0 to {len(task.target_codec) - 1}")
+    looks = {step: np.asarray(weights, dtype=np.float32) for step, weights in question.weights.items()}
+    return source, prefix, [looks] if looks else None
+
+
+def greatest_length(source: Encoded, prefix: Sequence[int], how: Decoding) -> int:
+    """As for any prediction; a prefix that is as long already is all of the output."""
+    return max(int((len(source.ids) + 1) * how.longest + 10), len(prefix))
+
+
+def search_nodes(
+    task: TextToText, tried: Sequence[tuple[Taken, Taken | None]], length_penalty: float
+) -> tuple[Node, ...]:
+    """What beam search tried for its one example, step by step."""
+    nodes: list[Node] = []
+    before: dict[int, int] = {}  # slot of the step before -> its node
+    for length, (taken, passed) in enumerate(tried, start=1):
+        here: dict[int, int] = {}
+        for step in (taken, passed):
+            if step is None:
+                continue
+            columns = (step.parent[0], step.token[0], step.log_prob[0], step.total[0])
+            for slot, (parent, token, log_prob, total) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+                if total == -np.inf:
+                    continue
+                fate = "pruned" if step is passed else "finished" if token == END else "kept"
+                score = total / length**length_penalty
+                nodes.append(Node(before.get(parent), token, shown(task, token), log_prob, score, fate))
+                if step is taken:
+                    here[slot] = len(nodes) - 1
+        before = here
+    return tuple(nodes)
+
+
+@torch.inference_mode()
+def alternatives(
+    task: TextToText, decoder: Any, source: Encoded, best: Hypothesis, looks: Looks | None, count: int
+) -> tuple[tuple[Alternative, ...], ...]:
+    """The `count` likeliest tokens of each step, and the one that was written if it is not among them."""
+    batch = sources_only([source.ids], device_of(decoder))
+    target = torch.tensor([best.tokens], device=batch.source.device)
+    found = []
+    for written, step in zip(best.tokens, decoding.teacher_forced(decoder, batch, target, looks), strict=True):
+        log_probs = step.logits[0, 0].float().log_softmax(dim=-1)
+        possible = log_probs.index_fill(0, log_probs.new_tensor([PAD, BEGIN], dtype=torch.long), -torch.inf)
+        likeliest = possible.topk(min(count, len(log_probs) - 2)).indices.tolist()
+        tokens = likeliest if written in likeliest else [*likeliest, written]
+        found.append(tuple(Alternative(token, shown(task, token), float(log_probs[token])) for token in tokens))
+    return tuple(found)
+
+
+def gathered(
+    task: TextToText, decoder: Any, source: Encoded, best: Hypothesis, how: Decoding, stop: Callable[[], None]
+) -> Evidence | None:
+    """What the output depends on; None for a system without attention over the source's tokens."""
+    cells = [*source.ids, END]
+    network: object = decoder
+    if best.weights is None or best.weights.shape[1] != len(cells):
+        return None
+    attributions = {"leave-one-out": evidence.leave_one_out(decoder, cells, best.tokens, stop)}
+    # An ensemble is no module, and has no gradient of its own.
+    if isinstance(network, nn.Module):
+        attributions["gradient x input"] = evidence.gradient_times_input(network, cells, best.tokens, stop)
+    batch = sources_only([source.ids], device_of(decoder))
+    longest = greatest_length(source, (), how)
+    uniform = np.full((longest, len(cells)), 1 / len(cells), dtype=np.float32)
+    changed = {"uniform": uniform, "permuted": evidence.permuted(best.weights)}
+    interventions = []
+    for name, rows in changed.items():
+        stop()
+        looks = evidence.rows_as_looks(rows)
+        given = decoding.forced(decoder, batch, [best.tokens], looks)[0]
+        written = task.prediction(source, decoding.greedy(decoder, batch, longest, looks=looks)[0][0])
+        interventions.append(Intervention(name, written.text, given.log_prob))
+    return Evidence("source", attributions, tuple(interventions))
+
+
+def shown(task: TextToText, token: int) -> str:
+    return END_SHOWN if token == END else task.target_codec.piece(token)

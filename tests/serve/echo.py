@@ -1,0 +1,140 @@
+"""A model that needs no training, and servers over it: in this process, and behind a real socket."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import uvicorn
+
+from attend.attention.trace import Alternative, Named, Token, Tokens, Trace, Weights
+from attend.serve.connections import bounded
+from attend.serve.guard import Guard
+from attend.serve.limits import Limits
+from attend.serve.served import Ask
+
+LIMITS = Limits(
+    body_bytes=20_000, text_characters=200, inputs=8, seconds=5.0, head_seconds=0.6, connections=64, queue=8, batch=4
+)
+
+
+@dataclass
+class Echo:
+    """Writes every word in capitals, looking at it. Words of its own: "wrong" can't be read, "slow" takes its time."""
+
+    name: str = "echo"
+    reads: Literal["text", "image"] = "text"
+    beam: int = 1
+    about: Mapping[str, str] = field(default_factory=lambda: {"recipe": "none"})
+    examples: Sequence[str] = ()
+    batches: list[int] = field(default_factory=list)
+    stopped: int = 0
+    gate: threading.Event | None = None
+
+    def spend(self, text: str, stop: Callable[[], None]) -> None:
+        if "wrong" in text:
+            raise ValueError("this text is wrong: write another")
+        try:
+            for _ in range(400 if "slow" in text else 1):
+                stop()
+                if "slow" in text:
+                    time.sleep(0.01)
+        except Exception:
+            self.stopped += 1
+            raise
+        if self.gate and "gate" in text:
+            self.gate.wait(10)
+
+    def predict(
+        self, inputs: Sequence[str], beam: int | None, best: int, stop: Callable[[], None]
+    ) -> list[list[dict[str, Any]]]:
+        self.batches.append(len(inputs))
+        for text in inputs:
+            self.spend(text, stop)
+        return [
+            [{"text": text.upper(), "score": -1.0, **self.figures(text.upper())} for _ in range(best)]
+            for text in inputs
+        ]
+
+    def figures(self, text: str) -> dict[str, Any]:
+        words = text.split()
+        return {"log_prob": -float(len(words)), "tokens": words, "token_log_probs": [-1.0] * len(words)}
+
+    def score(self, pairs: Sequence[tuple[str, str]], stop: Callable[[], None]) -> list[dict[str, Any]]:
+        self.batches.append(len(pairs))
+        for source, _ in pairs:
+            self.spend(source, stop)
+        return [self.figures(target) for _, target in pairs]
+
+    def trace(self, ask: Ask, stop: Callable[[], None]) -> Trace:
+        self.spend(ask.input, stop)
+        return self.traced(ask)
+
+    def traced(self, ask: Ask) -> Trace:
+        words = ask.input.split()
+        if any(step >= len(words) or len(row) != len(words) for step, row in ask.weights.items()):
+            raise ValueError("weights do not fit")
+        weights = np.eye(len(words))
+        for step, row in ask.weights.items():
+            weights[step] = row
+        starts = np.cumsum([0] + [len(word) + 1 for word in words])[:-1].tolist()
+        places = [(start, start + len(word)) for start, word in zip(starts, words, strict=True)]
+        text = " ".join(words)
+        sides = (
+            [
+                Tokens(side, tuple(Token(side[start:end], start, end) for start, end in places))
+                for side in (text.upper(), text)
+            ]
+            if text.upper().lower() == text.lower() and len(text.upper()) == len(text)
+            else [Named(tuple(words))] * 2
+        )
+        others = tuple(tuple(Alternative(n, word, -1.0) for n, word in enumerate(words)) for _ in words)
+        return Trace(
+            text,
+            text.upper(),
+            {"source": Weights(weights, *sides)},
+            tuple(-0.1 for _ in words),
+            {"model": self.name},
+            ids=tuple(range(len(words))),
+            alternatives=others if ask.alternatives else None,
+        )
+
+    def stream(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> Trace:
+        if "wrong" in ask.input:
+            raise ValueError("this text is wrong: write another")
+        trace = self.traced(ask)
+        look = trace.looks["source"]
+        assert isinstance(look, Weights)
+        for number, word in enumerate(trace.output.split()):
+            if "slow" in ask.input:
+                time.sleep(0.05)
+            tell({"id": number, "text": word, "log_prob": -0.1, "weights": look.weights[number].tolist()})
+        return trace
+
+
+@contextmanager
+def serving(app: Guard, limits: Limits = LIMITS) -> Iterator[int]:
+    """The application behind a real socket on the loopback; gives its port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=bounded(limits), ws="none", log_level="critical", timeout_graceful_shutdown=5)
+    )
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.01)
+    assert server.started
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+        assert not thread.is_alive()

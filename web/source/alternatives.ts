@@ -1,0 +1,63 @@
+// What else could stand at a step, and going on from it.
+
+import { aim } from "./act";
+import { button, isolated, make } from "./elements";
+import { framed, View } from "./view";
+import { visible } from "./trace";
+
+export class Alternatives extends View {
+  private body = make("div", { class: "alternatives" });
+  private drawn = "";
+
+  protected draw(): void {
+    this.drawn = "";
+    this.body = make("div", { class: "alternatives" });
+    this.append(framed("Alternatives", [], this.body));
+  }
+
+  override light(): void {
+    const { entry, reading, act } = this.panel;
+    const { step } = aim(this.panel);
+    const shown = step >= 0 && step < reading.steps.length ? step : 0;
+    const token = reading.stepTokens[shown]?.[0] ?? 0;
+    const choices = entry.trace.alternatives?.[token];
+    const key = `${token} ${reading.steps[shown]}`;
+    if (!choices || key === this.drawn) return;
+    this.drawn = key;
+    const written = entry.trace.ids?.[token];
+    const can = act.canAsk(entry);
+    const rows = choices.map((choice) => {
+      const share = Math.exp(choice.log_prob);
+      const name = visible(choice.text);
+      const fill = make("span", { class: "fill" });
+      fill.style.width = `${(share * 100).toFixed(1)}%`;
+      const here = choice.id === written;
+      const label = here ? "written" : can ? "write this" : "";
+      const contents = [
+        make("span", { class: "name" }, isolated(name)),
+        make("span", { class: "rail" }, fill),
+        make("span", { class: "figure" }, share < 0.0005 ? "<0.001" : share.toFixed(3)),
+        make("span", { class: "what" }, label),
+      ];
+      if (here || !can) return make("div", { class: here ? "choice-row written" : "choice-row" }, ...contents);
+      const act_ = button("", () => act.writeInstead(this.panel, token, choice.id), { class: "choice-row" });
+      act_.append(...contents);
+      return act_;
+    });
+    const head = make("p", { class: "quiet" }, "Step ", String(shown + 1), ": instead of ", isolated(`“${reading.steps[shown]}”`));
+    this.body.replaceChildren(head, ...rows);
+    if (can) this.body.append(this.own(token));
+  }
+
+  private own(token: number): HTMLElement {
+    const input = make("input", { type: "text", "aria-label": "Another word", placeholder: "another word", maxlength: 200 });
+    const form = make("form", { class: "own" }, input, make("button", { type: "submit" }, "Write it"));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (input.value.trim()) this.panel.act.writeInstead(this.panel, token, input.value);
+    });
+    return form;
+  }
+}
+
+customElements.define("attend-alternatives", Alternatives);

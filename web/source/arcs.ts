@@ -1,0 +1,132 @@
+// Arcs from each cell to the steps that looked at it: of each step, the strongest until so much of its weight is shown.
+
+import { link, curveBumpX } from "d3-shape";
+import { draw, FONT, make, shorten, textWidth } from "./elements";
+import { LIGHT, palette, type Palette } from "./colour";
+import { framed, saving, steered, View } from "./view";
+import type { Weights } from "./trace";
+
+const ROW = 24;
+const TEXT = 14;
+const WIDEST = 180;
+const MOST_ARCS = 3000;
+
+interface Arc {
+  step: number;
+  cell: number;
+  weight: number;
+}
+
+export class Arcs extends View {
+  private paths: { arc: Arc; path: SVGPathElement }[] = [];
+  private names: { kind: "step" | "cell"; index: number; text: SVGTextElement }[] = [];
+  private strays: SVGGElement | null = null;
+  private width = 600;
+
+  protected draw(): void {
+    const { store, reading } = this.panel;
+    const slider = make("input", { type: "range", min: 10, max: 100, step: 5, value: this.settings.mass });
+    const shown = make("output", {}, `${this.settings.mass} %`);
+    slider.addEventListener("input", () => (shown.textContent = `${slider.value} %`));
+    slider.addEventListener("change", () => store.change({ mass: Number(slider.value) }, false));
+    const control = make("label", { class: "slider" }, "weight shown ", slider, " ", shown);
+    this.width = Math.min(Math.max(this.clientWidth - 2, 280), 640);
+    const body = make("div", { class: "scroll tall" });
+    const picture = this.drawing(palette(), this.width, true);
+    body.append(picture);
+    this.append(framed("Arcs", [control, saving("arcs", () => this.drawing(LIGHT, 640, false))], body));
+    const label = `Arcs between ${reading.cells.length} cells and ${reading.steps.length} steps`;
+    steered(body, this.panel, label, { step: "vertical", cell: "none" });
+  }
+
+  private drawing(colours: Palette, width: number, live: boolean): SVGSVGElement {
+    const { steps, cells } = this.panel.reading;
+    const widest = (names: string[]) => Math.min(Math.max(20, ...names.map((name) => textWidth(name, TEXT))), WIDEST, width * 0.3);
+    const [left, right] = [widest(cells) + 14, width - widest(steps) - 14];
+    const rows = Math.max(steps.length, cells.length);
+    const height = rows * ROW + 28;
+    // The shorter side stands in the middle of the longer one.
+    const y = (index: number, count: number) => 28 + (index + 0.5 + (rows - count) / 2) * ROW;
+    const arcs = this.arcs();
+    const path = link<Arc, [number, number]>(curveBumpX)
+      .source((arc) => [left, y(arc.cell, cells.length)])
+      .target((arc) => [right, y(arc.step, steps.length)]);
+    const line = (arc: Arc) => {
+      const look = { d: path(arc) ?? "", fill: "none", stroke: colours.full, "stroke-linecap": "round" };
+      return draw("path", { ...look, "stroke-width": (0.75 + 5 * arc.weight).toFixed(2), opacity: (0.18 + 0.72 * arc.weight).toFixed(2) });
+    };
+    const whole = arcs.length <= MOST_ARCS;
+    const paths = whole ? arcs.map((arc) => ({ arc, path: line(arc) })) : [];
+    const name = (kind: "step" | "cell", index: number, text: string) => {
+      const x = kind === "cell" ? left - 8 : right + 8;
+      const at = { x, y: y(index, kind === "cell" ? cells.length : steps.length) + 5 };
+      const anchor = { "text-anchor": kind === "cell" ? "end" : "start", "font-size": TEXT, fill: colours.ink };
+      const label = draw("text", { ...at, ...anchor }, shorten(text, TEXT, kind === "cell" ? left - 14 : width - right - 14));
+      label.style.unicodeBidi = "plaintext";
+      return { kind, index, text: label };
+    };
+    const names = [...cells.map((text, cell) => name("cell", cell, text)), ...steps.map((text, step) => name("step", step, text))];
+    const heads = [
+      draw("text", { x: 0, y: 14, "font-size": 12, fill: colours.quiet }, "looked at"),
+      draw("text", { x: width, y: 14, "text-anchor": "end", "font-size": 12, fill: colours.quiet }, "written"),
+    ];
+    const strays = draw("g");
+    const size = { width, height, viewBox: `0 0 ${width} ${height}`, "font-family": FONT, role: "img", "aria-label": "Arcs" };
+    const picture = draw("svg", size, draw("rect", { width, height, fill: colours.paper }), ...heads);
+    picture.append(...paths.map(({ path }) => path), strays, ...names.map(({ text }) => text));
+    if (live) {
+      [this.paths, this.names] = [paths, names];
+      this.strays = whole ? null : strays;
+      this.point(picture, names);
+      this.drawStrays = (step) => strays.replaceChildren(...arcs.filter((arc) => arc.step === step).map(line));
+    }
+    return picture;
+  }
+
+  private drawStrays: (step: number) => void = () => {};
+
+  private point(picture: SVGSVGElement, names: { kind: "step" | "cell"; index: number; text: SVGTextElement }[]): void {
+    const { store } = this.panel;
+    for (const { kind, index, text } of names) {
+      const place = kind === "step" ? { step: index, cell: -1 } : { step: -1, cell: index };
+      text.addEventListener("pointerenter", () => store.light(place));
+      text.addEventListener("click", () => store.togglePin(place));
+      text.style.cursor = "pointer";
+    }
+    picture.addEventListener("pointerleave", () => store.light({ step: -1, cell: -1 }));
+  }
+
+  private arcs(): Arc[] {
+    const look = this.panel.reading.look as Weights;
+    const mass = this.settings.mass / 100;
+    return look.weights.flatMap((row, step) => {
+      const order = row.map((weight, cell) => ({ step, cell, weight })).sort((a, b) => b.weight - a.weight);
+      const found: Arc[] = [];
+      let shown = 0;
+      for (const arc of order) {
+        if (arc.weight <= 0 || shown >= mass - 1e-9) break;
+        found.push(arc);
+        shown += arc.weight;
+      }
+      return found;
+    });
+  }
+
+  override light(): void {
+    const { step, cell } = this.place;
+    const some = step >= 0 || cell >= 0;
+    const has = (arc: Arc) => (step >= 0 ? arc.step === step : arc.cell === cell);
+    const touched = new Set<string>();
+    for (const { arc, path } of this.paths) {
+      const lit = !some || has(arc);
+      path.classList.toggle("faded", !lit);
+      if (some && lit) touched.add(`step ${arc.step}`).add(`cell ${arc.cell}`);
+    }
+    if (step >= 0) touched.add(`step ${step}`);
+    else if (cell >= 0) touched.add(`cell ${cell}`);
+    if (this.strays) this.drawStrays(step);
+    else for (const { kind, index, text } of this.names) text.classList.toggle("faded", some && !touched.has(`${kind} ${index}`));
+  }
+}
+
+customElements.define("attend-arcs", Arcs);

@@ -1,0 +1,213 @@
+// The tree of what beam search tried: what went on, what ended, and what there was no room for.
+
+import { hierarchy, type HierarchyNode } from "d3-hierarchy";
+import { linkHorizontal } from "d3-shape";
+import { button, draw, FONT, make, shorten } from "./elements";
+import { LIGHT, palette, type Palette } from "./colour";
+import { framed, saving, View } from "./view";
+import { visible, type Node as Tried } from "./trace";
+
+const ROW = 21;
+const STEP = 92;
+
+type Placed = HierarchyNode<Item> & { row: number };
+
+interface Item {
+  number: number;
+  node: Tried | null;
+  children: Item[];
+}
+
+export class Beam extends View {
+  private marks: { item: Placed; element: SVGGElement }[] = [];
+  private edges: { to: Placed; element: SVGPathElement }[] = [];
+  private chosen: Placed | null = null;
+  private said = make("p", { class: "quiet beam-said", "aria-live": "polite" });
+
+  protected draw(): void {
+    const { store, entry, act } = this.panel;
+    const pruned = make("input", { type: "checkbox" });
+    pruned.checked = this.settings.pruned;
+    pruned.addEventListener("change", () => store.change({ pruned: pruned.checked }, false));
+    const toggle = make("label", { class: "check" }, pruned, " pruned");
+    const body = make("div", { class: "scroll tall" });
+    this.said = make("p", { class: "quiet beam-said", "aria-live": "polite" }, "Arrow keys walk through the tree.");
+    const picture = this.drawing(palette(), true);
+    body.append(picture);
+    const legend = make(
+      "p",
+      { class: "legend" },
+      make("span", {}, "● kept"),
+      make("span", {}, "■ finished"),
+      make("span", {}, "× pruned"),
+      make("span", {}, "thick: the output"),
+    );
+    const onward = button("Go on from here", () => this.goOn(), { class: "go-on" });
+    onward.hidden = !act.canAsk(entry);
+    this.append(framed("Beam", [toggle, saving("beam", () => this.drawing(LIGHT, false))], body, this.said, onward, legend));
+    this.walk(body);
+  }
+
+  private items(): Item {
+    const root: Item = { number: -1, node: null, children: [] };
+    const all: Item[] = [];
+    (this.panel.entry.trace.search ?? []).forEach((node, number) => {
+      const item = { number, node, children: [] };
+      all.push(item);
+      if (node.fate === "pruned" && !this.settings.pruned) return;
+      (node.parent === null ? root : all[node.parent]).children.push(item);
+    });
+    return root;
+  }
+
+  private drawing(colours: Palette, live: boolean): SVGSVGElement {
+    const root = hierarchy(this.items()) as Placed;
+    const best = this.output(root.descendants());
+    root.sort((a, b) => Number(best.has(b.data.number)) - Number(best.has(a.data.number)) || worth(b) - worth(a));
+    const rows = place(root);
+    const all = root.descendants();
+    const width = (root.height + 1) * STEP + 40;
+    const height = (rows + 1) * ROW;
+    const line = linkHorizontal<{ source: Placed; target: Placed }, Placed>().x(x).y(y);
+    const edges = (root.links() as { source: Placed; target: Placed }[]).map((edge) => {
+      const thick = best.has(edge.target.data.number);
+      const look = { fill: "none", stroke: thick ? colours.full : colours.line, "stroke-width": thick ? 2.5 : 1.25 };
+      return { to: edge.target, element: draw("path", { ...look, d: line(edge) ?? "" }) };
+    });
+    const marks = all
+      .filter((item) => item.data.node)
+      .map((item) => ({ item, element: this.mark(item, colours, best.has(item.data.number)) }));
+    const start = draw("circle", { cx: x(root), cy: y(root), r: 3, fill: colours.quiet });
+    const picture = draw("svg", {
+      width,
+      height,
+      viewBox: `0 0 ${width} ${height}`,
+      "font-family": FONT,
+      role: "img",
+      "aria-label": "Beam search tree",
+    });
+    const ground = draw("rect", { width, height, fill: colours.paper });
+    picture.append(ground, ...edges.map(({ element }) => element), start, ...marks.map(({ element }) => element));
+    if (live) {
+      [this.marks, this.edges] = [marks, edges];
+      for (const { item, element } of marks) {
+        element.addEventListener("pointerenter", () => this.choose(item, false));
+        element.addEventListener("click", () => this.choose(item, true));
+      }
+    }
+    return picture;
+  }
+
+  /** The nodes of the output that the trace is about. */
+  private output(all: Placed[]): Set<number> {
+    const ids = this.panel.entry.trace.ids ?? [];
+    const path = (item: Placed) => idsTo(item).join(" ");
+    const end = all.find((item) => item.depth === ids.length && path(item) === ids.join(" "));
+    return new Set(end?.ancestors().map((item) => item.data.number) ?? []);
+  }
+
+  private mark(item: Placed, colours: Palette, thick: boolean): SVGGElement {
+    const node = item.data.node!;
+    const shape =
+      node.fate === "kept"
+        ? draw("circle", { r: 4, fill: thick ? colours.full : colours.quiet })
+        : node.fate === "finished"
+          ? draw("rect", { x: -4.5, y: -4.5, width: 9, height: 9, fill: thick ? colours.full : colours.quiet })
+          : draw("path", { d: "M-3.5-3.5L3.5 3.5M3.5-3.5L-3.5 3.5", stroke: colours.quiet, "stroke-width": 1.5 });
+    const quiet = node.fate === "pruned";
+    const text = {
+      x: 9,
+      y: 4,
+      "font-size": 12,
+      fill: quiet ? colours.quiet : colours.ink,
+      stroke: colours.paper,
+      "stroke-width": 3,
+      "paint-order": "stroke",
+      "font-weight": thick ? 600 : 400,
+    };
+    const label = draw("text", text, shorten(visible(node.text), 12, STEP - 34));
+    const at = `translate(${x(item)} ${y(item)})`;
+    return draw("g", { transform: at, class: "node", "data-number": item.data.number }, draw("title", {}, told(item)), shape, label);
+  }
+
+  private choose(item: Placed, pin: boolean): void {
+    this.chosen = item;
+    const path = new Set(item.ancestors().map((ancestor) => ancestor.data.number));
+    for (const { item: other, element } of this.marks) element.classList.toggle("on-path", path.has(other.data.number));
+    for (const { to, element } of this.edges) element.classList.toggle("on-path", path.has(to.data.number));
+    this.said.textContent = told(item);
+    const { store, reading } = this.panel;
+    const step = reading.stepTokens.findIndex((tokens) => tokens.includes(item.depth - 1));
+    if (step >= 0) store.light({ step, cell: -1 });
+    if (pin && step >= 0) store.togglePin({ step, cell: -1 });
+  }
+
+  private goOn(): void {
+    if (this.chosen) this.panel.act.goOn(this.panel, idsTo(this.chosen));
+  }
+
+  private walk(body: HTMLElement): void {
+    body.tabIndex = 0;
+    body.setAttribute("role", "application");
+    body.setAttribute("aria-label", "Beam search tree. Arrow keys walk, Enter goes on from a node where the model is there.");
+    body.addEventListener("keydown", (event) => {
+      const now = this.chosen;
+      const level = (now?.parent?.children ?? []) as Placed[];
+      const place = now ? level.indexOf(now) : -1;
+      const next: Record<string, Placed | null | undefined> = {
+        ArrowRight: now ? (now.children?.[0] as Placed) : this.marks[0]?.item,
+        ArrowLeft: now?.parent as Placed | null,
+        ArrowUp: level[place - 1],
+        ArrowDown: level[place + 1],
+      };
+      if (event.key === "Enter") {
+        event.preventDefault();
+        this.goOn();
+      }
+      if (!(event.key in next)) return;
+      event.preventDefault();
+      const to = next[event.key] ?? (now ? null : this.marks[0]?.item);
+      if (!to?.data.node) return;
+      this.choose(to, false);
+      this.marks.find(({ item }) => item === to)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    });
+  }
+}
+
+function x(item: Placed): number {
+  return item.depth * STEP + 14;
+}
+
+function y(item: Placed): number {
+  return (item.row + 1) * ROW;
+}
+
+function worth(item: Placed): number {
+  return item.data.node?.score ?? 0;
+}
+
+/** Give each node its row: the first child goes on in its parent's, each other one in a row of its own. How many. */
+function place(root: Placed): number {
+  let rows = 0;
+  const walk = (item: Placed, row: number) => {
+    item.row = row;
+    item.children?.forEach((child, index) => walk(child as Placed, index ? ++rows : row));
+  };
+  walk(root, 0);
+  return rows + 1;
+}
+
+function idsTo(item: Placed): number[] {
+  return item
+    .ancestors()
+    .reverse()
+    .flatMap((ancestor) => (ancestor.data.node ? [ancestor.data.node.id] : []));
+}
+
+function told(item: Placed): string {
+  const node = item.data.node!;
+  const figures = `log p ${node.log_prob.toFixed(2)}, score ${node.score.toFixed(2)}`;
+  return `“${visible(node.text)}”, step ${item.depth}, ${node.fate}: ${figures}`;
+}
+
+customElements.define("attend-beam", Beam);

@@ -1,0 +1,113 @@
+// Beside where the model looked: what its output depends on.
+
+import { aim } from "./act";
+import { button, isolated, make, type Child } from "./elements";
+import { framed, steered, View } from "./view";
+import { rankCorrelation, sum, type Evidence as Form, type Weights } from "./trace";
+
+export const SENTENCE = "Attention shows where the model read, not why.";
+const MOST_ROWS = 80;
+
+export class Why extends View {
+  private body = make("div", { class: "why" });
+  private drawn = -2;
+
+  protected draw(): void {
+    this.drawn = -2;
+    const { entry, act } = this.panel;
+    const { evidence } = entry.trace;
+    this.body = make("div", { class: "why" });
+    const lead = make("p", { class: "lead" }, SENTENCE);
+    if (!evidence || evidence.look !== this.panel.name) {
+      const ask = button("Find out what the output depends on", () => act.why(this.panel));
+      const can = act.canAsk(entry) && !Object.keys(entry.ask?.weights ?? {}).length;
+      const text = can
+        ? "Leave each word out in turn, follow the gradient back to it, and make the attention another one."
+        : "What else the output depends on is not in this trace; a served model can be asked for it.";
+      this.append(framed("Why?", [], lead, make("p", { class: "quiet" }, text), ...(can ? [ask] : [])));
+      return;
+    }
+    this.append(framed("Why?", [], lead, this.body, this.interventions(evidence)));
+    steered(this.body, this.panel, "Attention beside attributions", { step: "horizontal", cell: "vertical" });
+  }
+
+  /** An attribution in the unit shown: what pieces of words owe to one another adds up. */
+  private inUnit(values: number[][], step: number): number[] {
+    const { reading } = this.panel;
+    return reading.cellTokens.map((cells) => sum(reading.stepTokens[step].map((row) => sum(cells.map((cell) => values[row][cell])))));
+  }
+
+  override light(): void {
+    const { entry, reading } = this.panel;
+    const { evidence } = entry.trace;
+    if (!evidence || evidence.look !== this.panel.name) return;
+    const { step: aimed } = aim(this.panel);
+    const step = aimed >= 0 && aimed < reading.steps.length ? aimed : 0;
+    if (step !== this.drawn) {
+      this.drawn = step;
+      this.body.replaceChildren(...this.table(evidence, step));
+    }
+    const rows = this.body.querySelectorAll("tbody tr");
+    rows.forEach((row, cell) => row.classList.toggle("here", cell === this.place.cell));
+  }
+
+  private table(evidence: Form, step: number): Child[] {
+    const { reading, store } = this.panel;
+    const look = reading.look as Weights;
+    const methods = Object.entries(evidence.attributions);
+    const columns: [string, number[]][] = [
+      ["attention", look.weights[step]],
+      ...methods.map(([name, values]): [string, number[]] => [name, this.inUnit(values, step)]),
+    ];
+    const greatest = columns.map(([, values]) => Math.max(1e-9, ...values.map(Math.abs)));
+    const rows = reading.cells.slice(0, MOST_ROWS).map((name, cell) => {
+      const cells = columns.map(([, values], index) => make("td", {}, bar(values[cell], greatest[index], index > 0)));
+      const row = make("tr", {}, make("th", { scope: "row" }, isolated(name)), ...cells);
+      row.addEventListener("pointerenter", () => store.light({ step, cell }));
+      return row;
+    });
+    const correlated = methods.map(([name, values]) => {
+      const found = reading.steps.flatMap((_, index) => {
+        const rank = rankCorrelation(look.weights[index], this.inUnit(values, index).map(Math.abs));
+        return rank === null ? [] : [rank];
+      });
+      return `${name} ${found.length ? (sum(found) / found.length).toFixed(2) : "-"}`;
+    });
+    const head = make("tr", {}, make("td", {}), ...columns.map(([name]) => make("th", { scope: "col" }, name)));
+    return [
+      make("p", { class: "quiet" }, "For ", isolated(`“${reading.steps[step]}”`), ", in nats; to the left is against it. Its rank correlation with attention, over all steps: ", correlated.join(", "), "."),
+      make("div", { class: "scroll tall" }, make("table", { class: "why-table" }, make("thead", {}, head), make("tbody", {}, ...rows))),
+    ];
+  }
+
+  private interventions(evidence: Form): HTMLElement {
+    const { trace } = this.panel.entry;
+    const own = trace.scores ? sum(trace.scores) : null;
+    const row = (attention: string, output: string, logProb: number | null) =>
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, attention),
+        make("td", {}, isolated(output)),
+        make("td", { class: "figure" }, logProb === null ? "" : logProb.toFixed(2)),
+      );
+    const rows = evidence.interventions.map((changed) => row(`made ${changed.attention}`, changed.output, changed.log_prob));
+    const head = make("tr", {}, ...["attention", "it writes", "log p of this output"].map((name) => make("th", { scope: "col" }, name)));
+    return make(
+      "div",
+      { class: "scroll" },
+      make("table", { class: "plain-table" }, make("thead", {}, head), make("tbody", {}, row("its own", trace.output, own), ...rows)),
+    );
+  }
+}
+
+/** A bar; where some values are below zero, to the right for what speaks for and to the left for what speaks against. */
+function bar(value: number, greatest: number, signed: boolean): HTMLElement {
+  const fill = make("span", { class: value < 0 ? "fill against" : "fill" });
+  const share = (Math.abs(value) / greatest) * (signed ? 50 : 100);
+  fill.style.width = `${share.toFixed(1)}%`;
+  fill.style.left = `${(signed ? (value < 0 ? 50 - share : 50) : 0).toFixed(1)}%`;
+  return make("span", { class: signed ? "signed both" : "signed", title: value.toFixed(3) }, fill, make("span", { class: "spoken" }, value.toFixed(2)));
+}
+
+customElements.define("attend-why", Why);

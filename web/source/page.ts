@@ -1,0 +1,603 @@
+// The page: what there is to see, what is shown of it, and what the model behind it can be asked.
+
+import "./matrix";
+import "./sentences";
+import "./arcs";
+import "./strips";
+import "./alternatives";
+import "./beam";
+import "./picture";
+import "./windows";
+import "./difference";
+import { aim, FORCED, forcedRow, upTo, type Act, type Forced } from "./act";
+import { Client, Refused, type ModelInfo } from "./client";
+import { onSchemeChange } from "./colour";
+import { type Difference } from "./difference";
+import { button, choice, isolated, make } from "./elements";
+import { SENTENCE } from "./evidence";
+import { csv, json, onePage, pharaoh, saveFile } from "./save";
+import { NOWHERE, Store, understood, VIEWS, type Ask, type Asked, type Entry, type ViewName } from "./store";
+import { table } from "./table";
+import { badges, hasWords, isTrace, ranking, read, stepLogProbs, type Look, type Trace } from "./trace";
+import { summary, View, type Panel } from "./view";
+
+const ELEMENTS: Record<Exclude<ViewName, "difference">, string> = {
+  matrix: "attend-matrix",
+  arcs: "attend-arcs",
+  strips: "attend-strips",
+  picture: "attend-picture",
+  windows: "attend-windows",
+  alternatives: "attend-alternatives",
+  beam: "attend-beam",
+  evidence: "attend-why",
+};
+const MOST_ARC_CELLS = 1200;
+const KEYS: [string, string][] = [
+  ["Tab", "to the next view or button"],
+  ["Arrow keys", "move through steps and cells"],
+  ["Home, End, Page Up, Page Down", "to the ends, or ten steps on"],
+  ["Enter or Space", "pin the place in focus, or unpin it"],
+  ["Escape", "unpin everything"],
+  ["a", "what else could stand at this step"],
+  ["o, u, w", "make this step look only here, everywhere alike, here and beside, and write on"],
+  ["y", "why? what the output depends on"],
+  ["t", "a table instead of pictures"],
+  ["z", "undo: take the last new trace away"],
+  ["?", "this list"],
+];
+
+class Explorer extends HTMLElement implements Act {
+  private readonly store = new Store();
+  private client: Client | null = null;
+  private models: ModelInfo[] = [];
+  private views: View[] = [];
+  private panels: Panel[] = [];
+  private bars: { panel: Panel; bar: HTMLElement; actions: HTMLElement }[] = [];
+  private readonly spoken = make("p", { class: "spoken", "aria-live": "polite", role: "status" });
+  private readonly said = make("p", { class: "said", "aria-live": "polite" });
+  private readonly stage = make("div", { class: "stage-all" });
+  private asking: AbortController | null = null;
+  /** How many traces came with the page: those can't be undone. */
+  private given = 0;
+
+  connectedCallback(): void {
+    if (document.querySelector("meta[name=attend-server]")) this.client = new Client();
+    const holder = document.getElementById("traces");
+    const given: unknown = holder ? JSON.parse(holder.textContent || "[]") : [];
+    const traces = Array.isArray(given) ? given.filter(isTrace) : [];
+    this.store.entries = traces.map((trace) => ({ trace, label: "", ask: null }));
+    this.given = traces.length;
+    const { settings, asked } = understood(location.hash);
+    this.store.settings = settings;
+    this.store.onChange = () => this.render();
+    this.store.onLight = (spoken) => this.light(spoken);
+    this.append(this.top(), this.stage, this.spoken);
+    this.render();
+    onSchemeChange(() => this.render());
+    window.addEventListener("hashchange", () => {
+      this.store.settings = understood(location.hash).settings;
+      this.render();
+    });
+    let width = window.innerWidth;
+    window.addEventListener("resize", () => {
+      if (width !== window.innerWidth) this.render();
+      width = window.innerWidth;
+    });
+    this.addEventListener("dragover", (event) => event.preventDefault());
+    this.addEventListener("drop", (event) => {
+      event.preventDefault();
+      void this.open([...(event.dataTransfer?.files ?? [])]);
+    });
+    if (this.client) void this.meet(asked);
+  }
+
+  /** Get to know the server's models, and ask again for what the address says was asked. */
+  private async meet(asked: Asked[]): Promise<void> {
+    try {
+      this.models = await this.client!.models();
+    } catch (error) {
+      this.say(sentence(error));
+      return;
+    }
+    this.render();
+    const { settings } = this.store;
+    for (const { index, label, ask } of asked) {
+      if (index !== this.store.entries.length) continue;
+      const trace = await this.fetched(ask, false);
+      if (!trace) return;
+      this.store.entries = [...this.store.entries, { trace, label, ask }];
+    }
+    if (asked.length) {
+      this.store.settings = settings;
+      this.render();
+    }
+    const first = this.models.find((model) => model.examples.length);
+    if (first && !this.store.entries.length) await this.askFor({ model: first.name, input: first.examples[0], beam: widthOf(first) }, "", null);
+  }
+
+  // ----- drawing
+
+  private top(): HTMLElement {
+    const title = document.querySelector("[data-title]")?.textContent ?? document.title;
+    const file = make("input", { type: "file", accept: ".json,application/json", multiple: true, hidden: true });
+    file.addEventListener("change", () => void this.open([...(file.files ?? [])]));
+    const link = button("Copy link", () => void this.copyLink());
+    return make(
+      "header",
+      { class: "top" },
+      make("div", { class: "top-title" }, make("span", { class: "mark", "aria-hidden": "true" }, "attend"), make("h1", { dir: "auto" }, title)),
+      make("div", { class: "top-tools" }, button("Open trace…", () => file.click()), link, button("Keys", () => this.keys()), file),
+    );
+  }
+
+  private render(): void {
+    const before = kept(document.activeElement);
+    const scrolled = window.scrollY;
+    const { entries, settings } = this.store;
+    const shown = settings.shown.filter((index) => index < entries.length);
+    this.panels = shown.map((index) => this.panel(entries[index], index));
+    this.views = [];
+    this.bars = [];
+    const parts: HTMLElement[] = [];
+    if (this.client) parts.push(this.composer());
+    parts.push(this.said);
+    if (entries.length > 1) parts.push(this.traces());
+    if (this.panels.length) parts.push(this.toolbar());
+    const main = make("div", { class: this.panels.length > 1 ? "panels two" : "panels" });
+    parts.push(main);
+    if (!this.panels.length) main.append(this.nothing());
+    this.stage.style.minHeight = `${this.stage.offsetHeight}px`;
+    this.stage.replaceChildren(...parts);
+    for (const panel of this.panels) this.fill(main, panel);
+    if (this.panels.length === 2 && settings.views.includes("difference")) {
+      const [first, second] = this.panels;
+      const element = document.createElement("attend-difference") as Difference;
+      main.append(element);
+      element.show(first, second);
+    }
+
+    this.stage.append(make("footer", { class: "foot" }, make("p", {}, SENTENCE)));
+    this.stage.style.minHeight = "";
+    window.scrollTo({ top: scrolled, behavior: "instant" });
+    before?.();
+    this.light(false);
+  }
+
+  private panel(entry: Entry, index: number): Panel {
+    const names = Object.keys(entry.trace.looks);
+    const name = names.includes(this.store.settings.look) ? this.store.settings.look : (names[0] ?? "");
+    const look = entry.trace.looks[name] ?? nowhere(entry.trace);
+    const tokens = read(look, "token");
+    const reading = this.store.settings.unit === "word" ? read(look, "word") : tokens;
+    return { entry, index, name, reading, tokens, store: this.store, act: this };
+  }
+
+  private nothing(): HTMLElement {
+    const text = this.client
+      ? "Write something above, and see where the model looks."
+      : "There is no trace here yet: open one, or drop its .json file on this page.";
+    return make("p", { class: "nothing" }, text);
+  }
+
+  private available(panel: Panel): ViewName[] {
+    const { trace } = panel.entry;
+    const { look, cells, steps } = panel.reading;
+    const found: ViewName[] = [];
+    if (look.kind === "windows") found.push("windows");
+    else if (cells.length) {
+      if (look.memory.kind === "grid") found.push("picture");
+      found.push("matrix");
+      if (look.memory.kind !== "grid" && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
+      found.push("strips");
+    }
+    if (trace.alternatives) found.push("alternatives");
+    if (trace.search) found.push("beam");
+    if (cells.length && (trace.evidence || this.canAsk(panel.entry))) found.push("evidence");
+    return found;
+  }
+
+  private toolbar(): HTMLElement {
+    const { settings } = this.store;
+    const names = new Set(this.panels.flatMap((panel) => this.available(panel)));
+    if (this.panels.length === 2) names.add("difference");
+    const toggles = (Object.keys(VIEWS) as ViewName[])
+      .filter((name) => names.has(name))
+      .map((name) => {
+        const on = settings.views.includes(name);
+        const views = on ? settings.views.filter((other) => other !== name) : [...settings.views, name];
+        return button(VIEWS[name], () => this.store.change({ views }), { "aria-pressed": on ? "true" : "false" });
+      });
+    const bar = make(
+      "div",
+      { class: "toolbar", role: "group", "aria-label": "What is shown" },
+      make("span", { class: "toggles", role: "group", "aria-label": "Views" }, ...toggles),
+    );
+    const looks = [...new Set(this.panels.flatMap((panel) => Object.keys(panel.entry.trace.looks)))];
+    if (looks.length > 1) {
+      const options = looks.map((name): [string, string] => [name, name]);
+      bar.append(choice("Look", options, this.panels[0].name, (look) => this.store.change({ look, pins: [] })));
+    }
+    if (this.panels.some((panel) => hasWords(panel.tokens.look))) {
+      const units = [
+        ["token", "tokens"],
+        ["word", "words"],
+      ] as const;
+      bar.append(choice("Unit", units, settings.unit, (unit) => this.setUnit(unit)));
+    }
+    if (this.panels.some((panel) => panel.reading.look.kind === "weights" && panel.reading.cells.length)) {
+      bar.append(button("Table", () => this.store.change({ table: !settings.table }), { "aria-pressed": settings.table ? "true" : "false" }));
+    }
+    return bar;
+  }
+
+  private setUnit(unit: "token" | "word"): void {
+    // Places are counted in the unit shown, so those in the other one mean nothing.
+    this.store.focus = NOWHERE;
+    this.store.change({ unit, pins: [] });
+  }
+
+  private traces(): HTMLElement {
+    const { entries, settings } = this.store;
+    const items = entries.map((entry, index) => {
+      const on = settings.shown.includes(index);
+      const name = entry.label ? `${entry.trace.output} (${entry.label})` : entry.trace.input || entry.trace.output;
+      const made = button("", () => this.showEntry(index, false), {
+        class: "trace-chip",
+        "aria-pressed": on ? "true" : "false",
+        title: `${entry.trace.input} → ${entry.trace.output}`,
+      });
+      made.append(make("span", { class: "number" }, String(index + 1)), make("span", { class: "chip-name", dir: "auto" }, name));
+      const beside = button(on && settings.shown.length === 2 ? "−" : "+", () => this.showEntry(index, true), {
+        class: "beside",
+        "aria-label": `${on ? "Take away" : "Show beside"}: trace ${index + 1}`,
+        title: on ? "take away" : "show beside",
+      });
+      const single = on && settings.shown.length === 1;
+      return make("li", {}, made, ...(single ? [] : [beside]));
+    });
+    const list = make("ul", { class: "trace-list" }, ...items);
+    const nav = make("nav", { class: "traces", "aria-label": "Traces" }, list);
+    if (entries.length > this.given) nav.append(button("Undo", () => this.store.undo(), { title: "take the last new trace away" }));
+    return nav;
+  }
+
+  private showEntry(index: number, beside: boolean): void {
+    const { shown } = this.store.settings;
+    if (!beside) this.store.change({ shown: [index], pins: [] });
+    else if (shown.includes(index)) this.store.change({ shown: shown.filter((other) => other !== index) });
+    else this.store.change({ shown: [shown[0], index] });
+  }
+
+  private fill(main: HTMLElement, panel: Panel): void {
+    const { entry, index, reading } = panel;
+    const { settings } = this.store;
+    const about = Object.entries(entry.trace.about).map(([key, value]) => `${key} ${value}`);
+    const number = this.store.entries.length > 1 ? [make("span", { class: "number" }, String(index + 1))] : [];
+    const label = [entry.label, ...about].filter(Boolean).join(" · ");
+    const head = make("header", { class: "panel-head" }, ...number, make("p", { class: "quiet about", dir: "auto", title: label }, label), this.savings(panel));
+    const bar = make("p", { class: "bar-said" });
+    const actions = make("div", { class: "actions", role: "group", "aria-label": "Change this step" });
+    const article = make("article", { class: "panel", "aria-label": `Trace ${index + 1}` }, head);
+    main.append(article);
+    const sentences = document.createElement("attend-sentences" as "div") as unknown as View;
+    article.append(sentences);
+    this.views.push(sentences.show(panel));
+    article.append(bar, actions);
+    this.bars.push({ panel, bar, actions });
+    if (this.canAsk(entry)) this.actions(panel, actions);
+    const { look } = reading;
+    const noAttention = !Object.keys(entry.trace.looks).length;
+    if (noAttention) article.append(make("p", { class: "quiet" }, "This system has no attention: there is nothing it looked at to show."));
+    const odd = look.kind === "weights" ? badges(look) : [];
+    if (odd.length) article.append(make("p", { class: "badges" }, ...odd.map((badge) => make("span", { class: "badge", dir: "auto" }, badge))));
+    const grid = make("div", { class: "views" });
+    article.append(grid);
+    const available = this.available(panel);
+    const slots: View[] = [];
+    const drawn = available.filter((name) => settings.views.includes(name));
+    if (settings.table && look.kind === "weights" && reading.cells.length) grid.append(table(panel));
+    for (const name of drawn) {
+      if (name === "difference" || (settings.table && (name === "matrix" || name === "arcs" || name === "picture"))) continue;
+      const element = document.createElement(ELEMENTS[name] as "div") as unknown as View;
+      element.classList.add("view-slot", `slot-${name}`);
+      element.dataset.slot = `${index}-${name}`;
+      grid.append(element);
+      slots.push(element);
+    }
+    // Drawn when all have their places, so that each knows how wide it is.
+    for (const element of slots) this.views.push(element.show(panel));
+  }
+
+  private savings(panel: Panel): HTMLElement {
+    const { trace } = panel.entry;
+    const { look } = panel.reading;
+    const name = "trace";
+    const items = [
+      button("Trace, .json", () => saveFile(json(trace), `${name}.json`, "application/json")),
+      button("Page, .html", () => void this.savePage([trace])),
+    ];
+    if (this.store.entries.length > 1) {
+      items.push(button("All traces, .html", () => void this.savePage(this.store.entries.map((entry) => entry.trace))));
+    }
+    if (look.kind === "weights" && look.weights.length) {
+      items.push(button("Weights, .csv", () => saveFile(csv(look), `${name}.csv`, "text/csv;charset=utf-8")));
+      if (look.steps.kind === "tokens" && look.memory.kind === "tokens") {
+        items.push(button("Links, .pharaoh", () => saveFile(pharaoh(look), `${name}.pharaoh`)));
+      }
+    }
+    return make("details", { class: "menu" }, make("summary", {}, "Save"), make("div", { class: "menu-items" }, ...items));
+  }
+
+  private actions(panel: Panel, holder: HTMLElement): void {
+    const { reading, entry } = panel;
+    if (reading.look.kind === "weights" && reading.cells.length > 1) {
+      holder.append(make("span", { class: "quiet" }, "Make this step look"));
+      for (const kind of Object.keys(FORCED) as Forced[]) holder.append(button(FORCED[kind], () => this.look(panel, kind)));
+    }
+    if (entry.trace.alternatives) holder.append(button("write another word", () => this.offer(panel, aim(panel).step)));
+  }
+
+  // ----- light
+
+  private light(spoken: boolean): void {
+    for (const view of this.views) view.light();
+    const { focus, settings } = this.store;
+    const pins = settings.pins;
+    const place = focus.step < 0 && focus.cell < 0 && pins.length ? pins[pins.length - 1] : focus;
+    for (const { panel, bar } of this.bars) {
+      const { text, quiet } = summary(panel, place, ranking);
+      const log = stepLogProbs(panel.entry.trace, panel.reading)?.[place.step];
+      const probability = log === undefined ? "" : `probability ${Math.exp(log).toFixed(3)}`;
+      const more = [quiet, probability].filter(Boolean).join(" · ");
+      const idle = "Point at a word or a cell, or press Tab and the arrow keys. Click to pin.";
+      bar.replaceChildren(make("span", { class: text ? "" : "quiet" }, isolated(text || idle)), make("span", { class: "quiet figure" }, more));
+    }
+    if (!spoken || !this.panels.length) return;
+    const { text, quiet } = summary(this.panels[0], place, ranking);
+    const pinned = pins.some((pin) => pin.step === place.step && pin.cell === place.cell) ? "Pinned. " : "";
+    this.spoken.textContent = `${pinned}${quiet ? `${quiet}. ` : ""}${text}.`;
+  }
+
+  // ----- asking the model
+
+  canAsk(entry: Entry): boolean {
+    return this.client !== null && entry.ask !== null && entry.trace.ids !== undefined;
+  }
+
+  key(key: string, panel: Panel): boolean {
+    const can = this.canAsk(panel.entry);
+    const forced: Record<string, Forced> = { o: "one", u: "uniform", w: "window" };
+    if (key in forced && can) this.look(panel, forced[key]);
+    else if (key === "a") this.offer(panel, aim(panel).step);
+    else if (key === "y" && can) this.why(panel);
+    else if (key === "t") this.store.change({ table: !this.store.settings.table });
+    else if (key === "z" && this.store.entries.length > this.given) this.store.undo();
+    else if (key === "?") this.keys();
+    else return false;
+    return true;
+  }
+
+  offer(panel: Panel, step: number): void {
+    if (!panel.entry.trace.alternatives) return;
+    if (step >= 0) this.store.focus = { step, cell: -1 };
+    const { views, pins } = this.store.settings;
+    const pinned = step >= 0 && !pins.some((pin) => pin.step === step) ? [...pins, { step, cell: -1 }] : pins;
+    if (!views.includes("alternatives")) this.store.change({ views: [...views, "alternatives"], pins: pinned });
+    const slot = this.querySelector<HTMLElement>(`[data-slot="${panel.index}-alternatives"]`);
+    slot?.scrollIntoView({ block: "nearest", behavior: calm() ? "instant" : "smooth" });
+    slot?.querySelector("button")?.focus({ preventScroll: true });
+  }
+
+  writeInstead(panel: Panel, tokenStep: number, other: number | string): void {
+    const { ask, trace } = panel.entry;
+    if (!ask || !trace.ids) return;
+    const next = upTo(ask, trace.ids, tokenStep + 1);
+    next.prefix = [...trace.ids.slice(0, tokenStep), other];
+    void this.askFor(next, `step ${tokenStep + 1} given`, panel.index);
+  }
+
+  goOn(panel: Panel, ids: number[]): void {
+    const { ask } = panel.entry;
+    if (ask) void this.askFor({ ...upTo(ask, ids, ids.length), prefix: ids }, `${ids.length} steps given`, panel.index);
+  }
+
+  look(panel: Panel, kind: Forced): void {
+    const { ask, trace } = panel.entry;
+    const place = aim(panel);
+    if (!ask || !trace.ids || panel.reading.look.kind !== "weights") return;
+    if (place.step < 0 || (place.cell < 0 && kind !== "uniform")) {
+      this.say("Point at a cell of the matrix and pin it first: a step, and what it is to look at.");
+      return;
+    }
+    const tokens = panel.reading.stepTokens[place.step];
+    const row = forcedRow(panel, kind, place.cell);
+    const next = upTo(ask, trace.ids, tokens[0]);
+    next.weights = { ...next.weights, ...Object.fromEntries(tokens.map((token) => [token, row])) };
+    void this.askFor(next, `step ${place.step + 1} ${FORCED[kind]}`, panel.index);
+  }
+
+  why(panel: Panel): void {
+    const { ask, trace } = panel.entry;
+    if (!ask || !trace.ids) return;
+    void this.fetched({ ...ask, prefix: trace.ids }, true).then((found) => {
+      if (!found?.evidence) return;
+      const known = { ...panel.entry, trace: { ...trace, evidence: found.evidence } };
+      this.store.entries = this.store.entries.map((entry, index) => (index === panel.index ? known : entry));
+      const { views } = this.store.settings;
+      this.store.change({ views: views.includes("evidence") ? views : [...views, "evidence"] });
+    });
+  }
+
+  private async askFor(ask: Ask, label: string, beside: number | null): Promise<void> {
+    const trace = await this.fetched(ask, false);
+    if (trace) this.store.add({ trace, label, ask }, beside);
+  }
+
+  /** The trace, null if there is none: then it is said why. A newer question ends an older one. */
+  private async fetched(ask: Ask, evidence: boolean): Promise<Trace | null> {
+    this.asking?.abort();
+    const asking = new AbortController();
+    this.asking = asking;
+    this.say("Reading…");
+    const written: string[] = [];
+    try {
+      const greedy = ask.beam === 1 && !evidence;
+      const trace = greedy
+        ? await this.client!.stream(ask, (told) => this.say(`Writing: ${written[written.push(told.text) - 1] && written.join("")}`), asking.signal)
+        : await this.client!.trace(ask, evidence, asking.signal);
+      this.say("");
+      return trace;
+    } catch (error) {
+      if (!(error instanceof Refused) && !(error instanceof DOMException)) throw error;
+      if (!asking.signal.aborted) this.say(sentence(error));
+      return null;
+    }
+  }
+
+  private say(text: string): void {
+    this.said.textContent = text;
+    this.said.classList.toggle("empty", !text);
+  }
+
+  private draft: { input: string; model: string; beam: string } | null = null;
+
+  private composer(): HTMLElement {
+    const entry = this.store.entries[this.store.settings.shown[0]];
+    const model = this.models.find(({ name }) => name === (this.draft?.model ?? entry?.ask?.model)) ?? this.models[0];
+    const text = this.draft?.input ?? entry?.ask?.input ?? "";
+    const select = make("select", { "aria-label": "Model" }, ...this.models.map(({ name }) => make("option", { value: name, selected: name === model?.name }, name)));
+    const beams = [...new Set([1, 4, 8, model?.beam ?? 1])].sort((a, b) => a - b);
+    const chosen = this.draft?.beam ?? String(entry?.ask?.beam ?? widthOf(model));
+    const beam = make(
+      "select",
+      { "aria-label": "Beam" },
+      ...beams.map((width) => make("option", { value: width, selected: String(width) === chosen }, width === 1 ? "greedy" : `beam ${width}`)),
+    );
+    const submit = make("button", { type: "submit", class: "primary", disabled: !model }, "Read");
+    const form = make("form", { class: "composer", "aria-label": "Ask the model" });
+    let value: () => string;
+    if (model?.reads === "image") {
+      const file = make("input", { type: "file", accept: "image/png,image/jpeg,image/gif,image/webp", "aria-label": "Picture" });
+      let picture = "";
+      file.addEventListener("change", () => void asDataUri(file.files?.[0]).then((uri) => (picture = uri)));
+      value = () => picture;
+      form.append(file);
+    } else {
+      const input = make("input", { type: "text", "aria-label": "Text to read", value: text, placeholder: "Text for the model to read", dir: "auto", autocomplete: "off" });
+      value = () => input.value;
+      form.append(input);
+    }
+    const keep = () => (this.draft = { input: value(), model: select.value, beam: beam.value });
+    for (const element of [form, select, beam]) element.addEventListener("change", keep);
+    select.addEventListener("change", () => this.render());
+    if (this.models.length > 1) form.append(select);
+    form.append(beam, submit);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const input = value();
+      if (!input.trim()) {
+        this.say("Write something to read first.");
+        return;
+      }
+      const ask = { model: select.value || model!.name, input, beam: Number(beam.value) };
+      const shown = this.store.settings.shown[0];
+      this.draft = null;
+      const label = entry?.ask && entry.ask.model !== ask.model ? ask.model : entry?.ask ? "edited" : "";
+      void this.askFor(ask, label, this.store.entries.length ? shown : null);
+    });
+    return form;
+  }
+
+  // ----- the rest
+
+  private async open(files: File[]): Promise<void> {
+    for (const file of files) {
+      let found: unknown;
+      try {
+        found = JSON.parse(await file.text());
+      } catch {
+        found = null;
+      }
+      if (isTrace(found)) this.store.add({ trace: found, label: file.name, ask: null }, null);
+      else this.say(`${file.name} is not a trace: it must be JSON of the form attend.trace.v1.`);
+    }
+  }
+
+  private async savePage(traces: Trace[]): Promise<void> {
+    try {
+      const empty = this.client ? await this.client.emptyPage() : PRISTINE;
+      saveFile(onePage(empty, traces, traces[0]?.output || "Traces"), "attention.html", "text/html;charset=utf-8");
+    } catch (error) {
+      this.say(sentence(error));
+    }
+  }
+
+  private async copyLink(): Promise<void> {
+    this.store.toAddress(false);
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.say("The link is copied: it brings back what is shown now.");
+    } catch {
+      this.say("The link is in the address bar: this browser does not let the page copy it.");
+    }
+  }
+
+  private keys(): void {
+    const rows = KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]);
+    const close = button("Close", () => dialog.close());
+    const dialog = make("dialog", { "aria-label": "Keys" }, make("h2", {}, "Keys"), make("dl", {}, ...rows), close);
+    dialog.addEventListener("close", () => dialog.remove());
+    this.append(dialog);
+    dialog.showModal();
+  }
+}
+
+/** What stands for a look in a trace of a system without attention: its steps, and nothing looked at. */
+function nowhere(trace: Trace): Look {
+  const count = trace.alternatives?.length ?? trace.ids?.length ?? 0;
+  const names = Array.from({ length: count }, (_, step) => {
+    return trace.alternatives?.[step]?.find((other) => other.id === trace.ids?.[step])?.text ?? `step ${step + 1}`;
+  });
+  const steps = names.length ? names : [trace.output];
+  return { kind: "weights", weights: steps.map(() => []), steps: { kind: "named", names: steps }, memory: { kind: "named", names: [] }, hard: false };
+}
+
+/** The beam's width to begin with: wide enough that there is a tree to see. */
+function widthOf(model: ModelInfo | undefined): number {
+  return Math.max(model?.beam ?? 1, 4);
+}
+
+function sentence(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function calm(): boolean {
+  return window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+/** How to put the focus back where it was, on what has been drawn anew: the same kind of element of the same name. */
+function kept(active: Element | null): (() => void) | null {
+  if (!(active instanceof HTMLElement || active instanceof SVGElement) || active === document.body) return null;
+  const name = (element: Element) => `${element.tagName} ${element.getAttribute("aria-label") ?? element.textContent}`;
+  const slot = active.closest("[data-slot]")?.getAttribute("data-slot") ?? "";
+  const wanted = name(active);
+  return () => {
+    const scope = slot ? document.querySelector(`[data-slot="${slot}"]`) : document;
+    const found = [...(scope?.querySelectorAll<HTMLElement>("a, button, input, select, summary, [tabindex]") ?? [])];
+    found.find((element) => name(element) === wanted)?.focus({ preventScroll: true });
+  };
+}
+
+async function asDataUri(file: File | undefined): Promise<string> {
+  if (!file) return "";
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  return `data:${file.type};base64,${btoa(binary)}`;
+}
+
+// What a one-file page is before anything is drawn in it: what another one is made of.
+const PRISTINE = document.documentElement.outerHTML;
+
+customElements.define("attend-explorer", Explorer);
+

@@ -1,0 +1,37 @@
+// A slider through the steps, which also moves by itself.
+
+import { button, make } from "./elements";
+import type { Panel } from "./view";
+
+const MILLISECONDS = 700;
+
+export function player(panel: Panel): HTMLElement {
+  const { store, reading } = panel;
+  const last = Math.max(reading.steps.length - 1, 0);
+  const slider = make("input", { type: "range", min: 0, max: last, value: 0, "aria-label": "Step" });
+  const show = (step: number) => {
+    slider.value = String(step);
+    slider.setAttribute("aria-valuetext", reading.steps[step] ?? "");
+    store.light({ step, cell: -1 }, true);
+  };
+  slider.addEventListener("input", () => show(Number(slider.value)));
+  let timer = 0;
+  const play = button("Play", () => {
+    const playing = timer !== 0;
+    window.clearInterval(timer);
+    timer = 0;
+    play.textContent = playing ? "Play" : "Pause";
+    if (playing) return;
+    if (Number(slider.value) >= last) show(0);
+    timer = window.setInterval(() => {
+      if (!slider.isConnected || Number(slider.value) >= last) {
+        window.clearInterval(timer);
+        timer = 0;
+        play.textContent = "Play";
+        return;
+      }
+      show(Number(slider.value) + 1);
+    }, MILLISECONDS);
+  });
+  return make("div", { class: "player" }, play, slider);
+}

@@ -1,0 +1,72 @@
+// Files of what is on the page.
+
+import { labels, links, type Trace, type Weights } from "./trace";
+
+const PNG_SCALE = 2;
+const GREATEST_SIDE = 12000;
+
+export function saveFile(content: Blob | string, name: string, type = "text/plain;charset=utf-8"): void {
+  const blob = typeof content === "string" ? new Blob([content], { type }) : content;
+  const address = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+export async function saveView(picture: SVGSVGElement, name: string, form: "svg" | "png"): Promise<void> {
+  const text = new XMLSerializer().serializeToString(picture);
+  if (form === "svg") {
+    saveFile(`<?xml version="1.0" encoding="UTF-8"?>\n${text}\n`, `${name}.svg`, "image/svg+xml");
+    return;
+  }
+  const [width, height] = [picture.width.baseVal.value, picture.height.baseVal.value];
+  const scale = Math.min(PNG_SCALE, GREATEST_SIDE / Math.max(width, height, 1));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.ceil(width * scale);
+  canvas.height = Math.ceil(height * scale);
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+  await image.decode();
+  canvas.getContext("2d")!.drawImage(image, 0, 0, canvas.width, canvas.height);
+  canvas.toBlob((blob) => blob && saveFile(blob, `${name}.png`));
+}
+
+export function csv(look: Weights): string {
+  const quoted = (text: string) => (/[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
+  const head = ["", ...labels(look.memory)].map(quoted).join(",");
+  const names = labels(look.steps);
+  const rows = look.weights.map((row, step) => [quoted(names[step]), ...row].join(","));
+  return [head, ...rows, ""].join("\r\n");
+}
+
+export function pharaoh(look: Weights): string {
+  return `${links(look)
+    .map(([source, target]) => `${source}-${target}`)
+    .join(" ")}\n`;
+}
+
+export function json(trace: Trace): string {
+  return `${JSON.stringify(trace, null, 2)}\n`;
+}
+
+/** A one-file page of these traces, made of one without any. */
+export function onePage(empty: string, traces: Trace[], title: string): string {
+  const page = new DOMParser().parseFromString(empty, "text/html");
+  page.title = title;
+  const holder = page.getElementById("traces");
+  const heading = page.querySelector("[data-title]");
+  if (!holder || !heading) throw new Error("this page has no place for traces");
+  heading.textContent = title;
+  // Inside a script element only "<" could end the JSON.
+  holder.textContent = JSON.stringify(traces).replace(/</g, "\\u003c");
+  const paragraph = (text: string) => {
+    const made = page.createElement("p");
+    made.textContent = text;
+    return made;
+  };
+  const rows = traces.map((trace) => paragraph(`${trace.input} → ${trace.output}`));
+  page.querySelector("noscript")?.replaceChildren(paragraph("This page is drawn by its script, which is switched off here."), ...rows);
+  return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
+}

@@ -1,0 +1,112 @@
+// Input and output as people read them: pointing at a word on one side shades what goes with it on the other.
+
+import { make, type Child } from "./elements";
+import { View } from "./view";
+import { column, labels, size, stepLogProbs, strongest, visible, type Axis } from "./trace";
+
+const UNSURE = Math.log(0.5);
+const MOST_NAMES = 80;
+
+export class Sentences extends View {
+  private cells: (HTMLElement | undefined)[] = [];
+  private steps: (HTMLElement | undefined)[] = [];
+  private lit: HTMLElement[] = [];
+
+  protected draw(): void {
+    const { entry, reading } = this.panel;
+    const { look } = reading;
+    this.cells = [];
+    this.steps = [];
+    this.lit = [];
+    const input = look.kind === "weights" && look.memory.kind !== "grid" ? this.line(look.memory, "cell") : [entry.trace.input];
+    const output = this.line(look.steps, "step");
+    this.append(
+      make("p", { class: "sentence source", dir: "auto" }, ...input),
+      make("p", { class: "sentence output", dir: "auto" }, ...output),
+    );
+  }
+
+  private line(axis: Axis, kind: "step" | "cell"): Child[] {
+    const made = kind === "step" ? this.steps : this.cells;
+    const logs = kind === "step" ? stepLogProbs(this.panel.entry.trace, this.panel.reading) : null;
+    const piece = (index: number, text: string, special: boolean) => {
+      const span = make("span", { class: special ? "piece special" : "piece" }, text);
+      if (logs && logs[index] < UNSURE) span.classList.add("unsure");
+      this.point(span, kind, index);
+      made[index] = span;
+      return span;
+    };
+    if (axis.kind !== "tokens") {
+      const names = labels(axis);
+      if (size(axis) > MOST_NAMES) return [`${size(axis)} ${axis.kind === "frames" ? "frames" : "cells"}`];
+      return names.flatMap((name, index): Child[] => [piece(index, name, true), " "]);
+    }
+    const characters = Array.from(axis.text);
+    const parts: Child[] = [];
+    let at = 0;
+    axis.tokens.forEach((token, index) => {
+      if (token.start === null || token.end === null) {
+        parts.push(piece(index, visible(token.text), true));
+        return;
+      }
+      const begin = Math.max(token.start, at);
+      if (begin > at) parts.push(characters.slice(at, begin).join(""));
+      const text = characters.slice(begin, Math.max(token.end, begin)).join("");
+      // White space in front of a word is the sentence's, not the word's, to the eye.
+      const space = /^\s+(?=\S)/u.exec(text)?.[0] ?? "";
+      if (space) parts.push(space);
+      if (text.length > space.length) parts.push(piece(index, text.slice(space.length), false));
+      at = Math.max(token.end, begin);
+    });
+    if (at < characters.length) parts.push(characters.slice(at).join(""));
+    return parts;
+  }
+
+  private point(span: HTMLElement, kind: "step" | "cell", index: number): void {
+    const { store, act } = this.panel;
+    const place = kind === "step" ? { step: index, cell: -1 } : { step: -1, cell: index };
+    span.addEventListener("pointerenter", () => store.light(place));
+    span.addEventListener("pointerleave", () => store.light({ step: -1, cell: -1 }));
+    span.addEventListener("click", () => {
+      store.togglePin(place);
+      if (kind === "step") act.offer(this.panel, index);
+    });
+  }
+
+  override light(): void {
+    for (const span of this.lit) {
+      span.classList.remove("here", "best");
+      span.style.removeProperty("--weight");
+    }
+    this.lit = [];
+    const { look } = this.panel.reading;
+    const { step, cell } = this.place;
+    const here = (span: HTMLElement | undefined) => {
+      if (!span) return;
+      span.classList.add("here");
+      this.lit.push(span);
+    };
+    here(this.steps[step]);
+    if (look.kind !== "weights") return;
+    if (step >= 0 && step < look.weights.length) this.shade(this.cells, look.weights[step]);
+    else if (cell >= 0) {
+      here(this.cells[cell]);
+      this.shade(this.steps, column(look.weights, cell));
+    }
+  }
+
+  private shade(spans: (HTMLElement | undefined)[], weights: number[]): void {
+    const best = strongest(weights);
+    if (best < 0) return;
+    weights.forEach((weight, index) => {
+      const span = spans[index];
+      if (!span || weight < 0.02) return;
+      span.style.setProperty("--weight", String(Math.min(weight / weights[best], 1)));
+      if (index === best) span.classList.add("best");
+      this.lit.push(span);
+    });
+  }
+}
+
+customElements.define("attend-sentences", Sentences);
+

@@ -1,0 +1,203 @@
+// What is shown and how: one state for all views, kept in the URL.
+
+import type { Trace, Unit } from "./trace";
+
+export const VIEWS = {
+  matrix: "Matrix",
+  arcs: "Arcs",
+  strips: "Strips",
+  picture: "Picture",
+  windows: "Windows",
+  alternatives: "Alternatives",
+  beam: "Beam",
+  evidence: "Why?",
+  difference: "Difference",
+} as const;
+export type ViewName = keyof typeof VIEWS;
+
+/** What the server was asked for: enough to ask again. */
+export interface Ask {
+  model: string;
+  input: string;
+  prefix?: (number | string)[];
+  weights?: Record<number, number[]>;
+  beam?: number;
+}
+
+export interface Entry {
+  trace: Trace;
+  /** What was changed, in a few words: "prefix", "row 3 set". */
+  label: string;
+  ask: Ask | null;
+}
+
+/** A place in a look: -1 for all steps, or all cells. */
+export interface Place {
+  step: number;
+  cell: number;
+}
+
+export interface Settings {
+  shown: number[];
+  views: ViewName[];
+  look: string;
+  unit: Unit;
+  scale: "row" | "absolute";
+  mass: number;
+  smooth: boolean;
+  table: boolean;
+  pruned: boolean;
+  pins: Place[];
+}
+
+export const INITIAL: Settings = {
+  shown: [0],
+  views: ["matrix", "arcs", "strips", "picture", "windows", "difference"],
+  look: "",
+  unit: "token",
+  scale: "row",
+  mass: 75,
+  smooth: false,
+  table: false,
+  pruned: true,
+  pins: [],
+};
+
+export const NOWHERE: Place = { step: -1, cell: -1 };
+
+export class Store {
+  entries: Entry[] = [];
+  settings: Settings = INITIAL;
+  focus: Place = NOWHERE;
+  /** Told when other things are to be drawn. */
+  onChange: () => void = () => {};
+  /** Told when other places are to be lit: many times a second. `spoken`: by the keyboard. */
+  onLight: (spoken: boolean) => void = () => {};
+
+  change(settings: Partial<Settings>, remember = true): void {
+    this.settings = { ...this.settings, ...settings };
+    this.toAddress(remember);
+    this.onChange();
+  }
+
+  light(place: Place, spoken = false): void {
+    if (place.step === this.focus.step && place.cell === this.focus.cell && !spoken) return;
+    this.focus = place;
+    this.onLight(spoken);
+  }
+
+  togglePin(place: Place): void {
+    const others = this.settings.pins.filter((pin) => pin.step !== place.step || pin.cell !== place.cell);
+    const pins = others.length === this.settings.pins.length ? [...others, place] : others;
+    this.settings = { ...this.settings, pins };
+    this.toAddress(false);
+    this.onLight(true);
+  }
+
+  unpin(): void {
+    this.settings = { ...this.settings, pins: [] };
+    this.focus = NOWHERE;
+    this.toAddress(false);
+    this.onLight(false);
+  }
+
+  /** Show a new entry beside the one it came from. */
+  add(entry: Entry, beside: number | null): void {
+    this.entries = [...this.entries, entry];
+    const added = this.entries.length - 1;
+    this.change({ shown: beside === null ? [added] : [beside, added], pins: [] });
+  }
+
+  /** Take the last entry away again. */
+  undo(): void {
+    this.entries = this.entries.slice(0, -1);
+    const last = this.entries.length - 1;
+    const shown = this.settings.shown.filter((index) => index <= last);
+    this.change({ shown: shown.length ? shown : [Math.max(last, 0)], pins: [] });
+  }
+
+  toAddress(remember: boolean): void {
+    const address = `#${written(this.settings, this.entries)}`;
+    if (address === location.hash) return;
+    try {
+      if (remember) history.pushState(null, "", address);
+      else history.replaceState(null, "", address);
+    } catch (error) {
+      // A page inside another one, such as a notebook's, has no address of its own.
+      if (!(error instanceof DOMException)) throw error;
+    }
+  }
+}
+
+/** The settings that are not as they are at first, as the query of an address. */
+export function written(settings: Settings, entries: Entry[]): string {
+  const found = new URLSearchParams();
+  const put = (key: string, value: string, initial: string) => {
+    if (value !== initial) found.set(key, value);
+  };
+  put("s", settings.shown.join("."), INITIAL.shown.join("."));
+  put("v", settings.views.join("."), INITIAL.views.join("."));
+  put("l", settings.look, INITIAL.look);
+  put("u", settings.unit, INITIAL.unit);
+  put("c", settings.scale, INITIAL.scale);
+  put("m", String(settings.mass), String(INITIAL.mass));
+  put("i", settings.smooth ? "smooth" : "", "");
+  put("t", settings.table ? "1" : "", "");
+  put("b", settings.pruned ? "" : "kept", "");
+  put("p", settings.pins.map((pin) => `${pin.step}_${pin.cell}`).join("."), "");
+  const asked = entries.flatMap((entry, index) => (entry.ask ? [{ index, label: entry.label, ask: entry.ask }] : []));
+  if (asked.length) found.set("q", packed(asked));
+  return found.toString();
+}
+
+export interface Asked {
+  index: number;
+  label: string;
+  ask: Ask;
+}
+
+/** The settings in an address; what makes no sense in it is as at first. */
+export function understood(address: string): { settings: Settings; asked: Asked[] } {
+  const query = new URLSearchParams(address.replace(/^#/, ""));
+  const list = (key: string) => (query.get(key) ?? "").split(".").filter(Boolean);
+  const shown = list("s").map(Number).filter((index) => Number.isInteger(index) && index >= 0);
+  const views = list("v").filter((name): name is ViewName => name in VIEWS);
+  const pins = list("p").flatMap((pin): Place[] => {
+    const [step, cell] = pin.split("_").map(Number);
+    return Number.isInteger(step) && Number.isInteger(cell) ? [{ step, cell }] : [];
+  });
+  const mass = Number(query.get("m") ?? INITIAL.mass);
+  return {
+    settings: {
+      shown: shown.length ? shown.slice(0, 2) : INITIAL.shown,
+      views: query.has("v") ? views : INITIAL.views,
+      look: query.get("l") ?? INITIAL.look,
+      unit: query.get("u") === "word" ? "word" : "token",
+      scale: query.get("c") === "absolute" ? "absolute" : "row",
+      mass: mass >= 1 && mass <= 100 ? mass : INITIAL.mass,
+      smooth: query.get("i") === "smooth",
+      table: query.get("t") === "1",
+      pruned: query.get("b") !== "kept",
+      pins,
+    },
+    asked: unpacked(query.get("q")),
+  };
+}
+
+function packed(value: unknown): string {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+function unpacked(text: string | null): Asked[] {
+  if (!text) return [];
+  try {
+    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    const found: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (!Array.isArray(found)) return [];
+    return found.filter((asked: Partial<Asked>) => typeof asked?.ask?.model === "string" && typeof asked.ask.input === "string");
+  } catch {
+    // Someone cut the link short: what is left of it still says how to show things.
+    return [];
+  }
+}

@@ -1,0 +1,332 @@
+// The form attend.trace.v1, and what is read off it. Steps are rows, cells are columns.
+
+export interface Token {
+  text: string;
+  start: number | null;
+  end: number | null;
+}
+export type Axis =
+  | { kind: "tokens"; text: string; tokens: Token[] }
+  | { kind: "grid"; rows: number; columns: number }
+  | { kind: "frames"; starts: number[]; seconds: number }
+  | { kind: "named"; names: string[] };
+export interface Weights {
+  kind: "weights";
+  weights: number[][];
+  steps: Axis;
+  memory: Axis;
+  hard: boolean;
+}
+export interface Windows {
+  kind: "windows";
+  centre: [number, number][];
+  extent: [number, number][];
+  scale: number[];
+  steps: Axis;
+}
+export type Look = Weights | Windows;
+export interface Alternative {
+  id: number;
+  text: string;
+  log_prob: number;
+}
+export interface Node {
+  parent: number | null;
+  id: number;
+  text: string;
+  log_prob: number;
+  score: number;
+  fate: "kept" | "finished" | "pruned";
+}
+export type Link = [number, number];
+export interface Gold {
+  sure: Link[];
+  possible: Link[];
+}
+export interface Evidence {
+  look: string;
+  attributions: Record<string, number[][]>;
+  interventions: { attention: string; output: string; log_prob: number }[];
+}
+export interface Trace {
+  schema: "attend.trace.v1";
+  input: string;
+  output: string;
+  looks: Record<string, Look>;
+  scores: number[] | null;
+  about: Record<string, string>;
+  picture?: string;
+  ids?: number[];
+  alternatives?: Alternative[][];
+  search?: Node[];
+  gold?: Record<string, Gold>;
+  evidence?: Evidence;
+}
+
+export type Unit = "token" | "word";
+
+/** A look in one unit: `stepTokens[i]` are the tokens that step i stands for, and so for the cells. */
+export interface Reading {
+  look: Look;
+  steps: string[];
+  cells: string[];
+  stepTokens: number[][];
+  cellTokens: number[][];
+}
+
+export function isTrace(form: unknown): form is Trace {
+  const trace = form as Trace | null;
+  return trace?.schema === "attend.trace.v1" && typeof trace.looks === "object" && trace.looks !== null;
+}
+
+export function size(axis: Axis): number {
+  switch (axis.kind) {
+    case "tokens":
+      return axis.tokens.length;
+    case "grid":
+      return axis.rows * axis.columns;
+    case "frames":
+      return axis.starts.length;
+    case "named":
+      return axis.names.length;
+  }
+}
+
+export function labels(axis: Axis): string[] {
+  switch (axis.kind) {
+    case "tokens":
+      return axis.tokens.map((token) => visible(token.text));
+    case "grid":
+      return Array.from({ length: size(axis) }, (_, cell) => {
+        return `row ${Math.floor(cell / axis.columns) + 1}, column ${(cell % axis.columns) + 1}`;
+      });
+    case "frames":
+      return axis.starts.map((start) => `${start.toFixed(2)} s`);
+    case "named":
+      return axis.names.map(visible);
+  }
+}
+
+/** A token as it is shown: spaces alone as open boxes, controls and marks that turn the direction of writing replaced. */
+export function visible(text: string): string {
+  if (text && !text.trim()) return "␣".repeat(Array.from(text).length);
+  return text
+    .trim()
+    .replace(/[\u0000-\u001f]/g, (control) => String.fromCodePoint(0x2400 + control.codePointAt(0)!))
+    .replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu, "\ufffd");
+}
+
+export function read(look: Look, unit: Unit): Reading {
+  const steps = groups(look.steps, unit);
+  if (look.kind === "windows") {
+    return { look, steps: labels(look.steps), cells: [], stepTokens: singles(size(look.steps)), cellTokens: [] };
+  }
+  const cells = groups(look.memory, unit);
+  const merged: Weights = {
+    ...look,
+    steps: steps.axis,
+    memory: cells.axis,
+    weights:
+      unit === "token"
+        ? look.weights
+        : steps.tokens.map((rows) =>
+            cells.tokens.map((columns) => {
+              let sum = 0;
+              for (const row of rows) for (const column of columns) sum += look.weights[row][column];
+              return sum / rows.length;
+            }),
+          ),
+  };
+  return {
+    look: merged,
+    steps: labels(steps.axis),
+    cells: labels(cells.axis),
+    stepTokens: steps.tokens,
+    cellTokens: cells.tokens,
+  };
+}
+
+/** Whether words are other than tokens, on either side. */
+export function hasWords(look: Look): boolean {
+  const axes = look.kind === "weights" ? [look.steps, look.memory] : [];
+  return axes.some((axis) => groups(axis, "word").tokens.length !== size(axis));
+}
+
+function singles(count: number): number[][] {
+  return Array.from({ length: count }, (_, index) => [index]);
+}
+
+// Words are the runs of the text between white space; a token that reaches over several joins them, and one of white
+// space alone or a special one stays on its own. Offsets count characters (code points), not units of UTF-16.
+function groups(axis: Axis, unit: Unit): { axis: Axis; tokens: number[][] } {
+  if (unit === "token" || axis.kind !== "tokens") return { axis, tokens: singles(size(axis)) };
+  const characters = Array.from(axis.text);
+  const spans: [number, number][] = [];
+  characters.forEach((character, place) => {
+    if (/\s/u.test(character)) return;
+    const last = spans[spans.length - 1];
+    if (last && last[1] === place) last[1] = place + 1;
+    else spans.push([place, place + 1]);
+  });
+  const words: Token[] = [];
+  const members: number[][] = [];
+  axis.tokens.forEach((token, index) => {
+    const { start, end } = token;
+    const overlapped =
+      start === null || end === null ? [] : spans.filter((span) => span[0] < Math.max(end, start + 1) && start < span[1]);
+    if (!overlapped.length) {
+      words.push(token);
+      members.push([index]);
+      return;
+    }
+    let [from, to] = [overlapped[0][0], overlapped[overlapped.length - 1][1]];
+    const last = words[words.length - 1];
+    let tokens = [index];
+    if (last && last.start !== null && last.end !== null && from < last.end) {
+      from = Math.min(from, last.start);
+      to = Math.max(to, last.end);
+      words.pop();
+      tokens = [...members.pop()!, index];
+    }
+    words.push({ text: characters.slice(from, to).join(""), start: from, end: to });
+    members.push(tokens);
+  });
+  return { axis: { kind: "tokens", text: axis.text, tokens: words }, tokens: members };
+}
+
+/** The place of the strongest weight, -1 if there is none. */
+export function strongest(weights: ArrayLike<number>): number {
+  let best = -1;
+  for (let index = 0; index < weights.length; index++) {
+    if (weights[index] > (best < 0 ? 0 : weights[best])) best = index;
+  }
+  return best;
+}
+
+export function column(weights: number[][], cell: number): number[] {
+  return weights.map((row) => row[cell]);
+}
+
+export function sum(values: ArrayLike<number>): number {
+  let total = 0;
+  for (let index = 0; index < values.length; index++) total += values[index];
+  return total;
+}
+
+/** The entropy of weights made to sum to one, as a share of the greatest possible. */
+export function spread(weights: ArrayLike<number>): number {
+  const total = sum(weights);
+  if (total <= 0 || weights.length < 2) return 0;
+  let entropy = 0;
+  for (let index = 0; index < weights.length; index++) {
+    const share = weights[index] / total;
+    if (share > 0) entropy -= share * Math.log(share);
+  }
+  return entropy / Math.log(weights.length);
+}
+
+export function coverage(look: Weights): number[] {
+  const sums = new Array<number>(size(look.memory)).fill(0);
+  for (const row of look.weights) row.forEach((weight, cell) => (sums[cell] += weight));
+  return sums;
+}
+
+export function isSpecial(axis: Axis, index: number): boolean {
+  return axis.kind === "tokens" && axis.tokens[index].start === null;
+}
+
+export const NEAR_UNIFORM = 0.9;
+export const NEVER_ATTENDED = 0.1;
+
+export function neverAttended(look: Weights): number[] {
+  const covered = coverage(look);
+  const least = (NEVER_ATTENDED * sum(covered)) / Math.max(covered.length, 1);
+  return covered.flatMap((value, cell) => (value < least && !isSpecial(look.memory, cell) ? [cell] : []));
+}
+
+/** What is odd about a look, in words: as `attend.show.reading.badges` says it. */
+export function badges(look: Weights): string[] {
+  const steps = look.weights.length;
+  if (!steps || size(look.memory) < 2) return [];
+  const found: string[] = [];
+  const even = look.weights.filter((row) => spread(row) >= NEAR_UNIFORM).length;
+  if (even / steps >= 0.5) found.push("near-uniform");
+  const most = look.weights.map((row) => Math.max(0, strongest(row)));
+  if (steps > 1 && most.every((cell) => cell === most[0])) found.push("does not move");
+  const names = labels(look.memory);
+  const unread = neverAttended(look).map((cell) => names[cell]);
+  if (unread.length) {
+    const more = unread.length > 5 ? ` and ${unread.length - 5} more` : "";
+    found.push(`never attended: ${unread.slice(0, 5).join(", ")}${more}`);
+  }
+  return found;
+}
+
+/** Links of each step to the cell it looked at most, both counted without special tokens, as in Pharaoh. */
+export function links(look: Weights): Link[] {
+  const numbering = (axis: Axis) => {
+    let next = 0;
+    return Array.from({ length: size(axis) }, (_, index) => (isSpecial(axis, index) ? -1 : next++));
+  };
+  const [sources, targets] = [numbering(look.memory), numbering(look.steps)];
+  return look.weights.flatMap((row, step): Link[] => {
+    const cell = strongest(row);
+    return cell >= 0 && sources[cell] >= 0 && targets[step] >= 0 ? [[sources[cell], targets[step]]] : [];
+  });
+}
+
+/** 1 - (|A n S| + |A n P|) / (|A| + |S|), null where there is nothing to measure. */
+export function alignmentErrorRate(found: Link[], gold: Gold): number | null {
+  const has = (set: Link[]) => {
+    const keys = new Set(set.map(String));
+    return found.filter((link) => keys.has(String(link))).length;
+  };
+  const whole = found.length + gold.sure.length;
+  return whole ? 1 - (has(gold.sure) + has(gold.possible)) / whole : null;
+}
+
+/** Spearman's rank correlation of two rows, null where one of them does not vary. */
+export function rankCorrelation(first: number[], second: number[]): number | null {
+  const ranks = (values: number[]) => {
+    const order = values.map((value, index) => [value, index]).sort((a, b) => a[0] - b[0]);
+    const found = new Array<number>(values.length);
+    for (let from = 0; from < order.length; ) {
+      let to = from;
+      while (to + 1 < order.length && order[to + 1][0] === order[from][0]) to++;
+      for (let place = from; place <= to; place++) found[order[place][1]] = (from + to) / 2;
+      from = to + 1;
+    }
+    return found;
+  };
+  const [a, b] = [ranks(first), ranks(second)];
+  const middle = (a.length - 1) / 2;
+  let [covariance, spreadA, spreadB] = [0, 0, 0];
+  a.forEach((rank, index) => {
+    covariance += (rank - middle) * (b[index] - middle);
+    spreadA += (rank - middle) ** 2;
+    spreadB += (b[index] - middle) ** 2;
+  });
+  return spreadA && spreadB ? covariance / Math.sqrt(spreadA * spreadB) : null;
+}
+
+/** The log-probability of each step in its unit: pieces of a word add up. Null where the trace has none. */
+export function stepLogProbs(trace: Trace, reading: Reading): number[] | null {
+  const { scores } = trace;
+  if (!scores || reading.stepTokens.some((tokens) => tokens.some((token) => token >= scores.length))) return null;
+  return reading.stepTokens.map((tokens) => sum(tokens.map((token) => scores[token])));
+}
+
+/** The cells that a step looked at most, best first: the strongest, and up to three of at least 0.05. */
+export function ranking(weights: ArrayLike<number>): number[] {
+  const best: number[] = [];
+  for (let index = 0; index < weights.length; index++) {
+    if (weights[index] <= 0) continue;
+    let place = best.length;
+    while (place > 0 && weights[best[place - 1]] < weights[index]) place--;
+    if (place < 3) {
+      best.splice(place, 0, index);
+      best.length = Math.min(best.length, 3);
+    }
+  }
+  return best.filter((index, rank) => rank === 0 || weights[index] >= 0.05);
+}

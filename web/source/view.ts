@@ -1,0 +1,166 @@
+// What all views share: what they show, how they are framed, and the keys that move through them.
+
+import { button, make, type Child } from "./elements";
+import { saveView } from "./save";
+import type { Act } from "./act";
+import type { Entry, Place, Store } from "./store";
+import type { Reading } from "./trace";
+
+/** One trace on the page: a look of it in the unit chosen. */
+export interface Panel {
+  entry: Entry;
+  index: number;
+  name: string;
+  reading: Reading;
+  /** The same look in tokens, which is what a model knows. */
+  tokens: Reading;
+  store: Store;
+  act: Act;
+}
+
+export abstract class View extends HTMLElement {
+  panel!: Panel;
+
+  show(panel: Panel): this {
+    this.panel = panel;
+    this.replaceChildren();
+    this.draw();
+    this.light();
+    return this;
+  }
+
+  protected abstract draw(): void;
+
+  /** Show the places in focus and pinned. Called many times a second, so it redraws nothing else. */
+  light(): void {}
+
+  get place(): Place {
+    const { focus, settings } = this.panel.store;
+    return focus.step < 0 && focus.cell < 0 && settings.pins.length ? settings.pins[settings.pins.length - 1] : focus;
+  }
+
+  get settings() {
+    return this.panel.store.settings;
+  }
+}
+
+/** A view's frame: its name, what can be set, and what it shows. */
+export function framed(title: string, controls: Child[], ...body: Child[]): HTMLElement {
+  return make(
+    "section",
+    { class: "view", "aria-label": title },
+    make("header", { class: "view-head" }, make("h3", {}, title), ...controls),
+    ...body,
+  );
+}
+
+/** The buttons that save a picture. */
+export function saving(name: string, picture: () => SVGSVGElement): HTMLElement {
+  return make(
+    "span",
+    { class: "save", role: "group", "aria-label": `Save the ${name}` },
+    button("SVG", () => void saveView(picture(), name, "svg"), { class: "plain" }),
+    button("PNG", () => void saveView(picture(), name, "png"), { class: "plain" }),
+  );
+}
+
+/**
+ * Let the keyboard move through the steps and cells of a view. `step` and `cell` say which arrows move along which:
+ * "vertical", "horizontal" or "none".
+ */
+export function steered(
+  element: HTMLElement | SVGElement,
+  panel: Panel,
+  label: string,
+  along: { step: "vertical" | "horizontal"; cell: "vertical" | "horizontal" | "none" },
+): void {
+  element.setAttribute("tabindex", "0");
+  element.setAttribute("role", "application");
+  element.setAttribute("aria-label", `${label}. Arrow keys move, Enter pins, Escape unpins, question mark lists the keys.`);
+  const { store } = panel;
+  const [steps, cells] = [panel.reading.steps.length, along.cell === "none" ? 0 : panel.reading.cells.length];
+  element.addEventListener("focus", () => {
+    if (store.focus.step < 0 && steps) store.light({ step: 0, cell: cells ? 0 : -1 }, true);
+  });
+  element.addEventListener("keydown", (happened) => {
+    const event = happened as KeyboardEvent;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const place = { step: Math.max(store.focus.step, 0), cell: cells ? Math.max(store.focus.cell, 0) : -1 };
+    const move = (axis: "vertical" | "horizontal", by: number) => {
+      if (along.step === axis) place.step = Math.min(Math.max(place.step + by, 0), steps - 1);
+      else if (along.cell === axis) place.cell = Math.min(Math.max(place.cell + by, 0), cells - 1);
+    };
+    switch (event.key) {
+      case "ArrowUp":
+        move("vertical", -1);
+        break;
+      case "ArrowDown":
+        move("vertical", 1);
+        break;
+      case "ArrowLeft":
+        move("horizontal", -1);
+        break;
+      case "ArrowRight":
+        move("horizontal", 1);
+        break;
+      case "Home":
+        move(along.cell === "none" ? "vertical" : "horizontal", -Infinity);
+        move(along.step === "horizontal" ? "horizontal" : "vertical", along.cell === "none" ? -Infinity : 0);
+        break;
+      case "End":
+        move(along.cell === "none" ? "vertical" : "horizontal", Infinity);
+        move(along.step === "horizontal" ? "horizontal" : "vertical", along.cell === "none" ? Infinity : 0);
+        break;
+      case "PageUp":
+        place.step = Math.max(place.step - 10, 0);
+        break;
+      case "PageDown":
+        place.step = Math.min(place.step + 10, steps - 1);
+        break;
+      case "Enter":
+      case " ":
+        event.preventDefault();
+        store.togglePin(place);
+        return;
+      case "Escape":
+        store.unpin();
+        return;
+      default:
+        if (panel.act.key(event.key, panel)) event.preventDefault();
+        return;
+    }
+    event.preventDefault();
+    store.light(place, true);
+  });
+}
+
+/** What a place says, in words: for the bar below the sentences, and spoken. */
+export function summary(panel: Panel, place: Place, rank: (weights: number[]) => number[]): { text: string; quiet: string } {
+  const { reading } = panel;
+  const { look, steps, cells } = reading;
+  const quoted = (name: string) => `“${name}”`;
+  const step = steps[place.step];
+  if (look.kind === "windows") {
+    if (step === undefined) return { text: "", quiet: "" };
+    const [x, y] = look.centre[place.step];
+    const [width, height] = look.extent[place.step];
+    const where = `${quoted(step)} looks at ${x.toFixed(2)}, ${y.toFixed(2)}`;
+    return { text: where, quiet: `window ${width.toFixed(2)} by ${height.toFixed(2)}, scale ${look.scale[place.step]}` };
+  }
+  const named = (names: string[], weights: number[]) =>
+    rank(weights)
+      .map((index) => `${quoted(names[index])} ${weights[index].toFixed(2)}`)
+      .join(", ") || "nothing";
+  if (step !== undefined) {
+    const row = look.weights[place.step];
+    const all = `${quoted(step)} reads ${named(cells, row)}`;
+    const cell = cells[place.cell];
+    const one = cell === undefined ? "" : `${quoted(cell)} ${row[place.cell].toFixed(3)}`;
+    return { text: all, quiet: one };
+  }
+  if (cells[place.cell] !== undefined) {
+    const weights = look.weights.map((row) => row[place.cell]);
+    return { text: `${quoted(cells[place.cell])} is read by ${named(steps, weights)}`, quiet: "" };
+  }
+  return { text: "", quiet: "" };
+}

@@ -1,0 +1,93 @@
+// Where a system with glimpses or filter banks put its windows, step by step, and what each one saw.
+
+import { draw, make, FONT } from "./elements";
+import { LIGHT, palette, type Palette } from "./colour";
+import { framed, saving, steered, View } from "./view";
+import { player } from "./player";
+import type { Windows } from "./trace";
+
+const SIDE = 420;
+const PATCH = 132;
+const MARGIN = 0.06;
+
+export class Glimpses extends View {
+  private boxes: SVGGElement[] = [];
+  private patch = make("div", { class: "patch" });
+  private shown = -1;
+
+  protected draw(): void {
+    const { store, reading } = this.panel;
+    this.shown = -1;
+    this.patch = make("div", { class: "patch" });
+    const stage = make("div", { class: "stage" });
+    const picture = this.drawing(palette(), true);
+    stage.append(picture);
+    this.boxes.forEach((box, step) => {
+      box.addEventListener("pointerenter", () => store.light({ step, cell: -1 }));
+      box.addEventListener("click", () => store.togglePin({ step, cell: -1 }));
+    });
+    const side = make("div", { class: "patch-side" }, make("p", { class: "quiet" }, "What it saw there"), this.patch);
+    const body = make("div", { class: "picture-body" }, make("div", {}, stage, player(this.panel)), side);
+    this.append(framed("Windows", [saving("windows", () => this.drawing(LIGHT, false))], body));
+    steered(stage, this.panel, `${reading.steps.length} windows in the image`, { step: "horizontal", cell: "none" });
+  }
+
+  private drawing(colours: Palette, live: boolean): SVGSVGElement {
+    const { entry, reading } = this.panel;
+    const look = reading.look as Windows;
+    // Windows may reach over the image's edge.
+    const reach = Math.max(1, ...look.centre.map(([x, y], step) => Math.max(Math.abs(x) + look.extent[step][0] / 2, Math.abs(y) + look.extent[step][1] / 2)));
+    const half = Math.min(reach, 2) + MARGIN;
+    const at = (value: number) => ((value + half) / (2 * half)) * SIDE;
+    const length = (value: number) => (value / (2 * half)) * SIDE;
+    const edge = { x: at(-1), y: at(-1), width: length(2), height: length(2) };
+    const parts: SVGElement[] = [draw("rect", { width: SIDE, height: SIDE, fill: colours.paper }), draw("rect", { ...edge, fill: colours.empty })];
+    if (entry.trace.picture) parts.push(draw("image", { ...edge, href: entry.trace.picture, preserveAspectRatio: "none" }));
+    parts.push(draw("rect", { ...edge, fill: "none", stroke: colours.quiet }));
+    const path = look.centre.map(([x, y], step) => `${step ? "L" : "M"}${at(x).toFixed(1)} ${at(y).toFixed(1)}`).join("");
+    parts.push(draw("path", { d: path, fill: "none", stroke: "#ffffff", "stroke-width": 4, opacity: 0.8, "stroke-linejoin": "round" }));
+    parts.push(draw("path", { d: path, fill: "none", stroke: colours.full === LIGHT.full ? colours.full : "#0f3d6b", "stroke-width": 1.75, "stroke-linejoin": "round" }));
+    const boxes = look.centre.map(([x, y], step) => {
+      const [width, height] = look.extent[step];
+      const box = { x: at(x - width / 2), y: at(y - height / 2), width: length(width), height: length(height), rx: 2 };
+      const number = { x: at(x), y: at(y) + 4, "text-anchor": "middle", "font-size": 11, "font-weight": 600, fill: "#0f3d6b" };
+      return draw(
+        "g",
+        { class: "window" },
+        draw("title", {}, `${reading.steps[step]}: scale ${look.scale[step]}`),
+        draw("rect", { ...box, class: "halo", fill: "none", stroke: "#ffffff", "stroke-width": 3.5, opacity: 0.75 }),
+        draw("rect", { ...box, class: "edge", fill: "none", stroke: "#0f3d6b", "stroke-width": 1.5, "pointer-events": "all" }),
+        draw("circle", { cx: at(x), cy: at(y), r: 9, fill: "#ffffff", stroke: "#0f3d6b", class: "edge" }),
+        draw("text", number, String(step + 1)),
+      );
+    });
+    if (live) this.boxes = boxes;
+    const frame = { width: SIDE, height: SIDE, viewBox: `0 0 ${SIDE} ${SIDE}`, "font-family": FONT, role: "img", "aria-label": "Windows in the image" };
+    return draw("svg", frame, ...parts, ...boxes);
+  }
+
+  override light(): void {
+    const { entry, reading } = this.panel;
+    const look = reading.look as Windows;
+    const step = Math.min(Math.max(this.place.step, 0), reading.steps.length - 1);
+    if (step === this.shown || step < 0) return;
+    this.shown = step;
+    this.boxes.forEach((box, index) => {
+      box.classList.toggle("here", index === step);
+      box.classList.toggle("later", index > step);
+    });
+    const [[x, y], [width, height]] = [look.centre[step], look.extent[step]];
+    const figures = make("p", { class: "quiet figure" }, `${reading.steps[step]}: ${width.toFixed(2)} × ${height.toFixed(2)} at ${x.toFixed(2)}, ${y.toFixed(2)}; scale ${look.scale[step]}`);
+    const picture = entry.trace.picture;
+    if (!picture || width <= 0 || height <= 0) {
+      this.patch.replaceChildren(figures);
+      return;
+    }
+    const tall = (PATCH * height) / width;
+    const view = { width: PATCH, height: tall, viewBox: `${x - width / 2} ${y - height / 2} ${width} ${height}`, role: "img", "aria-label": "What the window saw" };
+    const image = { href: picture, x: -1, y: -1, width: 2, height: 2, preserveAspectRatio: "none" };
+    this.patch.replaceChildren(draw("svg", view, draw("image", image)), figures);
+  }
+}
+
+customElements.define("attend-windows", Glimpses);
