@@ -132,7 +132,7 @@ def token_for(options: Options) -> str | None:
 
 def models(options: Options) -> "list[Served]":
     """The runs' models, each by the name of its folder: with that of the folder around it where two have the same."""
-    from attend.run import load
+    from attend.run import load_text
     from attend.serve.text import TextModel
 
     folders = [path.resolve() for path in options.runs]
@@ -140,7 +140,7 @@ def models(options: Options) -> "list[Served]":
     found: list[Served] = []
     for path, folder in zip(options.runs, folders, strict=True):
         name = folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}"
-        model = load(path)
+        model = load_text(path)
         about = {"recipe": model.config.recipe}
         found.append(TextModel(name, model.task, model.decoder, model.config.settings.decoding, about, options.text))
     return found
