@@ -27,8 +27,8 @@ LARGEST_PIXELS = 80_000_000
 LARGEST_BYTES = 8 << 30
 # What Pillow raises on files that are not what they seem, besides errors of the system.
 FAULTS = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, KeyError, IndexError, TypeError)
-# What numpy and zipfile raise on such files.
-ARCHIVE_FAULTS = (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError, zlib.error)
+# What numpy and zipfile raise on such files; RuntimeError is of members that are encrypted or oddly compressed.
+ARCHIVE_FAULTS = (OSError, ValueError, EOFError, KeyError, RuntimeError, SyntaxError, zlib.error)
 
 
 class ImageError(ValueError):
