@@ -1,6 +1,7 @@
 """What every test runs under, and where tests of real data find it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
     # Here, because the hook only sees modules that are imported after it, and collection imports the first.
     if config.getoption("--check-shapes"):
         install_import_hook("attend", CHECKER)
+
+
+@pytest.fixture(autouse=True)
+def _denormals_are_numbers() -> Iterator[None]:
+    """Training flushes denormals to zero in the whole process, which other tests must not meet."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")
