@@ -1,10 +1,16 @@
 """Which part of the package may know which: held over the imports in the source, lazy ones included."""
 
 import ast
+import builtins
+import dis
+import importlib
+import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
@@ -134,6 +140,28 @@ def test_showing_reading_and_help_start_without_torch() -> None:
     modules = [name for name in source_of(PACKAGE) if any(belongs(name, part) for part in WITHOUT_TORCH)]
     assert "attention.trace" in modules
     assert first_with_torch(["attend", *(f"attend.{name}" for name in modules)]) is None
+
+
+def global_names(code: CodeType) -> Iterator[str]:
+    """The names that a piece of code, or any in it, looks up outside of its functions when it runs."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from global_names(constant)
+
+
+@pytest.mark.parametrize("module", sorted(source_of(PACKAGE)))
+def test_every_name_is_defined(module: str) -> None:
+    """Linters can't be asked: they take the axes in jaxtyping's annotations for names."""
+    if module == "__main__":
+        return
+    tree = compile(source_of(PACKAGE)[module].read_text(encoding="utf-8"), module, "exec")
+    functions = [constant for constant in tree.co_consts if isinstance(constant, CodeType)]
+    in_classes = {name for code in functions for name in code.co_names if not code.co_flags & inspect.CO_OPTIMIZED}
+    known = {"__annotations__", *vars(importlib.import_module(f"attend.{module}")), *vars(builtins), *in_classes}
+    assert {name for code in functions for name in global_names(code)} - known == set()
 
 
 def test_torch_is_found_where_it_is() -> None:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -19,6 +19,7 @@ from attend.progress import counting, say
 
 if TYPE_CHECKING:
     from attend.attention.trace import Trace
+    from attend.tasks.image import ImageModel
     from attend.tasks.text import Decoding, Prediction
     from attend.tasks.text_model import TextModel
 
@@ -26,23 +27,30 @@ if TYPE_CHECKING:
 
 # Lines read and decoded at a time: enough to put those of like length together, too few to fill the memory.
 CHUNK = 2048
+# The same for images.
+IMAGES = 256
+# What is asked of images; the other options are for text.
+FOR_IMAGES = ("run", "files", "weights", "format", "out")
 
 
 @dataclass(frozen=True)
 class Options:
     """Write an output for each line of a file (or of standard input), in order; for an empty line, an empty line.
 
+    A run that takes images is given image files instead, and writes a line for each.
+
     examples:
       attend predict runs/mine captions.en > captions.de
       cat captions.en | attend predict runs/mine --beam 1
       attend predict runs/mine captions.en --format jsonl --best 5 --out captions.jsonl
       attend predict runs/mine captions.en --alignments captions.pharaoh --ensemble runs/second runs/third
+      attend predict runs/digits *.png --format tsv
     """
 
     run: Run
     """The run folder."""
-    file: Positional[Annotated[str, arg(metavar="[FILE]")]] = "-"
-    """What to predict from: UTF-8 text, plain, .gz or .xz; "-" for standard input."""
+    files: Positional[Annotated[tuple[str, ...], arg(metavar="[FILE ...]")]] = ("-",)
+    """What to predict from: a file of UTF-8 text, plain, .gz or .xz; "-" for standard input. Or image files."""
     ensemble: Ensemble = ()
     """More runs, of the same vocabulary, whose probabilities are averaged with the first one's."""
     weights: Literal["model", "last", "averaged"] = "model"
@@ -58,7 +66,8 @@ class Options:
     seed: int = 1
     """Of the samples."""
     format: Literal["text", "tsv", "jsonl"] = "text"
-    """The output; or score and output (of several: line, rank, score, output); or an object a line, with attention."""
+    """The output; or score and output (of several: line, rank, score, output); or an object a line, with attention.
+    Of images: the answer; or file, probability and answer; or an object a line, with the whole trace."""
     replace_unknown: bool = False
     """Put the source word that was looked at most in the place of <unk> (for word vocabularies)."""
     dictionary: InFile = None
@@ -75,17 +84,56 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend predict", arguments)
-    from attend.run import load_text
+    from attend.run import load
+    from attend.tasks.image import ImageModel
+    from attend.tasks.text_model import TextModel
 
     if options.best > 1 and options.samples:
         raise ValueError("--best is of a search and --samples of chance: leave out one of them")
     if options.format == "text" and max(options.best, options.samples) > 1:
         raise ValueError("several outputs a line need --format tsv or --format jsonl")
-    model = load_text(options.run, *flat(options.ensemble), weights=options.weights)
+    model = load(options.run, *flat(options.ensemble), weights=options.weights)
+    if isinstance(model, ImageModel):
+        return predict_images(model, options)
+    if not isinstance(model, TextModel):
+        raise ValueError(f"{options.run} is a run of {model.config.recipe!r}, which predicts nothing from files")
+    if len(options.files) > 1:
+        raise ValueError(f"{options.files[1]!r} is one file too many: {options.run} takes one file of text")
+    return predict_text(model, options)
+
+
+def predict_images(model: "ImageModel", options: Options) -> int:
+    """A line for each image file."""
+    for name, default in ((part.name, part.default) for part in fields(Options) if part.name not in FOR_IMAGES):
+        if getattr(options, name) != default:
+            raise ValueError(f"--{name.replace('_', '-')} is for text, which {options.run} does not take")
+    if options.files == ("-",):
+        raise ValueError(f"{options.run} takes images: name their files")
+    with text_output(options.out) as file, counting("images") as report:
+        done = 0
+        for start in range(0, len(options.files), IMAGES):
+            for answer in model.predict_many(model.task.decoded(options.files[start : start + IMAGES])):
+                likely = float(answer.probabilities[-1].max())
+                match options.format:
+                    case "text":
+                        line = one_line(answer.text)
+                    case "tsv":
+                        line = f"{one_line(answer.name)}\t{likely:.6f}\t{one_line(answer.text)}"
+                    case "jsonl":
+                        found = {"input": answer.name, "text": answer.text, "probability": likely}
+                        line = json.dumps(found | {"trace": answer.trace().to_json()}, ensure_ascii=False)
+                file.write(line + "\n")
+                done += 1
+                report(done)
+    return 0
+
+
+def predict_text(model: "TextModel", options: Options) -> int:
+    """A line, or several, for each line of text."""
     how = changed(model.config.settings.decoding, beam=options.beam, length_penalty=options.length_penalty)
     if not 1 <= options.best <= how.beam:
         raise ValueError(f"--best is {options.best}: it must be from 1 to the beam, which is {how.beam} (--beam)")
-    if options.file == "-" and sys.stdin.isatty():
+    if options.files == ("-",) and sys.stdin.isatty():
         say("reading from the terminal, an input a line; Ctrl-D ends it")
     form, text = FORMS[options.format], text_of(model, options)
     several = max(options.best, options.samples) > 1
@@ -108,7 +156,7 @@ def predictions(model: "TextModel", how: "Decoding", options: Options) -> "Itera
     import torch
 
     generator = torch.Generator().manual_seed(options.seed)
-    lines = read_lines(options.file)
+    lines = read_lines(options.files[0])
     done = 0
     with counting("lines") as report:
         while chunk := list(islice(lines, CHUNK)):

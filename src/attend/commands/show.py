@@ -20,6 +20,7 @@ from attend.progress import say
 if TYPE_CHECKING:
     from attend.attention.trace import Trace, Weights
     from attend.show.formats import Link
+    from attend.tasks.image import Answer, ImageModel
 
 PICTURES = (".png", ".svg")
 
@@ -34,12 +35,15 @@ class Options:
       attend show runs/mine "a dog runs"
       attend show runs/mine "a dog runs" --target "ein Hund läuft" --out dog.html dog.png
       attend show runs/mine "a dog" --target "ein Hund" --gold links --gold-form pharaoh --out dog.svg
+      attend show runs/digits seven.png --out path.png path.gif path.html
+      attend show runs/digits valid:17 --out path.png
     """
 
     run: Run
     """The run folder."""
     text: Positional[Annotated[str, arg(metavar="TEXT")]]
-    """What to predict from."""
+    """What to predict from. For a run that takes images, an image file; or valid:17 for image 17 of that part of its
+    own data."""
     target: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
     """Read this output, instead of what the model would write."""
     subwords: bool = False
@@ -49,7 +53,8 @@ class Options:
     gold_form: GoldForm = "naacl"
     """As in attend evaluate."""
     out: OutFiles = ()
-    """Files to write instead: a picture (.png, .svg), a page (.html), or data (.json, .npz, .pharaoh)."""
+    """Files to write instead: a picture (.png, .svg; of images also a moving one, .gif), a page (.html), or data
+    (.json; of text also .npz and .pharaoh)."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -59,16 +64,24 @@ def main(arguments: Sequence[str]) -> int:
 
     files = flat(options.out)
     for path in files:
-        if path.suffix not in (*PICTURES, ".html", ".json", ".npz", ".pharaoh"):
-            raise ValueError(f"{path}: name a file .png, .svg, .html, .json, .npz or .pharaoh")
+        if path.suffix not in (*PICTURES, ".gif", ".html", ".json", ".npz", ".pharaoh"):
+            raise ValueError(f"{path}: name a file .png, .svg, .gif, .html, .json, .npz or .pharaoh")
     pictured = any(path.suffix in PICTURES for path in files)
     if options.gold is not None and (options.target is None or options.subwords or not pictured):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
-    from attend.run import load_text
+    from attend.run import load
+    from attend.tasks.image import ImageModel
+    from attend.tasks.text_model import TextModel
 
     if not options.text.strip():
         raise ValueError("the text is empty: there is nothing to predict from")
-    model = load_text(options.run)
+    model = load(options.run)
+    if isinstance(model, ImageModel):
+        return show_image(model, options, files)
+    if not isinstance(model, TextModel):
+        raise ValueError(f"{options.run} is a run of {model.config.recipe!r}, which there is nothing to show of")
+    if any(path.suffix == ".gif" for path in files):
+        raise ValueError("a .gif is of a run that looks at images: this one reads text")
     trace = model.attention(options.text, options.target).trace(run=str(options.run), recipe=model.config.recipe)
     look = trace.looks.get("source")
     if not isinstance(look, Weights):
@@ -85,6 +98,49 @@ def main(arguments: Sequence[str]) -> int:
     if not files:
         print_look(trace.output, look)
     return 0
+
+
+def show_image(model: "ImageModel", options: Options, files: "Sequence[Path]") -> int:
+    """The answer for one image, with what was thought after each step; or files."""
+    from attend.show.glimpses import animation, scan_path, thoughts
+
+    for name in ("target", "subwords", "gold"):
+        if getattr(options, name):
+            raise ValueError(f"--{name} is for text, which {options.run} does not take")
+    for path in files:
+        if path.suffix in (".npz", ".pharaoh"):
+            raise ValueError(f"{path}: of images, name a file .png, .svg, .gif, .html or .json")
+    answer = image_of(model, options.text)
+    trace = answer.trace(run=str(options.run), recipe=model.config.recipe)
+    for path in files:
+        match path.suffix:
+            case ".png" | ".svg":
+                scan_path(trace, path)
+            case ".gif":
+                animation(trace, path)
+            case ".html":
+                from attend.show.page import page
+
+                write_text(path, page([trace], answer.name))
+            case ".json":
+                write_text(path, json.dumps(trace.to_json(), ensure_ascii=False, indent=2) + "\n")
+    if not files:
+        print(answer)
+        for number, step in enumerate(thoughts(trace), start=1):
+            print(f"  step {number}: " + ", ".join(f"{name} {chance:.2f}" for name, chance in step[:3]))
+    return 0
+
+
+def image_of(model: "ImageModel", named: str) -> "Answer":
+    """The answer for an image file, or for one of the run's own images, such as valid:17 (from 1)."""
+    split, _, number = named.partition(":")
+    if split not in ("valid", "test") or not number.isdecimal() or Path(named).exists():
+        return model.predict(named)
+    images = model.part(split).images
+    if not 1 <= int(number) <= len(images):
+        raise ValueError(f"{named}: the part {split} has images 1 to {len(images):,}")
+    answer = next(model.predict_many(images.part(int(number) - 1, int(number))))
+    return answer if images.names else replace(answer, name=named)
 
 
 def print_look(output: str, look: "Weights") -> None:

@@ -5,6 +5,7 @@ import struct
 import warnings
 import zipfile
 import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,14 @@ class Images:
 def as_floats(pixels: UInt8[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
     """Bytes as brightness from 0 to 1."""
     return np.multiply(pixels, np.float32(1 / 255), dtype=np.float32)
+
+
+def as_data_uri(pixels: UInt8[np.ndarray, "channel rows columns"]) -> str:
+    """An image as a PNG in a data URI, for pages and traces."""
+    rows_first = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    file = BytesIO()
+    Image.fromarray(np.ascontiguousarray(rows_first)).save(file, format="PNG")
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
 
 
 class Decoded(NamedTuple):

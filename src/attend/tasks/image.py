@@ -17,11 +17,11 @@ from torch import nn
 
 from attend.atomic import write_atomically
 from attend.attention.glimpse import Views
-from attend.attention.trace import Named, Trace, Windows
+from attend.attention.trace import Alternative, Named, Trace, Windows
 from attend.contract import Classified, Evaluation, Labelled, Split
 from attend.data.digits import TRANSLATED, Arrangement, Canvas, arrange, draw, draw_all, read_digits
 from attend.data.files import DataError, locate
-from attend.data.image import Form, Images, decode, read_idx_images, read_npz
+from attend.data.image import Form, ImageError, Images, as_data_uri, decode, read_idx_images, read_npz
 from attend.data.image_folder import ALL, read_folder
 from attend.inspect.glimpses import class_entropy, share_on_object, spread_over_images
 from attend.settings import check_range
@@ -127,10 +127,32 @@ class Answer:
     def __str__(self) -> str:
         return f"{self.name}: {self.text} ({self.probabilities[-1].max():.3f})"
 
+    def _repr_html_(self) -> str:
+        from attend.show.page import frame
+
+        return frame([self.trace()], self.name)
+
     def trace(self, **about: str) -> Trace:
-        """Where the model looked; the score is the log-probability of the answer."""
-        score = float(np.log(max(self.probabilities[-1].max(), np.finfo(np.float32).tiny)))
-        return Trace(self.name, self.text, dict(self.looks), (score,), about)
+        """Where the model looked, with the picture, and the classes' log-probabilities after each step."""
+        logs = np.log(np.maximum(self.probabilities, np.finfo(np.float32).tiny))
+        alternatives = tuple(
+            tuple(
+                Alternative(number, name, float(log))
+                for number, (name, log) in enumerate(zip(self.classes, row, strict=True))
+            )
+            for row in logs
+        )
+        answer = int(self.probabilities[-1].argmax())
+        return Trace(
+            self.name,
+            self.text,
+            dict(self.looks),
+            (float(logs[-1, answer]),),
+            about,
+            picture=as_data_uri(self.pixels),
+            ids=(answer,),
+            alternatives=alternatives,
+        )
 
 
 class ImageToClass:
@@ -394,8 +416,6 @@ def labelled(images: Images, index: np.ndarray) -> Labelled:
 
 
 def decode_file(path: str, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:
-    from attend.data.image import ImageError
-
     try:
         return decode(locate(path), form).pixels
     except ImageError as error:
