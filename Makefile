@@ -1,7 +1,7 @@
 # Every target works on a fresh clone, with make and Python 3.11 or newer: the first one builds .venv.
 PYTHON ?= python3
 
-.PHONY: setup demo demo-compare test check bench page page-check
+.PHONY: setup demo demo-compare test check bench page page-check browser
 
 setup: .venv/installed
 
@@ -21,8 +21,20 @@ demo-compare: setup
 	.venv/bin/attend demo --compare
 
 # --check-shapes: every array in every call of the package has the type and the shape that its signature says.
-test: setup
+test: setup browser
 	.venv/bin/python -m pytest --check-shapes
+
+# The page's tests need Debian's Chromium, and axe from npm: fetched where that may be done, and said where not.
+browser:
+	@if ! command -v chromium >/dev/null && [ -z "$$ATTEND_CHROMIUM" ]; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+		fi; \
+		command -v chromium >/dev/null || \
+			echo 'page: its tests are skipped: install Chromium (Debian: apt-get install chromium), or name one in ATTEND_CHROMIUM'; \
+	fi
+	@if command -v npm >/dev/null; then $(MAKE) -s web/node_modules; \
+	else echo 'page: axe is not run, because Node is not installed here'; fi
 
 check: setup page-check
 	.venv/bin/ruff check

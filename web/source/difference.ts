@@ -1,6 +1,6 @@
 // Two traces of one input: where one looked more, and where the other did.
 
-import { draw, FONT, make, shorten, textWidth } from "./elements";
+import { draw, FONT, make, scrolling, shorten, textWidth } from "./elements";
 import { difference, LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, type Panel } from "./view";
 import type { Weights } from "./trace";
@@ -34,8 +34,7 @@ export class Difference extends HTMLElement {
       make("span", {}, "− the first looked more"),
       make("span", { class: "figure" }, `mean distance ${meanDistance(first, second).toFixed(3)} of 1`),
     );
-    const body = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Difference of the two matrices" });
-    body.append(drawing(palette()));
+    const body = scrolling("Difference of the two matrices", false, drawing(palette()));
     this.replaceChildren(framed("Difference", [saving("difference", () => drawing(LIGHT))], body, legend));
     return this;
   }

@@ -28,6 +28,12 @@ function fill<Made extends Element>(element: Made, attributes: Attributes, child
   return element;
 }
 
+/** What may be wider, or higher, than there is room for: the keyboard can scroll it too. */
+export function scrolling(name: string, tall: boolean, ...children: Child[]): HTMLElement {
+  const attributes = { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": name };
+  return make("div", attributes, ...children);
+}
+
 /** A piece of someone's text, which must not turn the direction of what stands beside it. */
 export function isolated(text: string): HTMLElement {
   return make("bdi", {}, text);

@@ -1,7 +1,7 @@
 // Beside where the model looked: what its output depends on.
 
 import { aim } from "./act";
-import { button, isolated, make, type Child } from "./elements";
+import { button, isolated, make, scrolling, type Child } from "./elements";
 import { framed, steered, View } from "./view";
 import { rankCorrelation, sum, type Evidence as Form, type Weights } from "./trace";
 
@@ -76,7 +76,7 @@ export class Why extends View {
     const head = make("tr", {}, make("td", {}), ...columns.map(([name]) => make("th", { scope: "col" }, name)));
     return [
       make("p", { class: "quiet" }, "For ", isolated(`“${reading.steps[step]}”`), ", in nats; to the left is against it. Its rank correlation with attention, over all steps: ", correlated.join(", "), "."),
-      make("div", { class: "scroll tall" }, make("table", { class: "why-table" }, make("thead", {}, head), make("tbody", {}, ...rows))),
+      scrolling("Attributions", true, make("table", { class: "why-table" }, make("thead", {}, head), make("tbody", {}, ...rows))),
     ];
   }
 
@@ -93,11 +93,8 @@ export class Why extends View {
       );
     const rows = evidence.interventions.map((changed) => row(`made ${changed.attention}`, changed.output, changed.log_prob));
     const head = make("tr", {}, ...["attention", "it writes", "log p of this output"].map((name) => make("th", { scope: "col" }, name)));
-    return make(
-      "div",
-      { class: "scroll" },
-      make("table", { class: "plain-table" }, make("thead", {}, head), make("tbody", {}, row("its own", trace.output, own), ...rows)),
-    );
+    const body = make("tbody", {}, row("its own", trace.output, own), ...rows);
+    return scrolling("Other attention", false, make("table", { class: "plain-table" }, make("thead", {}, head), body));
   }
 }
 

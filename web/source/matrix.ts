@@ -1,6 +1,6 @@
 // The alignment matrix: steps are rows, cells are columns.
 
-import { coverage, alignmentErrorRate, isSpecial, links, strongest, sum, type Gold, type Weights } from "./trace";
+import { alignmentErrorRate, coverage, hasWords, isSpecial, links, strongest, sum, type Gold, type Weights } from "./trace";
 import { choice, draw, FONT, make, shorten, textWidth } from "./elements";
 import { heat, LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, steered, View, type Panel } from "./view";
@@ -232,7 +232,7 @@ function goldMarks(look: Weights, gold: Gold | null, at: Geometry, colours: Pale
 function goldOf(panel: Panel): Gold | null {
   const gold = panel.entry.trace.gold?.[panel.name] ?? null;
   // A person's links are between words.
-  return panel.store.settings.unit === "word" || panel.reading.stepTokens.every((tokens) => tokens.length === 1) ? gold : null;
+  return panel.store.settings.unit === "word" || !hasWords(panel.tokens.look) ? gold : null;
 }
 
 function legend(scale: "row" | "absolute", gold: Gold | null, look: Weights): HTMLElement {

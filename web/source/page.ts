@@ -120,7 +120,10 @@ class Explorer extends HTMLElement implements Act {
   private top(): HTMLElement {
     const title = document.querySelector("[data-title]")?.textContent ?? document.title;
     const file = make("input", { type: "file", accept: ".json,application/json", multiple: true, hidden: true });
-    file.addEventListener("change", () => void this.open([...(file.files ?? [])]));
+    file.addEventListener("change", () => {
+      void this.open([...(file.files ?? [])]);
+      file.value = ""; // so that the same file can be opened again
+    });
     const link = button("Copy link", () => void this.copyLink());
     return make(
       "header",

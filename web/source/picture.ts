@@ -3,7 +3,7 @@
 import { choice, draw, make, button, FONT } from "./elements";
 import { LIGHT, palette } from "./colour";
 import { framed, saving, steered, View } from "./view";
-import { player } from "./player";
+import { player, type Player } from "./player";
 import { strongest, type Weights } from "./trace";
 
 const SIDE = 420;
@@ -16,6 +16,7 @@ export class Overlay extends View {
   private stage = make("div", { class: "stage" });
   private small: HTMLElement[] = [];
   private shown = -1;
+  private player: Player | null = null;
 
   protected draw(): void {
     const { store, reading } = this.panel;
@@ -44,8 +45,8 @@ export class Overlay extends View {
     });
     const note = "Dark is what the word did not look at; the strongest cell is outlined.";
     const all = make("div", { class: "smalls" }, ...this.small);
-    const play = player(this.panel);
-    const body = make("div", { class: "picture-body" }, make("div", {}, this.stage, play), all);
+    this.player = player(this.panel);
+    const body = make("div", { class: "picture-body" }, make("div", {}, this.stage, this.player.element), all);
     this.append(framed("Picture", [smooth, save], body, make("p", { class: "legend" }, make("span", {}, note))));
     steered(this.stage, this.panel, "The picture under each word’s look", { step: "horizontal", cell: "none" });
   }
@@ -92,6 +93,7 @@ export class Overlay extends View {
     const step = Math.min(Math.max(this.place.step, 0), reading.steps.length - 1);
     if (step === this.shown || step < 0) return;
     this.shown = step;
+    this.player?.follow(step);
     this.stage.replaceChildren(this.drawing(step, SIDE, palette().ink));
     this.small.forEach((made, index) => made.classList.toggle("here", index === step));
   }

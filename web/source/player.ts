@@ -5,13 +5,22 @@ import type { Panel } from "./view";
 
 const MILLISECONDS = 700;
 
-export function player(panel: Panel): HTMLElement {
+export interface Player {
+  element: HTMLElement;
+  /** Set the slider to where the focus is. */
+  follow: (step: number) => void;
+}
+
+export function player(panel: Panel): Player {
   const { store, reading } = panel;
   const last = Math.max(reading.steps.length - 1, 0);
   const slider = make("input", { type: "range", min: 0, max: last, value: 0, "aria-label": "Step" });
-  const show = (step: number) => {
+  const follow = (step: number) => {
     slider.value = String(step);
     slider.setAttribute("aria-valuetext", reading.steps[step] ?? "");
+  };
+  const show = (step: number) => {
+    follow(step);
     store.light({ step, cell: -1 }, true);
   };
   slider.addEventListener("input", () => show(Number(slider.value)));
@@ -33,5 +42,5 @@ export function player(panel: Panel): HTMLElement {
       show(Number(slider.value) + 1);
     }, MILLISECONDS);
   });
-  return make("div", { class: "player" }, play, slider);
+  return { element: make("div", { class: "player" }, play, slider), follow };
 }

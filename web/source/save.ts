@@ -51,22 +51,26 @@ export function json(trace: Trace): string {
   return `${JSON.stringify(trace, null, 2)}\n`;
 }
 
-/** A one-file page of these traces, made of one without any. */
+/** A one-file page of these traces, made of the text of one with others, or without any. */
 export function onePage(empty: string, traces: Trace[], title: string): string {
-  const page = new DOMParser().parseFromString(empty, "text/html");
-  page.title = title;
-  const holder = page.getElementById("traces");
-  const heading = page.querySelector("[data-title]");
-  if (!holder || !heading) throw new Error("this page has no place for traces");
-  heading.textContent = title;
+  const rows = traces.map((trace) => `<p>${escaped(`${trace.input} → ${trace.output}`)}</p>`);
   // Inside a script element only "<" could end the JSON.
-  holder.textContent = JSON.stringify(traces).replace(/</g, "\\u003c");
-  const paragraph = (text: string) => {
-    const made = page.createElement("p");
-    made.textContent = text;
-    return made;
-  };
-  const rows = traces.map((trace) => paragraph(`${trace.input} → ${trace.output}`));
-  page.querySelector("noscript")?.replaceChildren(paragraph("This page is drawn by its script, which is switched off here."), ...rows);
-  return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
+  const held = JSON.stringify(traces).replace(/</g, "\\u003c");
+  // Each of these stands in the page once before its script, which is at its end.
+  const parts: [RegExp, string][] = [
+    [/<title>[^<]*<\/title>/, `<title>${escaped(title)}</title>`],
+    [/<div data-title(="")?>[^<]*<\/div>/, `<div data-title>${escaped(title)}</div>`],
+    [/<noscript>[^]*?<\/noscript>/, `<noscript><p>This page is drawn by its script, which is switched off.</p>${rows.join("")}</noscript>`],
+    [/id="traces">[^<]*<\/script>/, `id="traces">${held}<\/script>`],
+  ];
+  let page = empty;
+  for (const [place, content] of parts) {
+    if (!place.test(page)) throw new Error("this page has no place for traces");
+    page = page.replace(place, () => content);
+  }
+  return /^\s*<!doctype/i.test(page) ? page : `<!doctype html>\n${page}\n`;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign]!);
 }

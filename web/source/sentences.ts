@@ -1,11 +1,12 @@
 // Input and output as people read them: pointing at a word on one side shades what goes with it on the other.
 
-import { make, type Child } from "./elements";
+import { isolated, make, type Child } from "./elements";
 import { View } from "./view";
-import { column, labels, size, stepLogProbs, strongest, visible, type Axis } from "./trace";
+import { column, harmless, labels, size, stepLogProbs, strongest, visible, type Axis } from "./trace";
 
 const UNSURE = Math.log(0.5);
 const MOST_NAMES = 80;
+const LONG = 150;
 
 export class Sentences extends View {
   private cells: (HTMLElement | undefined)[] = [];
@@ -20,17 +21,16 @@ export class Sentences extends View {
     this.lit = [];
     const input = look.kind === "weights" && look.memory.kind !== "grid" ? this.line(look.memory, "cell") : [entry.trace.input];
     const output = this.line(look.steps, "step");
-    this.append(
-      make("p", { class: "sentence source", dir: "auto" }, ...input),
-      make("p", { class: "sentence output", dir: "auto" }, ...output),
-    );
+    // Steps that are no text of their own stand below the output that they led to.
+    if (look.steps.kind !== "tokens" && entry.trace.output) output.unshift(isolated(entry.trace.output), " ");
+    this.append(sentence("Input", "source", input), sentence("Output", "output", output));
   }
 
   private line(axis: Axis, kind: "step" | "cell"): Child[] {
     const made = kind === "step" ? this.steps : this.cells;
     const logs = kind === "step" ? stepLogProbs(this.panel.entry.trace, this.panel.reading) : null;
     const piece = (index: number, text: string, special: boolean) => {
-      const span = make("span", { class: special ? "piece special" : "piece" }, text);
+      const span = make("span", { class: special ? "piece special" : "piece" }, harmless(text));
       if (logs && logs[index] < UNSURE) span.classList.add("unsure");
       this.point(span, kind, index);
       made[index] = span;
@@ -106,6 +106,11 @@ export class Sentences extends View {
       this.lit.push(span);
     });
   }
+}
+
+function sentence(name: string, kind: string, parts: Child[]): HTMLElement {
+  const long = parts.length > LONG ? { tabindex: 0, role: "region", "aria-label": name } : {};
+  return make("p", { class: long.role ? `sentence ${kind} long` : `sentence ${kind}`, dir: "auto", ...long }, ...parts);
 }
 
 customElements.define("attend-sentences", Sentences);

@@ -1,6 +1,6 @@
 // The numbers themselves, instead of a picture of them.
 
-import { isolated, make } from "./elements";
+import { isolated, make, scrolling } from "./elements";
 import { framed, type Panel } from "./view";
 import { strongest, type Weights } from "./trace";
 
@@ -20,6 +20,5 @@ export function table(panel: Panel): HTMLElement {
   const note = left > 0 ? [make("p", { class: "quiet" }, `The first ${rows.length} steps; ${left} more are in the .csv file.`)] : [];
   const caption = make("caption", { class: "spoken" }, "Weights: a row is a step, a column a cell, the strongest of each row in bold");
   const body = make("table", { class: "plain-table numbers" }, caption, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
-  const scroll = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of weights" }, body);
-  return framed("Table", [], scroll, ...note);
+  return framed("Table", [], scrolling("Table of weights", false, body), ...note);
 }

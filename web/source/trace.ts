@@ -109,9 +109,12 @@ export function labels(axis: Axis): string[] {
 
 /** A token as it is shown: spaces alone as open boxes, controls and marks that turn the direction of writing replaced. */
 export function visible(text: string): string {
-  if (text && !text.trim()) return "␣".repeat(Array.from(text).length);
+  return text && !text.trim() ? "␣".repeat(Array.from(text).length) : harmless(text.trim());
+}
+
+/** The text with nothing in it that acts on the text around it. */
+export function harmless(text: string): string {
   return text
-    .trim()
     .replace(/[\u0000-\u001f]/g, (control) => String.fromCodePoint(0x2400 + control.codePointAt(0)!))
     .replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu, "\ufffd");
 }
@@ -256,6 +259,9 @@ export function badges(look: Weights): string[] {
   const names = labels(look.memory);
   const unread = neverAttended(look).map((cell) => names[cell]);
   if (unread.length) {
+    if (look.memory.kind !== "tokens" && unread.length > 5) {
+      return [...found, `never attended: ${unread.length} of ${names.length} cells`];
+    }
     const more = unread.length > 5 ? ` and ${unread.length - 5} more` : "";
     found.push(`never attended: ${unread.slice(0, 5).join(", ")}${more}`);
   }

@@ -3,7 +3,7 @@
 import { draw, make, FONT } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, steered, View } from "./view";
-import { player } from "./player";
+import { player, type Player } from "./player";
 import type { Windows } from "./trace";
 
 const SIDE = 420;
@@ -14,6 +14,7 @@ export class Glimpses extends View {
   private boxes: SVGGElement[] = [];
   private patch = make("div", { class: "patch" });
   private shown = -1;
+  private player: Player | null = null;
 
   protected draw(): void {
     const { store, reading } = this.panel;
@@ -27,7 +28,8 @@ export class Glimpses extends View {
       box.addEventListener("click", () => store.togglePin({ step, cell: -1 }));
     });
     const side = make("div", { class: "patch-side" }, make("p", { class: "quiet" }, "What it saw there"), this.patch);
-    const body = make("div", { class: "picture-body" }, make("div", {}, stage, player(this.panel)), side);
+    this.player = player(this.panel);
+    const body = make("div", { class: "picture-body" }, make("div", {}, stage, this.player.element), side);
     this.append(framed("Windows", [saving("windows", () => this.drawing(LIGHT, false))], body));
     steered(stage, this.panel, `${reading.steps.length} windows in the image`, { step: "horizontal", cell: "none" });
   }
@@ -72,6 +74,7 @@ export class Glimpses extends View {
     const step = Math.min(Math.max(this.place.step, 0), reading.steps.length - 1);
     if (step === this.shown || step < 0) return;
     this.shown = step;
+    this.player?.follow(step);
     this.boxes.forEach((box, index) => {
       box.classList.toggle("here", index === step);
       box.classList.toggle("later", index > step);

@@ -20,6 +20,7 @@ from attend.progress import say
 if TYPE_CHECKING:
     from attend.serve.served import Served
 
+BACKLOG = 2048
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -113,6 +114,7 @@ def serve(options: Options, listener: socket.socket) -> None:
         opening = threading.Timer(0.5, webbrowser.open, [address])
         opening.daemon = True
         opening.start()
+    listener.listen(BACKLOG)
     say(f"serving at {address}  (the interface: /docs; Ctrl-C ends it)")
     # Uvicorn finishes what is running, and then passes the signal that ended it on.
     with suppress(KeyboardInterrupt):

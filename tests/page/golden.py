@@ -1,0 +1,191 @@
+"""Traces of every kind, small enough to know by heart: what the page's tests and the documentation's pictures show."""
+
+import base64
+import io
+import math
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image, ImageDraw
+
+from attend.attention.trace import (
+    Alternative,
+    Evidence,
+    Frames,
+    Gold,
+    Grid,
+    Intervention,
+    Named,
+    Node,
+    Token,
+    Tokens,
+    Trace,
+    Weights,
+    Windows,
+)
+
+
+def tokens(text: str, pieces: list[str], end: bool = True) -> Tokens:
+    """The pieces where they stand in the text, one after the other; with the end of the sentence behind them."""
+    found, at = [], 0
+    for piece in pieces:
+        start = text.index(piece, at)
+        found.append(Token(piece, start, start + len(piece)))
+        at = start + len(piece)
+    return Tokens(text, (*found, *([Token("</s>")] if end else [])))
+
+
+def peaked(steps: int, cells: int, centres: list[float], width: float = 0.6) -> Float[np.ndarray, "step memory"]:
+    """A row a step with its weight around a centre, and a little everywhere."""
+    place = np.arange(cells)
+    rows = np.exp(-((place - np.array(centres)[:steps, None]) ** 2) / (2 * width**2)) + 0.004
+    return rows / rows.sum(axis=1, keepdims=True)
+
+
+def subwords() -> Trace:
+    """English to German in pieces of words, with a person's links, a search, alternatives and evidence."""
+    memory = tokens("a dog runs on the beach .", ["a", " dog", " run", "s", " on", " the", " bea", "ch", " ."])
+    steps = tokens("ein hund rennt am strand .", ["ein", " hund", " renn", "t", " am", " str", "and", " ."])
+    weights = peaked(9, 10, [0, 1, 2, 2.6, 4.4, 6, 6.6, 8, 9])
+    ids = (11, 12, 13, 14, 15, 16, 17, 18, 3)
+    scores = (-0.1, -0.2, -0.9, -0.05, -0.3, -0.2, -0.01, -0.02, -0.01)
+    others = ["der", " Hund", " läuft", "en", " auf", " ufer", "", " !", "</s>"]
+    alternatives = tuple(
+        (Alternative(token, written.text, score), Alternative(100 + token, other, math.log1p(-math.exp(score) + 1e-6)))
+        for token, written, score, other in zip(ids, steps.tokens, scores, others, strict=True)
+    )
+    nodes: list[Node] = []
+    total, parent = 0.0, None
+    for token, written, score, other in zip(ids, steps.tokens, scores, others, strict=True):
+        kept = "finished" if written.start is None else "kept"
+        nodes.append(Node(parent, token, written.text, score, total + score, kept))
+        nodes.append(Node(parent, 100 + token, other, score - 2, total + score - 2, "pruned"))
+        parent, total = len(nodes) - 2, total + score
+    nodes.append(Node(0, 3, "</s>", -4.0, -4.1, "finished"))
+    gold = Gold(
+        sure=((0, 0), (1, 1), (2, 2), (5, 4), (6, 5)), possible=((0, 0), (1, 1), (2, 2), (3, 3), (5, 4), (6, 5))
+    )
+    signs = np.where(np.arange(10) % 3 == 2, -0.4, 1.0)
+    evidence = Evidence(
+        "source",
+        {"leave-one-out": 3 * weights**0.8 * signs, "gradient x input": 2 * weights**1.5 * -signs[::-1]},
+        (Intervention("uniform", "ein hund hund .", -14.2), Intervention("permuted", "strand am .", -21.5)),
+    )
+    return Trace(
+        memory.text,
+        steps.text,
+        {"source": Weights(weights, steps, memory)},
+        scores,
+        {"recipe": "golden"},
+        ids=ids,
+        alternatives=alternatives,
+        search=tuple(nodes),
+        gold={"source": gold},
+        evidence=evidence,
+    )
+
+
+def right_to_left() -> Trace:
+    """Arabic and Hebrew, with marks that combine, beside Devanagari in pieces."""
+    memory = tokens("كَتَبَ الوَلَدُ رِسالةً", ["كَتَبَ", "الوَلَدُ", "رِسالةً"])
+    steps = tokens("लड़के ने चिट्ठी लिखी", ["लड़के", "ने", "चिट्ठी", "लिखी"])
+    return Trace(
+        memory.text, steps.text, {"source": Weights(peaked(5, 4, [1, 1.4, 2, 0, 3]), steps, memory)}, (-0.2,) * 5
+    )
+
+
+def picture(side: int = 160) -> str:
+    """A house under the sun, as a data URI."""
+    image = Image.new("RGB", (side, side), "#a9cfe8")
+    draw = ImageDraw.Draw(image)
+    part = side / 16
+    draw.rectangle((0, 11 * part, side, side), fill="#7fa36b")
+    draw.ellipse((11 * part, 1.5 * part, 14.5 * part, 5 * part), fill="#f6c945")
+    draw.rectangle((3 * part, 7 * part, 9 * part, 12.5 * part), fill="#b5573f")
+    draw.polygon([(2.2 * part, 7 * part), (6 * part, 3.5 * part), (9.8 * part, 7 * part)], fill="#5b3b32")
+    draw.rectangle((5.2 * part, 9 * part, 6.8 * part, 12.5 * part), fill="#f0e6d2")
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def caption(hard: bool = False) -> Trace:
+    """A caption of that picture, each word looking at a part of it: softly, or at one cell."""
+    words = ["a", "red", "house", "under", "the", "sun"]
+    steps = tokens("a red house under the sun", words)
+    centres = [(7, 7), (9.5, 6), (9, 6), (6, 8), (5, 10), (3, 12.5), (8, 8)]
+    rows, columns = np.divmod(np.arange(14 * 14), 14)
+    weights = np.stack([np.exp(-((rows * 16 / 14 - y) ** 2 + (columns * 16 / 14 - x) ** 2) / 5) for y, x in centres])
+    if hard:
+        weights = np.eye(weights.shape[1])[weights.argmax(axis=1)]
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    look = Weights(weights, steps, Grid(14, 14), hard=hard)
+    return Trace("house.png", steps.text, {"image": look}, (-0.3,) * 7, {"recipe": "golden"}, picture=picture())
+
+
+def glimpses() -> Trace:
+    """Six glimpses at that picture."""
+    steps = Named(tuple(f"glimpse {number}" for number in range(1, 7)))
+    centre = np.array([[0.0, 0.0], [-0.2, 0.3], [-0.3, -0.2], [0.1, -0.4], [0.5, -0.6], [0.6, -0.6]])
+    windows = Windows(centre, np.full((6, 2), 0.5), np.ones(6), steps)
+    return Trace("house.png", "house", {"glimpse": windows}, (-0.1,), picture=picture())
+
+
+def filters() -> Trace:
+    """Filter banks that close in, as in DRAW, and two looks of other kinds beside them."""
+    steps = Named(tuple(f"step {number}" for number in range(1, 6)))
+    extent = np.array([[2.2, 2.2], [1.6, 1.6], [1.0, 1.0], [0.6, 0.6], [0.4, 0.3]])
+    windows = Windows(np.linspace([0, 0], [-0.3, 0.2], 5), extent, np.array([4.0, 2.0, 1.0, 0.5, 0.3]), steps)
+    slots = Weights(peaked(5, 8, [0, 1, 2, 3, 4]), steps, Named(tuple(f"slot {number}" for number in range(8))))
+    return Trace("house.png", "", {"read": windows, "memory": slots}, picture=picture())
+
+
+def speech() -> Trace:
+    """Characters over frames of sound."""
+    steps = tokens("hello", list("hello"))
+    frames = Frames(tuple(round(0.02 * number, 2) for number in range(40)), 0.025)
+    return Trace("hello.wav", "hello", {"source": Weights(peaked(6, 40, [3, 10, 17, 23, 30, 38], 1.5), steps, frames)})
+
+
+def odd() -> Trace:
+    """Looks that something is wrong with: even, still, and with words never attended."""
+    memory, steps = tokens("one two three four", ["one", "two", "three", "four"]), tokens("a b", ["a", "b"])
+    even = np.full((3, 5), 0.2)
+    still = np.tile(np.array([0.97, 0.01, 0.01, 0.005, 0.005]), (3, 1))
+    return Trace(
+        memory.text, steps.text, {"even": Weights(even, steps, memory), "still": Weights(still, steps, memory)}
+    )
+
+
+def nowhere() -> Trace:
+    """A system without attention."""
+    return Trace("a dog", "ein hund", {}, (-0.1, -0.2, -0.1), ids=(4, 5, 3))
+
+
+def hostile() -> Trace:
+    """Text that would be markup, or would act, if it were let."""
+    evil = '"><img src=x onerror=alert(1)></script>&lt;\u202e\u0007'
+    axis = Tokens(evil, (Token(evil, 0, len(evil)), Token("<b>")))
+    return Trace(evil, evil, {evil: Weights(np.full((2, 2), 0.5), axis, axis)}, about={"recipe": evil})
+
+
+def large(steps: int, cells: int) -> Trace:
+    memory = " ".join(f"s{number}" for number in range(cells))
+    output = " ".join(f"t{number}" for number in range(steps))
+    weights = peaked(steps, cells, [step * cells / steps for step in range(steps)], 2.0)
+    look = Weights(weights, tokens(output, output.split(), end=False), tokens(memory, memory.split(), end=False))
+    return Trace(memory, output, {"source": look}, tuple([-0.2] * steps))
+
+
+EVERY = {
+    "subwords": subwords,
+    "right to left": right_to_left,
+    "caption": caption,
+    "hard": lambda: caption(hard=True),
+    "glimpses": glimpses,
+    "filters": filters,
+    "speech": speech,
+    "odd": odd,
+    "nowhere": nowhere,
+    "hostile": hostile,
+}

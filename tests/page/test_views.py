@@ -1,0 +1,332 @@
+"""What the page shows of traces of every kind, in a real browser."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import golden
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from attend.attention.trace import Trace, Weights
+from attend.show.page import frame
+from attend.show.reading import badges
+from attend.show.words import merge
+
+Open = Callable[..., Page]
+ALL_VIEWS = "v=matrix.arcs.strips.picture.windows.alternatives.beam.evidence.difference"
+
+
+@pytest.mark.parametrize("kind", golden.EVERY)
+@pytest.mark.parametrize("unit", ["token", "word"])
+def test_every_kind_is_drawn(opened: Open, kind: str, unit: str) -> None:
+    trace = golden.EVERY[kind]()
+    for name in trace.looks or [""]:
+        page = opened(trace, address=f"{ALL_VIEWS}&u={unit}" if len(trace.looks) < 2 else f"{ALL_VIEWS}&l={name}")
+        expect(page.locator("article")).to_have_count(1)
+        look = trace.looks.get(name)
+        if isinstance(look, Weights):
+            drawing = "canvas" if len(look.memory) > 60 else "svg"
+            # The matrix, and its legend or its light.
+            expect(page.locator(f"attend-matrix {drawing}")).to_have_count(2)
+        elif look is not None:
+            expect(page.locator("attend-windows .window")).to_have_count(len(look.steps))
+        else:
+            expect(page.get_by_text("This system has no attention")).to_be_visible()
+    assert page.locator("img").count() == 0
+
+
+def numbers(page: Page) -> np.ndarray:
+    rows = page.locator("table.numbers tbody tr").all()
+    return np.array([[float(text) for text in row.locator("td").all_inner_texts()] for row in rows])
+
+
+@pytest.mark.parametrize("kind", ["subwords", "right to left"])
+def test_words_and_badges_are_those_of_python(opened: Open, kind: str) -> None:
+    trace = golden.EVERY[kind]()
+    look = trace.looks["source"]
+    assert isinstance(look, Weights)
+    np.testing.assert_allclose(numbers(opened(trace, address="t=1")), look.weights, atol=6e-4)
+    np.testing.assert_allclose(numbers(opened(trace, address="t=1&u=word")), merge(look).weights, atol=6e-4)
+
+
+@pytest.mark.parametrize("name", ["even", "still"])
+def test_badges_are_those_of_python(opened: Open, name: str) -> None:
+    trace = golden.odd()
+    look = trace.looks[name]
+    assert isinstance(look, Weights)
+    page = opened(trace, address=f"l={name}")
+    assert page.locator(".badges .badge").all_inner_texts() == badges(look) != []
+    if name == "even":
+        expect(page.locator(".bar .odd").first).to_be_visible()
+
+
+def test_pointing_lights_the_same_place_in_every_view(opened: Open) -> None:
+    page = opened(golden.subwords(), address="u=word")
+    page.locator(".sentence.output .piece").nth(1).hover()
+    expect(page.locator(".bar-said")).to_contain_text("“hund” reads “dog”")
+    expect(page.locator(".sentence.source .piece.best")).to_have_text("dog")
+    expect(page.locator("attend-arcs path.faded")).not_to_have_count(0)
+    expect(page.locator("attend-strips .bar.here")).to_have_count(2)
+    assert page.locator("attend-matrix svg g rect").count() == 1
+    page.locator(".sentence.source .piece").nth(2).hover()
+    expect(page.locator(".bar-said")).to_contain_text("“runs” is read by “rennt”")
+
+
+def test_pins_stay_and_escape_takes_them_away(opened: Open) -> None:
+    page = opened(golden.subwords(), address="u=word")
+    page.locator(".sentence.output .piece").nth(2).click()
+    page.mouse.move(5, 5)
+    expect(page.locator(".bar-said")).to_contain_text("“rennt” reads “runs”")
+    assert "p=2_-1" in page.url
+    page.locator("attend-matrix .scroll").focus()
+    page.keyboard.press("Escape")
+    expect(page.locator(".bar-said")).to_contain_text("Point at a word")
+    assert "p=" not in page.url
+
+
+def test_the_keyboard_reaches_everything(opened: Open) -> None:
+    page = opened(golden.subwords(), address="v=matrix.arcs.strips.beam.evidence.alternatives&u=word")
+    said = page.locator("[role=status]")
+    reached: set[str] = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name = page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent")
+        reached.add(name.split(".")[0].strip())
+    for name in ("Keys", "Matrix", "words", "Alignment matrix of 7 steps by 8 cells", "SVG", "PNG"):
+        assert name in reached
+    assert any(name.startswith("Arcs between") for name in reached)
+    assert any(name.startswith("Beam search tree") for name in reached)
+    page.locator("attend-matrix .scroll").focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(said).to_have_text(re.compile("^“runs” 0\\.\\d+\\. “hund” reads “dog” 0\\.\\d+"))
+    page.keyboard.press("Enter")
+    expect(said).to_have_text(re.compile("^Pinned"))
+    page.keyboard.press("End")
+    page.keyboard.press("PageDown")
+    expect(said).to_have_text(re.compile("^“</s>” 0\\.\\d+\\. “</s>” reads"))
+    page.keyboard.press("t")
+    expect(page.locator("table.numbers")).to_be_visible()
+    page.locator("attend-strips [tabindex]").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("attend-beam [tabindex]").focus()
+    for key in ("ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(page.locator(".beam-said")).to_have_text(re.compile("^“hund”, step 2, kept: log p -0.20"))
+
+
+def test_the_address_holds_what_is_shown(opened: Open, tab: Page) -> None:
+    page = opened(golden.subwords(), golden.right_to_left())
+    page.get_by_role("button", name="words").click()
+    page.get_by_role("button", name="absolute").click()
+    page.get_by_role("button", name="Beam").click()
+    page.locator(".sentence.output .piece").nth(3).click()
+    page.get_by_role("button", name="Show beside: trace 2").click()
+    expect(page.locator("article")).to_have_count(2)
+    shown = page.locator(".stage-all").aria_snapshot()
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    expect(page.locator("article")).to_have_count(2)
+    assert page.locator(".stage-all").aria_snapshot() == shown
+    page.go_back()
+    page.goto(address)
+    page.get_by_role("button", name="Take away: trace 1").click()
+    expect(page.locator("article")).to_have_count(1)
+    page.go_back()
+    expect(page.locator("article")).to_have_count(2)
+
+
+@pytest.mark.parametrize("address", ["s=9.7", "p=1_2_3.x_y", "v=nothing", "m=-5", "q=%%%", "q=e30=", "u=", "&&&="])
+def test_addresses_that_make_no_sense_do_no_harm(opened: Open, address: str) -> None:
+    page = opened(golden.subwords(), address=address)
+    expect(page.locator("attend-explorer h1")).to_have_text("Traces")
+
+
+def test_arcs_show_the_strongest_until_so_much_weight(opened: Open) -> None:
+    trace = golden.subwords()
+    look = trace.looks["source"]
+    assert isinstance(look, Weights)
+
+    def arcs(mass: float) -> int:
+        rows = -np.sort(-look.weights, axis=1).cumsum(axis=1)
+        return int(((rows - -np.sort(-look.weights, axis=1)) < mass - 1e-9).sum())
+
+    for mass in (50, 75, 95):
+        expect(opened(trace, address=f"m={mass}").locator("attend-arcs path")).to_have_count(arcs(mass / 100))
+
+
+def test_a_persons_links_and_the_error_rate(opened: Open) -> None:
+    page = opened(golden.subwords(), address="u=word")
+    expect(page.locator("attend-matrix .legend")).to_contain_text("alignment error rate 0.000")
+    expect(page.locator("attend-matrix svg rect[stroke-dasharray]")).to_have_count(1)
+    # A person's links are between words.
+    expect(opened(golden.subwords(), address="u=token").locator("attend-matrix .legend")).not_to_contain_text("error")
+
+
+def test_a_picture_follows_the_words(opened: Open) -> None:
+    page = opened(golden.caption())
+    page.locator("attend-picture .stage").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("img", name="What “house” looked at")).to_have_count(2)  # large, and small among all
+    expect(page.locator(".small.here")).to_have_text("house")
+    page.get_by_role("button", name="smooth").click()
+    expect(page.locator("attend-picture .stage image")).to_have_count(2)
+    page.get_by_role("slider", name="Step").fill("5")
+    expect(page.locator(".small.here")).to_have_text("sun")
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator(".small.here")).to_have_text("</s>")
+
+
+def test_windows_move_with_the_slider(opened: Open) -> None:
+    page = opened(golden.glimpses())
+    page.get_by_role("slider", name="Step").fill("3")
+    expect(page.locator(".window.here text")).to_have_text("4")
+    expect(page.locator(".window.later")).to_have_count(2)
+    expect(page.get_by_role("img", name="What the window saw")).to_be_visible()
+    expect(page.locator(".bar-said")).to_contain_text("“glimpse 4” looks at 0.10, -0.40")
+
+
+def test_two_traces_and_their_difference(opened: Open) -> None:
+    other = golden.subwords()
+    look = other.looks["source"]
+    assert isinstance(look, Weights)
+    uniform = Weights(np.full(look.weights.shape, 0.1), look.steps, look.memory)
+    page = opened(golden.subwords(), Trace(other.input, other.output, {"source": uniform}), address="s=0.1")
+    expect(page.locator("attend-difference svg")).to_be_visible()
+    distance = np.abs(look.weights - 0.1).sum(axis=1).mean() / 2
+    expect(page.locator("attend-difference .legend")).to_contain_text(f"mean distance {distance:.3f}")
+    page = opened(golden.subwords(), golden.right_to_left(), address="s=0.1")
+    expect(page.locator("attend-difference")).to_contain_text("they look at different inputs")
+
+
+def test_the_search_is_drawn_by_shape(opened: Open) -> None:
+    page = opened(golden.subwords(), address="v=beam")
+    search = golden.subwords().search or ()
+    fates = [node.fate for node in search]
+    expect(page.locator("attend-beam .node")).to_have_count(len(search))
+    expect(page.locator("attend-beam .node rect")).to_have_count(fates.count("finished"))
+    expect(page.locator("attend-beam .node path")).to_have_count(fates.count("pruned"))
+    page.get_by_label("pruned").uncheck()
+    expect(page.locator("attend-beam .node")).to_have_count(len(search) - fates.count("pruned"))
+
+
+def test_evidence_stands_beside_attention(opened: Open) -> None:
+    page = opened(golden.subwords(), address="v=evidence")
+    why = page.locator("attend-why")
+    expect(why).to_contain_text("Attention shows where the model read, not why.")
+    for text in ("leave-one-out", "gradient x input", "made uniform", "strand am .", "-21.50"):
+        expect(why).to_contain_text(text)
+    expect(page.locator("footer")).to_contain_text("Attention shows where the model read, not why.")
+
+
+def saved(page: Page, name: str, menu: bool = False) -> bytes:
+    if menu:
+        page.locator("details.menu summary").first.click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=name, exact=True).first.click()
+    return Path(waiting.value.path()).read_bytes()
+
+
+def test_files_of_what_is_shown(opened: Open) -> None:
+    trace = golden.subwords()
+    look = trace.looks["source"]
+    assert isinstance(look, Weights)
+    page = opened(trace, address="u=word")
+    picture = ElementTree.fromstring(saved(page, "SVG"))
+    texts = ["".join(text.itertext()) for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"rennt", "strand", "beach", "sum"} <= set(texts)
+    assert saved(page, "PNG").startswith(b"\x89PNG")
+    assert Trace.from_json(json.loads(saved(page, "Trace, .json", menu=True))).to_json() == trace.to_json()
+    lines = saved(page, "Weights, .csv").decode().splitlines()
+    assert lines[0] == ",a,dog,runs,on,the,beach,.,</s>"
+    np.testing.assert_allclose([float(x) for x in lines[3].split(",")[1:]], merge(look).weights[2], atol=1e-5)
+    assert saved(page, "Links, .pharaoh") == b"0-0 1-1 2-2 3-3 5-4 6-5\n"
+
+
+def test_a_saved_page_opens_by_itself_and_saves_again(opened: Open, tmp_path: Path) -> None:
+    page = opened(golden.hostile(), golden.subwords())
+    for number in range(2):
+        path = tmp_path / f"saved-{number}.html"
+        path.write_bytes(saved(page, "All traces, .html", menu=True))
+        page.goto(f"{path.as_uri()}#s=1")
+        expect(page.locator(".sentence.source")).to_contain_text("a dog runs on the beach .")
+        page.get_by_role("button", name=re.compile("^1")).first.click()
+        expect(page.locator(".sentence.source")).to_contain_text("onerror=alert(1)")
+
+
+def test_a_trace_file_can_be_opened(opened: Open, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps(golden.subwords().to_json()))
+    page = opened()
+    expect(page.get_by_text("There is no trace here yet")).to_be_visible()
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.locator(".sentence.source")).to_contain_text("a dog runs")
+    path.write_text("{}")
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.locator(".said")).to_contain_text("trace.json is not a trace")
+
+
+def test_a_notebooks_frame_draws_itself(tab: Page, tmp_path: Path) -> None:
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><title>notebook</title>{frame([golden.subwords()], 'trace')}", encoding="utf-8")
+    tab.goto(path.as_uri())
+    inside = tab.frame_locator("iframe")
+    expect(inside.locator("attend-matrix svg").first).to_be_visible()
+    inside.locator(".sentence.output .piece").first.click()
+    expect(inside.locator(".bar-said")).to_contain_text("reads")
+
+
+def test_without_scripts_there_is_a_table(browser: Browser, tmp_path: Path, opened: Open) -> None:
+    opened(golden.subwords())
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((tmp_path / "page-0.html").as_uri())
+    expect(page.locator("noscript table td").first).to_be_visible()
+    context.close()
+
+
+def test_a_large_matrix_stays_quick(opened: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    page = opened(golden.large(1000, 1000), address="v=matrix.strips")
+    page.locator("canvas.field-lit").wait_for()
+    spent = page.evaluate(
+        """() => {
+            const canvas = document.querySelector("canvas.field-lit");
+            const box = canvas.getBoundingClientRect();
+            const times = [];
+            for (let number = 0; number < 60; number++) {
+                const clientX = box.left + 150 + number * 7, clientY = box.top + 60 + number * 5;
+                const before = performance.now();
+                canvas.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
+                times.push(performance.now() - before);
+            }
+            return times.sort((a, b) => a - b);
+        }"""
+    )
+    with capsys.disabled():
+        print(f"\n1,000 x 1,000 hover: median {spent[30]:.1f} ms, 95th percentile {spent[57]:.1f} ms of script")
+    expect(page.locator(".bar-said")).to_contain_text("reads")
+    # The median, because other programs of this machine may take the processor at any time.
+    assert spent[30] < 16
+    assert saved(page, "SVG").count(b"<image") == 1
+
+
+def test_the_first_paint_is_soon(opened: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    page = opened(golden.large(50, 50))
+    page.locator("attend-matrix svg").first.wait_for()
+    paint = page.evaluate(
+        """() => new Promise((found) => new PerformanceObserver((list) => {
+            const entry = list.getEntriesByName("first-contentful-paint")[0];
+            if (entry) found(entry.startTime);
+        }).observe({ type: "paint", buffered: true }))"""
+    )
+    with capsys.disabled():
+        print(f"\n50 x 50 first paint: {paint:.0f} ms")
+    assert paint < 4000

@@ -1,0 +1,123 @@
+"""`attend serve` as people start and end it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attend.cli import main
+from attend.commands import serve
+
+ATTEND = shutil.which("attend", path=Path(sys.executable).parent)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learnt next to nothing."""
+    folder: Path = tmp_path_factory.mktemp("runs")
+    (folder / "pairs.tsv").write_text("".join(f"{'ab' * n}\t{'x' * n}\n" for n in range(1, 30)))
+    small = ["--system.embedding", "8", "--system.hidden", "8", "--system.alignment", "8", "--training.epochs", "1"]
+    data = [
+        "--data.train",
+        str(folder / "pairs.tsv"),
+        "--data.valid",
+        str(folder / "pairs.tsv"),
+        "--data.unit",
+        "character",
+    ]
+    assert main(["train", "rnnsearch-modern", "--out", str(folder / "tiny"), *data, *small]) == 0
+    return folder / "tiny"
+
+
+@pytest.fixture
+def started(run: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command, and where it serves."""
+    assert ATTEND
+    command = [ATTEND, "serve", str(run), "--port", "0", "--text", "abab"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as process:
+        assert process.stderr
+        try:
+            line = process.stderr.readline()
+            found = re.search(r"http://localhost:(\d+)/", line)
+            assert found, line
+            yield process, f"http://127.0.0.1:{found[1]}"
+        finally:
+            process.kill()
+
+
+def test_it_serves_a_run_and_ends_cleanly(started: tuple[subprocess.Popen[str], str]) -> None:
+    process, address = started
+    with urllib.request.urlopen(f"{address}/v1/models", timeout=60) as answer:
+        (model,) = json.load(answer)["models"]
+    assert (model["name"], model["about"], model["examples"]) == ("tiny", {"recipe": "rnnsearch-modern"}, ["abab"])
+    with urllib.request.urlopen(f"{address}/", timeout=60) as answer:
+        assert b"attend-explorer" in answer.read()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert errors.strip() == "stopped"
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["serve", str(run), "--port", str(port)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"attend: can't listen at 127.0.0.1, port {port} (Address already in use)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--port", "99999"], "can't listen at 127.0.0.1, port 99999"),
+        (["--host", "203.0.113.7", "--port", "0"], "can't listen at 203.0.113.7"),
+        (["--batch", "0"], "--batch and --queue must be at least 1"),
+        (["--port", "0", "--token", "two words"], "--token must be of ASCII"),
+        (["--colour"], "there is no flag '--colour'"),
+    ],
+)
+def test_mistakes_are_said_in_a_line(
+    run: Path, arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(run), *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert complaint in line
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(serve, "find_spec", lambda name: None)
+    assert main(["serve", "runs/any"]) == 2
+    assert "pip install 'attend[serve]'" in capsys.readouterr().err
+
+
+def test_a_token_is_needed_where_others_can_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ATTEND_TOKEN", raising=False)
+    run = (Path("runs/any"),)
+    assert serve.token_for(serve.Options(run)) is None
+    made = serve.token_for(serve.Options(run, host="0.0.0.0"))
+    assert made
+    assert made != serve.token_for(serve.Options(run, host="0.0.0.0"))
+    assert serve.token_for(serve.Options(run, token="mine")) == "mine"
+    monkeypatch.setenv("ATTEND_TOKEN", "from outside")
+    with pytest.raises(ValueError, match="without spaces"):
+        serve.token_for(serve.Options(run))
+
+
+def test_runs_of_one_name_are_told_apart(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / "tiny"
+    shutil.copytree(run, other)
+    names = [model.name for model in serve.models(serve.Options((run, other)))]
+    assert names == [f"{run.parent.name}/tiny", "elsewhere/tiny"]
