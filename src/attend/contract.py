@@ -84,10 +84,15 @@ class Loss:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An output for each example, and figures by name; `signatures` say how a library came by some of them."""
+    """An output for each example, what it ought to be, and figures by name.
+
+    `signatures` say how a library came by some of the figures. There are no `references` where no output is the right
+    one.
+    """
 
     outputs: list[str]
     figures: dict[str, float]
+    references: Sequence[str] = ()
     signatures: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -95,6 +95,13 @@ EXACT_MATCH = CorpusMetric(
 )
 
 
+ERROR = CorpusMetric(
+    "error",
+    statistics=lambda output, reference: (int(output != reference), 1),
+    score=lambda sums: float(sums[0] / sums[1]),
+)
+
+
 def sentence_statistics(
     metric: CorpusMetric, hypotheses: Sequence[str], references: Sequence[str]
 ) -> Int[np.ndarray, "sentence statistic"]:

@@ -12,7 +12,7 @@ from attend.commands.output import print_json, print_table
 from attend.progress import counting
 
 if TYPE_CHECKING:
-    from attend.contract import Evaluation
+    from attend.contract import Evaluation, Model
     from attend.inspect.compare import Bucket
     from attend.tasks.text_model import TextModel
 
@@ -26,7 +26,8 @@ class Options:
     """Several runs on the same data: their figures, paired bootstrap tests against the first, quality by source length.
 
     Compared is what the first run watches: exact match, or else BLEU. Lengths are in the first run's source tokens.
-    Perplexity, which is a token's, is left out for runs whose target tokens are not the first one's.
+    Perplexity, which is a token's, is left out for runs whose target tokens are not the first one's. Runs that don't
+    take text are compared by all their figures, and tested by which outputs are right.
 
     examples:
       attend compare runs/attention runs/uniform
@@ -59,10 +60,14 @@ def main(arguments: Sequence[str]) -> int:
 
     from attend import metrics
     from attend.inspect.compare import by_length, paired_bootstrap, table
-    from attend.run import load_text
-    from attend.tasks.text_model import evaluate, read_usable, split_paths
+    from attend.run import load
+    from attend.tasks.text_model import TextModel, evaluate, read_usable, split_paths
 
-    models = {str(run): load_text(run) for run in options.runs}
+    models = {str(run): load(run) for run in options.runs}
+    if kinds := [name for name, model in models.items() if not isinstance(model, TextModel)]:
+        if len(kinds) < len(models):
+            raise ValueError(f"{kinds[0]} does not take text, and others here do: they can't be compared")
+        return compare_answers(models, options)
     first = next(iter(models.values()))
     data = first.config.settings.data
     for name, model in models.items():
@@ -107,18 +112,51 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def figures(folder: Path, first: Path, model: "TextModel", found: "Evaluation") -> dict[str, float | None]:
-    """A run's row. None are what its training took where it was stopped before its end, and the perplexity where its
-    tokens are not those of the first run: it would not compare."""
-    from attend.run import read_json
+def compare_answers(models: "Mapping[str, Model]", options: Options) -> int:
+    """Runs whose outputs are right or wrong, such as classes: all their figures, and tests of their errors."""
+    from attend.inspect.compare import paired_bootstrap, table
+    from attend.metrics import ERROR
 
-    seconds = read_json(folder / "training.json")["train_seconds"] if (folder / "training.json").exists() else None
-    parameters = sum(parameter.numel() for system in model.systems for parameter in system.parameters())
+    for name in ("data", "out"):
+        if getattr(options, name):
+            raise ValueError(f"--{name} is for text, whose quality is shown by source length")
+    found: dict[str, Evaluation] = {}
+    for name, model in models.items():
+        with counting(f"outputs of {name}") as report:
+            found[name] = model.evaluate(options.split, report)
+    (base, base_run), *others = found.items()
+    comparisons = []
+    for name, run in others:
+        if list(run.references) != list(base_run.references):
+            raise ValueError(f"{name} is measured on other examples than {base}: they can't be compared")
+        tested = paired_bootstrap(base_run.outputs, run.outputs, run.references, ERROR, options.samples, options.seed)
+        comparisons.append({"run": base, "against": name, "metric": ERROR.name, **asdict(tested)})
+    rows = table({name: run.figures | taken(Path(name), models[name]) for name, run in found.items()})
+    if options.json:
+        print_json({"runs": rows, "comparisons": comparisons})
+        return 0
+    for part in (rows, comparisons):
+        print_table(part)
+        print()
+    return 0
+
+
+def figures(folder: Path, first: Path, model: "TextModel", found: "Evaluation") -> dict[str, float | None]:
+    """A run's row. The perplexity is None where its tokens are not those of the first run: it would not compare."""
     row: dict[str, float | None] = {name: found.figures[name] for name in FIGURES}
     vocabulary, of_first = (run / "target.tokenizer.json" for run in (folder, first))
     if vocabulary.read_bytes() != of_first.read_bytes():
         row["perplexity"] = None
-    return row | {"parameters": parameters, "minutes": None if seconds is None else seconds / 60}
+    return row | taken(folder, model)
+
+
+def taken(folder: Path, model: "Model") -> dict[str, float | None]:
+    """How large a run is, and what its training took."""
+    from attend.run import read_json
+
+    seconds = read_json(folder / "training.json")["train_seconds"] if (folder / "training.json").exists() else None
+    parameters = sum(parameter.numel() for system in model.systems for parameter in system.parameters())
+    return {"parameters": parameters, "minutes": None if seconds is None else seconds / 60}
 
 
 def length_rows(buckets: "Mapping[str, Sequence[Bucket]]", digits: int) -> list[dict[str, str | int]]:

@@ -126,7 +126,8 @@ class CatchTask:
             "caught_at_random": caught_at_random(self.games(self.measured(split)), self.seed),
             "places_spread_over_games": float(spread.mean()),
         }
-        return Evaluation(["caught" if caught else "missed" for caught in reward.tolist()], figures)
+        outputs = ["caught" if caught else "missed" for caught in reward.tolist()]
+        return Evaluation(outputs, figures, ["caught"] * len(outputs))
 
 
 class PlayerModel:

@@ -286,7 +286,8 @@ class ImageToClass:
         seen = [path for path in places if path is not None]
         if seen:
             figures |= audit(np.stack(seen), likely, frozen.boxes)
-        return Evaluation([self.classes[answer] for answer in answers], figures)
+        outputs, references = ([self.classes[number] for number in numbers] for numbers in (answers, images.labels))
+        return Evaluation(outputs, figures, references)
 
     def answer(self, system: Any, images: Images) -> Iterator[Answer]:
         """Each image's answer, in order. Images are as `decoded` makes them."""

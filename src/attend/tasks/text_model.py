@@ -113,7 +113,7 @@ def evaluate(
         }
     if gold is not None:
         figures |= alignment_figures(given, gold)
-    return Evaluation(hypotheses, figures, scores["signatures"])
+    return Evaluation(hypotheses, figures, references, scores["signatures"])
 
 
 def alignment_figures(given: Sequence[Prediction], gold: Sequence[Links]) -> dict[str, float]:

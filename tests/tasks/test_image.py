@@ -1,0 +1,173 @@
+"""Images of a stranger, and generated ones: what is learnt from, what is refused, what comes out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from attend.attention.trace import Trace
+from attend.data.digits import Canvas
+from attend.data.files import DataError
+from attend.systems import ram
+from attend.tasks.image import ImageData, ImageToClass, read_parts
+
+SMALL = ram.Config(glimpses=3, size=4, hidden=16, sensed=8, glimpse=16)
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def build(channels: int, classes: int) -> ram.System:
+    torch.manual_seed(0)
+    return ram.System(SMALL, channels, classes)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of pictures in three classes, one of another size."""
+    generate = np.random.default_rng(0)
+    for number in range(24):
+        name = ("cat", "dog", "owl")[number % 3]
+        (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
+        size = (30, 20) if number == 4 else (12, 10)
+        pixels = generate.integers(256, size=(*size[::-1], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    (tmp_path / "pictures" / "cat" / "broken.png").write_bytes(b"not a picture")
+    return tmp_path / "pictures"
+
+
+def test_a_folder_of_pictures_is_learnt_from(folder: Path, tmp_path: Path):
+    said: list[str] = []
+    data = ImageData(folder=str(folder), colour="colour", rows=10, columns=12, held_out=0.25)
+    task = ImageToClass.prepare(build, data, 1, tmp_path, said.append)
+    assert task.classes == ("cat", "dog", "owl")
+    assert (task.counts()["training images"], task.counts()["validation images"]) == (18, 6)
+    # A class is in both parts, in its share.
+    valid = task.frozen["valid"].images
+    assert valid.labels is not None
+    np.testing.assert_array_equal(np.bincount(valid.labels), [2, 2, 2])
+    told = "\n".join(said)
+    for part in ("1 resized to 10 x 12", "cat/broken.png", "6 of the images are set aside"):
+        assert part in told
+    batch = task.batch(task.plan(0)[0])
+    assert batch.images.shape == (18, 3, 10, 12)
+    assert float(batch.images.max()) <= 1
+
+
+def test_a_run_is_opened_with_what_its_images_are_made_into(folder: Path, tmp_path: Path):
+    data = ImageData(folder=str(folder), rows=10, columns=12)
+    made = ImageToClass.prepare(build, data, 1, tmp_path, quiet)
+    opened = ImageToClass.open(build, data, 1, tmp_path)
+    assert (opened.form, opened.classes) == (made.form, made.classes)
+    opened.read(quiet)
+    np.testing.assert_array_equal(opened.frozen["valid"].images.pixels, made.frozen["valid"].images.pixels)
+    with pytest.raises(ValueError, match="the run's are"):
+        ImageToClass(build, data, 1, made.form, ("a", "b")).read(quiet)
+    (tmp_path / "images.json").write_text('{"colour": "grey"}')
+    with pytest.raises(DataError, match=r"images\.json"):
+        ImageToClass.open(build, data, 1, tmp_path)
+
+
+def test_every_epoch_has_every_image_in_another_order(folder: Path, tmp_path: Path):
+    task = ImageToClass.prepare(build, ImageData(folder=str(folder), rows=9, columns=9, batch=5), 1, tmp_path, quiet)
+    count = task.counts()["training images"]
+    epochs = [[index % count for batch in task.plan(epoch) for index in batch] for epoch in range(2)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(count))
+    assert epochs[0] != epochs[1]
+    assert task.plan(1) == task.plan(1)
+
+
+def test_moved_digits_are_anew_in_every_epoch_and_frozen_to_measure(tmp_path: Path):
+    data = ImageData(digits="small", moved=True, canvas=Canvas(20, 20, pieces=2, piece=4), batch=32)
+    task = ImageToClass.prepare(build, data, 1, tmp_path, quiet)
+    count = task.counts()["training images"]
+    index = [3, 8]
+    first, again, later = (task.batch([number + count * epoch for number in index]).images for epoch in (0, 0, 1))
+    torch.testing.assert_close(first, again)
+    assert not torch.equal(first, later)
+    other = ImageToClass.prepare(build, data, 2, tmp_path, quiet)
+    np.testing.assert_array_equal(task.frozen["valid"].images.pixels, other.frozen["valid"].images.pixels)
+    assert not torch.equal(other.batch(index).images, first)
+
+
+def test_the_audit_says_whether_it_looked_at_the_object(tmp_path: Path):
+    data = ImageData(digits="small", moved=True, canvas=Canvas(20, 20))
+    task = ImageToClass.prepare(build, data, 1, tmp_path, quiet)
+    system = build(1, 10).eval()
+    found = task.evaluate(system, task.frozen["valid"])
+    assert len(found.outputs) == 360
+    assert 0.5 < found.figures["error"] <= 1
+    assert 0 <= found.figures["glimpses_on_object"] <= 1
+    assert found.figures["places_spread_step_1"] == pytest.approx(0, abs=1e-6), (
+        "nothing was seen before the first place"
+    )
+    assert found.figures["places_spread_step_3"] > 0
+    again = task.evaluate(system, task.frozen["valid"])
+    assert again.figures == found.figures
+
+
+def test_random_places_are_measured_alike_each_time(tmp_path: Path):
+    task = ImageToClass.prepare(build, ImageData(digits="small"), 1, tmp_path, quiet)
+    torch.manual_seed(0)
+    system = ram.System(replace(SMALL, places="random"), 1, 10).eval()
+    first, again = (task.evaluate(system, task.frozen["valid"]).figures for _ in range(2))
+    assert first == again
+
+
+def test_an_answer_is_a_whole_trace(folder: Path, tmp_path: Path):
+    data = ImageData(folder=str(folder), rows=10, columns=12)
+    task = ImageToClass.prepare(build, data, 1, tmp_path, quiet)
+    picture = str(folder / "dog" / "1.png")
+    (answer,) = task.answer(build(1, 3).eval(), task.decoded([picture]))
+    trace = answer.trace(run="here")
+    assert (trace.input, trace.output) == (picture, answer.text)
+    assert answer.text in task.classes
+    assert trace.picture is not None
+    assert trace.alternatives is not None
+    assert [len(step) for step in trace.alternatives] == [3, 3, 3]
+    np.testing.assert_allclose(sum(np.exp(found.log_prob) for found in trace.alternatives[-1]), 1, rtol=1e-5)
+    again = Trace.from_json(json.loads(json.dumps(trace.to_json())))
+    assert again.looks.keys() == {"glimpse"}
+
+
+def npz(path: Path, labels: list[str] | None, count: int = 6) -> str:
+    arrays = {"images": np.zeros((count, 8, 8), dtype=np.uint8)} | (
+        {} if labels is None else {"labels": np.array(labels)}
+    )
+    np.savez(path, **arrays)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "valid", "said"),
+    [
+        (None, None, "have no labels"),
+        (["a"] * 6, None, "one class alone"),
+        (["a", "a", "a", "b", "c", "c"], None, "the class 'b' has 1 images"),
+        (["a", "b"] * 3, ["a", "z"] * 3, "have other classes"),
+    ],
+)
+def test_what_can_not_be_learnt_from_is_refused(
+    labels: list[str] | None, valid: list[str] | None, said: str, tmp_path: Path
+):
+    data = ImageData(
+        train=(npz(tmp_path / "train.npz", labels),), valid=() if valid is None else (npz(tmp_path / "v.npz", valid),)
+    )
+    with pytest.raises(DataError, match=said):
+        read_parts(data, 1, quiet)
+
+
+def test_contradictory_settings_are_refused():
+    with pytest.raises(ValueError, match="nothing to learn from"):
+        read_parts(ImageData(), 1, quiet)
+    with pytest.raises(ValueError, match="leave out one of them"):
+        ImageData(folder="x", digits="mnist")
+    with pytest.raises(ValueError, match=r"data\.moved"):
+        ImageData(folder="x", moved=True)
+    with pytest.raises(DataError, match="two idx files"):
+        read_parts(ImageData(train=("a", "b", "c")), 1, quiet)

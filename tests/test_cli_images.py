@@ -1,0 +1,129 @@
+"""The command line with runs that look at images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import attend
+from attend.attention.trace import Trace
+from attend.cli import main
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of a bar, at the left or at the right."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generate = np.random.default_rng(0)
+    rows = ["file_name,label"]
+    for number in range(60):
+        side = ("left", "right")[number % 2]
+        pixels = generate.integers(40, size=(16, 16), dtype=np.uint8)
+        pixels[:, 2 : 5 if side == "left" else 2] = 220
+        pixels[:, 11 : 14 if side == "right" else 11] = 220
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{side}")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "bars"
+    size = ["--system.glimpses", "2", "--system.size", "6", "--system.scales", "2", "--system.hidden", "32"]
+    where = ["--out", str(out), "--data.folder", str(pictures), "--data.held-out", "0.2"]
+    assert main(["train", "ram", *where, *size, "--training.epochs", "20"]) == 0
+    return out
+
+
+def test_a_folder_of_pictures_becomes_a_run(run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]):
+    card = (run / "README.md").read_text()
+    for part in ("| classes | 2 |", str(pictures), "attend predict", "error"):
+        assert part in card
+    assert main(["evaluate", str(run), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["count"] == 12
+    assert found["error"] <= 0.1
+    assert main(["evaluate", str(run), "--beam", "2"]) == 2
+    assert "--beam is for text" in capsys.readouterr().err
+
+
+def test_pictures_are_answered_in_order(run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]):
+    files = [str(pictures / f"{number}.png") for number in (0, 1, 2)]
+    assert main(["predict", str(run), *files]) == 0
+    assert capsys.readouterr().out.splitlines() == ["left", "right", "left"]
+    assert main(["predict", str(run), *files, "--format", "tsv"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows] == files
+    assert all(0.5 <= float(row[1]) <= 1 for row in rows)
+    assert main(["predict", str(run), files[0], "--format", "jsonl"]) == 0
+    assert Trace.from_json(json.loads(capsys.readouterr().out)["trace"]).output == "left"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["predict", "{run}"], "name their files"),
+        (["predict", "{run}", "nowhere.png"], "nowhere.png"),
+        (["predict", "{run}", "{run}/config.json"], "not a PNG or JPEG"),
+        (["predict", "{run}", "{picture}", "--beam", "3"], "--beam is for text"),
+        (["predict", "{run}", "{picture}", "--subwords"], "--subwords is for text"),
+        (["show", "{run}", "valid:99"], "images 1 to 12"),
+        (["show", "{run}", "test:1"], "no part 'test'"),
+        (["show", "{run}", "{picture}", "--target", "x"], "--target is for text"),
+        (["show", "{run}", "{picture}", "--out", "x.pharaoh"], ".png, .svg, .gif"),
+        (["score", "{run}", "a.tsv"], "does not take text"),
+    ],
+)
+def test_what_a_run_of_images_can_not_do_is_said(
+    arguments: list[str], said: str, run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    words = [word.format(run=run, picture=pictures / "0.png") for word in arguments]
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+
+
+def test_where_it_looked_is_shown(run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    picture = str(pictures / "3.png")
+    assert main(["show", str(run), picture]) == 0
+    assert capsys.readouterr().out.count("step") == 2
+    files = [str(tmp_path / f"look.{suffix}") for suffix in ("png", "svg", "gif", "html", "json")]
+    assert main(["show", str(run), picture, "--out", *files]) == 0
+    with Image.open(files[0]) as png, Image.open(files[2]) as gif:
+        assert png.width > png.height
+        assert getattr(gif, "n_frames", 1) == 2
+    assert "data:image/png;base64" in Path(files[3]).read_text()
+    assert Trace.from_json(json.loads(Path(files[4]).read_text())).output == "right"
+
+
+def test_runs_are_compared(run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    other = tmp_path / "centre"
+    where = ["--out", str(other), "--data.folder", str(pictures), "--data.held-out", "0.2"]
+    size = ["--system.size", "2", "--system.scales", "1", "--system.places", "centre", "--training.epochs", "1"]
+    assert main(["train", "ram", *where, *size]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(run), str(other), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["run"] for row in found["runs"]] == [str(run), str(other)]
+    assert found["runs"][0]["error"] < found["runs"][1]["error"]
+    (tested,) = found["comparisons"]
+    assert tested["difference"] == pytest.approx(found["runs"][0]["error"] - found["runs"][1]["error"])
+    assert tested["p"] < 0.05
+    assert main(["compare", str(run), str(other), "--out", str(tmp_path / "x.png")]) == 2
+    assert "by source length" in capsys.readouterr().err
+
+
+def test_from_python(run: Path, pictures: Path):
+    model = attend.load(run)
+    answer = model.predict(pictures / "0.png")
+    assert answer.text == "left"
+    assert "left" in str(answer)
+    assert "<iframe" in answer._repr_html_()
+    pixels = np.zeros((1, 16, 16), dtype=np.uint8)
+    assert model.predict(pixels).text in ("left", "right")
+    with pytest.raises(ValueError, match="this run takes"):
+        model.predict(pixels[:, :4])
