@@ -81,11 +81,16 @@ def load(port: int, texts: list[str], clients: int, seconds: float) -> dict[str,
         thread.join()
     took = time.perf_counter() - started
     found.sort()
-    percentiles = {
-        f"p{share}_ms": round(1000 * found[int(share / 100 * (len(found) - 1))], 1) for share in (50, 95, 99)
+
+    def percentile(share: int) -> float:
+        return round(1000 * found[int(share / 100 * (len(found) - 1))], 1)
+
+    return {
+        "clients": clients,
+        "requests_per_second": round(len(found) / took, 1),
+        **{f"p{share}_ms": percentile(share) for share in (50, 95, 99)},
+        **{kind: odd[kind] for kind in ("refused", "failed", "reconnected")},
     }
-    throughput = round(len(found) / took, 1)
-    return {"clients": clients, "requests_per_second": throughput, **percentiles, "refused": len(refused)}
 
 
 def main() -> None:

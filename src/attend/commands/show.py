@@ -19,6 +19,7 @@ from attend.progress import say
 
 if TYPE_CHECKING:
     from attend.attention.trace import Trace, Weights
+    from attend.run import Model
     from attend.show.formats import Link
 
 PICTURES = (".png", ".svg")
@@ -45,7 +46,8 @@ class Options:
     subwords: bool = False
     """Show tokens as the model has them, not whole words."""
     gold: InFile = None
-    """Outline a person's links between the text and --target in pictures: a file with those of this one sentence."""
+    """Outline a person's links between the text and --target in pictures and pages: a file with those of this one
+    sentence."""
     gold_form: GoldForm = "naacl"
     """As in attend evaluate."""
     out: OutFiles = ()
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     for path in files:
         if path.suffix not in (*PICTURES, ".html", ".json", ".npz", ".pharaoh"):
             raise ValueError(f"{path}: name a file .png, .svg, .html, .json, .npz or .pharaoh")
-    pictured = any(path.suffix in PICTURES for path in files)
+    pictured = any(path.suffix in (*PICTURES, ".html") for path in files)
     if options.gold is not None and (options.target is None or options.subwords or not pictured):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
     from attend.run import load
@@ -80,11 +82,27 @@ def main(arguments: Sequence[str]) -> int:
         look = merge(look)
     shown = replace(trace, looks={"source": look})
     gold = [] if options.gold is None else gold_cells(options.gold, options.gold_form, look)
+    if any(path.suffix == ".html" for path in files):
+        trace = for_page(model, trace, options)
     for path in files:
         write(path, trace, shown, look, gold)
     if not files:
         print_look(trace.output, look)
     return 0
+
+
+def for_page(model: "Model", trace: "Trace", options: Options) -> "Trace":
+    """The trace with all that a page can show beside it."""
+    from attend.attention.trace import Gold
+    from attend.commands.evaluate import read_gold
+    from attend.tasks.exploring import detailed
+
+    how = model.config.settings.decoding
+    trace = detailed(model.task, model.decoder, trace, how, options.target)
+    if options.gold is None:
+        return trace
+    links = read_gold(options.gold, options.gold_form, 1)[0]
+    return replace(trace, gold={"source": Gold(tuple(sorted(links.sure)), tuple(sorted(links.possible)))})
 
 
 def print_look(output: str, look: "Weights") -> None:
