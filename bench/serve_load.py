@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64])
     parser.add_argument("--text", nargs="+", default=list(TEXTS))
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--note", default="", help="what else went on on this machine")
     options = parser.parse_args()
     if max(options.clients) > 64 or options.seconds > 60:
         parser.error("this is a bounded test: at most 64 clients, for at most 60 seconds")
@@ -114,7 +115,9 @@ def main() -> None:
         from attend.run import provenance, write_json
 
         machine = {**provenance(), "command": f"python bench/serve_load.py {options.run} --seconds {options.seconds:g}"}
-        write_json(options.out, {"measured": "attend serve, /v1/predict", **machine, "rows": rows})
+        write_json(
+            options.out, {"measured": "attend serve, /v1/predict", **machine, "note": options.note, "rows": rows}
+        )
 
 
 if __name__ == "__main__":
