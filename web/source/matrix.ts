@@ -136,7 +136,7 @@ function geometry(panel: Panel, width: number): Geometry {
 }
 
 function isUpright(name: string, size: number): boolean {
-  return textWidth(name, TEXT) <= size - 1;
+  return Array.from(name).length === 1 || textWidth(name, TEXT) <= size - 1;
 }
 
 function matrixPicture(panel: Panel, at: Geometry, colours: Palette, gold: Gold | null): SVGSVGElement {
