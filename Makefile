@@ -1,7 +1,7 @@
 # Every target works on a fresh clone, with make and Python 3.11 or newer: the first one builds .venv.
 PYTHON ?= python3
 
-.PHONY: setup demo demo-compare test check bench page page-check browser
+.PHONY: setup demo demo-compare test check bench page page-check browser screenshots
 
 setup: .venv/installed
 
@@ -52,6 +52,11 @@ page-check:
 	else \
 		echo 'page: not checked, because Node is not installed here'; \
 	fi
+
+# The explorer's pictures in docs/, of a run of the dates demo.
+RUN ?= runs/demo
+screenshots: setup browser
+	.venv/bin/python docs/screenshots.py $(RUN)
 
 web/node_modules: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund

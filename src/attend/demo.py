@@ -20,6 +20,7 @@ from attend.inspect.spans import ISO_DATE, SpanRead, span_accuracy, span_mass, s
 from attend.progress import say, training_report
 from attend.record import finish, write_results
 from attend.show import figure, page, terminal
+from attend.tasks.exploring import detailed
 from attend.tasks.text_model import Evaluation, TextModel, evaluate
 
 RECIPE = "rnnsearch-modern-dates"
@@ -92,7 +93,9 @@ def report(model: TextModel, out: Path) -> dict[str, float]:
     more = found | {"figures": figures, "distance_from_span": distances}
     write_results(out, model, "test", evaluated["test"], more)
     traces = [model.predict(source).trace(run=str(out)) for source in SHOWN]
-    html = page.page(traces, "Where a small model looked as it read dates")
+    how = model.config.settings.decoding
+    detail = [detailed(model.task, model.decoder, trace, how) for trace in traces]
+    html = page.page(detail, "Where a small model looked as it read dates")
     write_atomically(out / "report.html", lambda partial: partial.write_text(html, encoding="utf-8"))
     look = traces[0].looks["source"]
     assert isinstance(look, Weights)

@@ -13,7 +13,7 @@ from attend.attention.trace import Trace, Weights
 from attend.contract import END
 from attend.decoding import Ensemble
 from attend.systems import rnnsearch, seq2seq
-from attend.tasks.exploring import Question, explore, stream
+from attend.tasks.exploring import Question, detailed, explore, stream
 from attend.tasks.text import Decoding, TextData, TextToText
 
 GREEDY, BEAM = Decoding(beam=1, length_penalty=0.0, longest=1.0), Decoding(beam=3, length_penalty=1.0, longest=1.0)
@@ -187,3 +187,16 @@ def test_work_that_nobody_waits_for_ends(task: TextToText, system: Any) -> None:
         explore(task, system, Question("ab ba"), BEAM, stop)
     assert calls == 1
     assert math.isfinite(explore(task, system, Question("ab ba"), BEAM).scores[0])  # type: ignore[index]
+
+
+def test_a_trace_is_detailed_whether_its_output_was_searched_for_or_given(task: TextToText, system: Any) -> None:
+    searched = detailed(task, system, task.predict(system, ["ab ba"], BEAM)[0][0].trace(run="x"), BEAM)
+    assert searched.about == {"run": "x"}
+    assert searched.search
+    given = task.force(system, [("ab ba", "x unheard z")])[0].trace()
+    found = detailed(task, system, given, BEAM, "x unheard z")
+    assert found.output == "x unheard z"
+    assert found.search is None
+    assert found.alternatives is not None
+    assert found.evidence is not None
+    assert len(found.alternatives) == len(source_look(found).weights)

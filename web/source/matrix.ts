@@ -10,6 +10,8 @@ const TEXT = 13;
 const LARGE = 60;
 const WIDEST_LABEL = 150;
 const ROW_SUMS = 84;
+// On a narrow screen the columns need the room of the row sums.
+const NARROW = 480;
 
 /** Where everything stands in the picture, in pixels. */
 interface Geometry {
@@ -18,6 +20,7 @@ interface Geometry {
   top: number;
   width: number;
   height: number;
+  sums: boolean;
 }
 
 export class Matrix extends View {
@@ -115,22 +118,25 @@ function geometry(panel: Panel, width: number): Geometry {
   const { steps, cells } = panel.reading;
   const widest = (names: string[]) => Math.min(Math.max(0, ...names.map((name) => textWidth(name, TEXT))), WIDEST_LABEL);
   const left = Math.ceil(Math.min(widest(steps), width ? width * 0.3 : WIDEST_LABEL)) + 12;
-  const size = Math.floor(Math.min(Math.max((width - left - ROW_SUMS) / Math.max(cells.length, 1), 15), 30));
+  const sums = width >= NARROW;
+  const right = sums ? ROW_SUMS : 6;
+  const size = Math.floor(Math.min(Math.max((width - left - right) / Math.max(cells.length, 1), sums ? 15 : 12), 30));
   const slanted = cells.filter((name) => !isUpright(name, size));
   const top = slanted.length ? Math.ceil(widest(slanted) * 0.82) + 20 : 26;
   // Slanted names reach beyond the last column.
-  const beyond = slanted.length ? Math.max(0, Math.ceil(widest(cells.slice(-1)) * 0.6) - ROW_SUMS) : 0;
+  const beyond = slanted.length ? Math.max(0, Math.ceil(widest(cells.slice(-1)) * 0.6) - right) : 0;
   return {
     size,
     left,
     top,
-    width: left + cells.length * size + ROW_SUMS + beyond,
+    width: left + cells.length * size + right + beyond,
     height: top + steps.length * size + 62,
+    sums,
   };
 }
 
 function isUpright(name: string, size: number): boolean {
-  return textWidth(name, TEXT) <= size - 3;
+  return Array.from(name).length === 1 || textWidth(name, TEXT) <= size - 1;
 }
 
 function matrixPicture(panel: Panel, at: Geometry, colours: Palette, gold: Gold | null): SVGSVGElement {
@@ -164,7 +170,7 @@ function matrixPicture(panel: Panel, at: Geometry, colours: Palette, gold: Gold 
       const dot = { cx: left + (best + 0.5) * size, cy: y + size / 2, r: Math.min(3.2, size / 5) };
       parts.push(draw("circle", { ...dot, fill: colours.paper, stroke: colours.ink, "stroke-width": 1 }));
     }
-    parts.push(...bar(left + reading.cells.length * size + 10, y + size / 2 - 3, sum(row), 36, colours));
+    if (at.sums) parts.push(...bar(left + reading.cells.length * size + 10, y + size / 2 - 3, sum(row), 36, colours));
   });
   parts.push(...goldMarks(look, gold, at, colours), ...columnSums(look, at, colours));
   return draw(

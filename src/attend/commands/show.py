@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from attend.attention.trace import Trace, Weights
     from attend.show.formats import Link
     from attend.tasks.image import Answer, ImageModel
+    from attend.tasks.text_model import TextModel
 
 PICTURES = (".png", ".svg")
 
@@ -49,7 +50,8 @@ class Options:
     subwords: bool = False
     """Show tokens as the model has them, not whole words."""
     gold: InFile = None
-    """Outline a person's links between the text and --target in pictures: a file with those of this one sentence."""
+    """Outline a person's links between the text and --target in pictures and pages: a file with those of this one
+    sentence."""
     gold_form: GoldForm = "naacl"
     """As in attend evaluate."""
     out: OutFiles = ()
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     for path in files:
         if path.suffix not in (*PICTURES, ".gif", ".html", ".json", ".npz", ".pharaoh"):
             raise ValueError(f"{path}: name a file .png, .svg, .gif, .html, .json, .npz or .pharaoh")
-    pictured = any(path.suffix in PICTURES for path in files)
+    pictured = any(path.suffix in (*PICTURES, ".html") for path in files)
     if options.gold is not None and (options.target is None or options.subwords or not pictured):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
     from attend.run import load
@@ -93,6 +95,8 @@ def main(arguments: Sequence[str]) -> int:
         look = merge(look)
     shown = replace(trace, looks={"source": look})
     gold = [] if options.gold is None else gold_cells(options.gold, options.gold_form, look)
+    if any(path.suffix == ".html" for path in files):
+        trace = for_page(model, trace, options)
     for path in files:
         write(path, trace, shown, look, gold)
     if not files:
@@ -141,6 +145,20 @@ def image_of(model: "ImageModel", named: str) -> "Answer":
         raise ValueError(f"{named}: the part {split} has images 1 to {len(images):,}")
     answer = next(model.predict_many(images.part(int(number) - 1, int(number))))
     return answer if images.names else replace(answer, name=named)
+
+
+def for_page(model: "TextModel", trace: "Trace", options: Options) -> "Trace":
+    """The trace with all that a page can show beside it."""
+    from attend.attention.trace import Gold
+    from attend.commands.evaluate import read_gold
+    from attend.tasks.exploring import detailed
+
+    how = model.config.settings.decoding
+    trace = detailed(model.task, model.decoder, trace, how, options.target)
+    if options.gold is None:
+        return trace
+    links = read_gold(options.gold, options.gold_form, 1)[0]
+    return replace(trace, gold={"source": Gold(tuple(sorted(links.sure)), tuple(sorted(links.possible)))})
 
 
 def print_look(output: str, look: "Weights") -> None:

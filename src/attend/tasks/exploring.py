@@ -19,6 +19,8 @@ from attend.data.codec import Encoded
 from attend.decoding import Hypothesis, Looks, Taken
 from attend.tasks.text import END_SHOWN, Decoding, TextToText, device_of, sources_only
 
+ALTERNATIVES = 8
+
 
 @dataclass(frozen=True)
 class Question:
@@ -70,6 +72,18 @@ def explore(
     if question.evidence:
         trace = replace(trace, evidence=gathered(task, decoder, source, best, how, stop))
     return trace
+
+
+def detailed(task: TextToText, decoder: Any, trace: Trace, how: Decoding, target: str | None = None) -> Trace:
+    """A prediction's trace with what a page can show beside it: alternatives, what its search tried, and evidence.
+
+    `target` is the output where that was given, and not searched for.
+    """
+    prefix = () if target is None else (*task.target_codec.encode(target).ids, END)
+    question = Question(trace.input, prefix, alternatives=ALTERNATIVES, evidence=True)
+    found = explore(task, decoder, question, how)
+    search = None if target is not None else found.search
+    return replace(trace, ids=found.ids, alternatives=found.alternatives, search=search, evidence=found.evidence)
 
 
 def stream(
