@@ -242,9 +242,9 @@ def test_the_reader_reads_through_the_window_it_aims():
     for number, image in enumerate(images.numpy()):
         hidden, cell = system.first.numpy(), np.zeros(6)
         for step in range(2):
-            vertical, horizontal, intensity = one_window(
-                system.aim.weight.numpy() @ hidden + system.aim.bias.numpy(), 3
-            )
+            five = system.aim.weight.numpy() @ hidden + system.aim.bias.numpy()
+            # From nothing, filters that are 4 pixels apart have half of that as deviation.
+            vertical, horizontal, intensity = one_window(five + np.array([0, 0, 2 * math.log(2), 0, 0]), 3)
             seen = np.stack([intensity * vertical @ channel @ horizontal.T for channel in image])
             hidden, cell = one_lstm(system.core.gates, seen.ravel(), hidden, cell)
             logits = system.action.weight.numpy() @ hidden + system.action.bias.numpy()
@@ -263,3 +263,19 @@ def test_the_control_reads_the_means_of_the_whole_image():
     stretched = parts.repeat_interleave(2, 2).repeat_interleave(2, 3)
     torch.testing.assert_close(system.classify(images).logits, system.classify(stretched).logits)
     assert system.classify(images).looks == [{}, {}]
+
+
+def test_half_precision_gives_about_the_same_loss():
+    torch.manual_seed(0)
+    system = System(replace(SMALL, hidden=16), CHANNELS, ROWS, COLUMNS)
+    batch = Pictures(some().float())
+    torch.manual_seed(1)
+    expected = float(system(batch).total.detach())
+    torch.manual_seed(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = system(batch)
+    loss.total.backward()
+    assert loss.total.dtype == torch.float32
+    assert float(loss.total.detach()) == pytest.approx(expected, rel=0.02)
+    gradients = [parameter.grad for parameter in system.parameters()]
+    assert all(gradient is not None and bool(gradient.isfinite().all()) for gradient in gradients)

@@ -331,14 +331,15 @@ class Classifier(nn.Module):
         self, images: Float[Tensor, "batch channel rows columns"]
     ) -> tuple[Float[Tensor, "batch step hidden"], list[Window | None]]:
         """The state after each read, and where that was."""
-        size, extent = self.config.read, images.shape[2:]
+        size, (rows, columns) = self.config.read, images.shape[2:]
+        first = images.new_tensor(first_aim(size, rows, columns, writes=False))
         state = started(self.first, len(images))
         means = F.adaptive_avg_pool2d(images, size).flatten(1) if self.aim is None else None
         states, windows = [], []
         for _ in range(self.config.glimpses):
             looked, seen = None, means
             if self.aim is not None:
-                looked = window(self.aim(state.hidden), size, *extent)
+                looked = window(self.aim(state.hidden) + first, size, rows, columns)
                 seen = read(images, looked.filters, looked.aim.intensity).flatten(1)
             assert seen is not None
             state = self.core([seen], state)
@@ -384,7 +385,9 @@ def started(first: Float[Tensor, "hidden"], count: int) -> State:
 
 
 def window(parameters: Float[Tensor, "*batch 5"], count: int, rows: int, columns: int) -> Window:
-    aimed = aim(parameters, count, rows, columns)
+    """Aimed in float32 at least: half precision counts pixels no finer than eighths."""
+    wide = torch.promote_types(parameters.dtype, torch.float32)
+    aimed = aim(parameters.to(wide), count, rows, columns)
     return Window(aimed, filter_banks(aimed, count, rows, columns))
 
 
