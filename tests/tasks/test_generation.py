@@ -81,6 +81,7 @@ def test_measuring_leaves_nothing_to_chance(model: DrawingModel):
     assert figures["nats"] == pytest.approx(np.mean([float(nats) for nats in first.outputs]), rel=1e-5)
     steps = [figures[f"kl_step_{step}"] for step in (1, 2, 3)]
     assert sum(steps) == pytest.approx(figures["kl"], rel=1e-5)
+    assert figures["read_spread_over_images"] > 0
     assert model.task.measure(model.systems[0]) == {"nats": figures["nats"]}
 
 

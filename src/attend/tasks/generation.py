@@ -26,6 +26,7 @@ from attend.data.digits import binarise, read_digits
 from attend.data.files import DataError
 from attend.data.image import Form, Images, read_idx_images, read_npz
 from attend.data.image_folder import ALL, read_folder
+from attend.inspect.glimpses import spread_over_images
 from attend.learning import importance_bound
 from attend.settings import check_range
 from attend.tasks.image import decode_file
@@ -246,7 +247,7 @@ class Generation:
     def evaluate(
         self, system: Any, images: Images, importance_samples: int, report: Callable[[int], None] | None = None
     ) -> Evaluation:
-        """The bound, and what it is made of; an image's output is its own bound, in nats."""
+        """The bound, what it is made of, and `audit`; an image's output is its own bound, in nats."""
         device = next(system.parameters()).device
         generator, weighing = (torch.Generator().manual_seed(MEASURED_SEED + stream) for stream in (0, 1))
         reconstruction, kl, tighter = [], [], []
@@ -275,7 +276,7 @@ class Generation:
         figures |= {f"kl_step_{step}": float(value) for step, value in enumerate(steps, start=1)}
         if importance_samples:
             figures["nats_importance_weighted"] = float(torch.cat(tighter).mean())
-        return Evaluation([f"{nats:.4f}" for nats in each.tolist()], figures)
+        return Evaluation([f"{nats:.4f}" for nats in each.tolist()], figures | audit(system, images))
 
 
 class DrawingModel:
@@ -394,6 +395,19 @@ def set_aside(images: Images, share: float, seed: int, place: str) -> dict[Part,
     order = np.random.default_rng([seed]).permutation(len(images))
     held = min(len(images) - 1, max(1, round(share * len(images))))
     return {"train": images.select(np.sort(order[held:])), "valid": images.select(np.sort(order[:held]))}
+
+
+def audit(system: Any, images: Images) -> dict[str, float]:
+    """How far the windows' centres lie apart in different images (`attend.inspect.glimpses`), in the mean of the steps.
+
+    They are those of the first images alone; a system without windows has none.
+    """
+    index = np.arange(min(TOGETHER, len(images)))
+    pixels = torch.from_numpy(images.floats(index)).to(next(system.parameters()).device)
+    with torch.inference_mode():
+        looks = system.reconstruct(pixels, system.noise(len(index), seeded(MEASURED_SEED, 0))).looks
+    places = {name: np.stack([each[name].centre for each in looks]) for name in looks[0]}
+    return {f"{name}_spread_over_images": float(spread_over_images(found).mean()) for name, found in places.items()}
 
 
 def seeded(seed: int, number: int) -> torch.Generator:
