@@ -14,12 +14,14 @@ from safetensors.torch import load_file, save_file
 import attend.systems
 from attend import decoding
 from attend.catalogue import RECIPES
-from attend.contract import BEGIN, END, Labelled, Pairs
+from attend.contract import BEGIN, END, Labelled, Pairs, Pictures
 from attend.data.catch import MOVES, Catch
 from attend.data.codec import Codec
 from attend.data.corpus import collate
 from attend.recipes.recipe import Recipe
+from attend.tasks import generation
 from attend.tasks.game import CatchTask
+from attend.tasks.generation import Generation
 from attend.tasks.image import ImageToClass, windows
 from attend.tasks.text import Decoding, TextData, TextToText
 
@@ -49,6 +51,7 @@ def name_of(recipe: Recipe) -> str:
 SYSTEMS = {name_of(recipe): recipe for recipe in RECIPES.values()}
 TEXT = {name: recipe for name, recipe in SYSTEMS.items() if recipe.task is TextToText}
 IMAGES = {name: recipe for name, recipe in SYSTEMS.items() if recipe.task is ImageToClass}
+DRAWERS = {name: recipe for name, recipe in SYSTEMS.items() if recipe.task is Generation}
 GAMES = {name: recipe for name, recipe in SYSTEMS.items() if recipe.task is CatchTask}
 # The middle is (0, 0), which no weight makes a difference to.
 UNUSED = {"ram-System-centre": {"glimpse.place.weight"}}
@@ -59,7 +62,12 @@ BY_CHANCE = {name for name in SYSTEMS if name.endswith("-random")}
 def build(recipe: Recipe) -> Any:
     """A small system, always with the same weights."""
     torch.manual_seed(0)
-    sizes = {TextToText: (VOCABULARY, VOCABULARY + 1), ImageToClass: (1, CLASSES), CatchTask: (1, MOVES)}
+    sizes: dict[Any, tuple[int, ...]] = {
+        TextToText: (VOCABULARY, VOCABULARY + 1),
+        ImageToClass: (1, CLASSES),
+        CatchTask: (1, MOVES),
+        Generation: (1, 12, 12),
+    }
     return recipe.build(small(recipe.settings.system), *sizes[recipe.task])
 
 
@@ -67,6 +75,8 @@ def batch_for(recipe: Recipe, seed: int = 0) -> Any:
     """A few examples that such a system can learn from."""
     if recipe.task is TextToText:
         return copies(4, 6, seed)
+    if recipe.task is Generation:
+        return Pictures(bars(6, seed).images)
     return bars(6, seed) if recipe.task is ImageToClass else Catch(np.arange(8) + 100 * seed, 6)
 
 
@@ -88,6 +98,11 @@ def system(recipe):
 @pytest.fixture(params=IMAGES)
 def classifier(request: pytest.FixtureRequest):
     return build(IMAGES[request.param]), request.param in BY_CHANCE
+
+
+@pytest.fixture(params=DRAWERS)
+def drawer(request: pytest.FixtureRequest):
+    return build(DRAWERS[request.param])
 
 
 def bars(count: int, seed: int = 0) -> Labelled:
@@ -318,3 +333,39 @@ def test_a_game_is_played_alike_twice(name):
         first, second = (system.play(Catch(np.arange(6), 6), sampled=False) for _ in range(2))
     torch.testing.assert_close(first[0].where, second[0].where)
     torch.testing.assert_close(first[2], second[2])
+
+
+def test_an_image_costs_the_same_alone_and_among_others(drawer):
+    drawer.double().eval()
+    images, noise = bars(5).images.double(), drawer.noise(5).double()
+    together = drawer.bounds(images, noise)
+    assert together.kl.shape == (5, len(noise))
+    for number in range(5):
+        alone = drawer.bounds(images[number : number + 1], noise[:, number : number + 1])
+        torch.testing.assert_close(alone.reconstruction[0], together.reconstruction[number])
+        torch.testing.assert_close(alone.kl[0], together.kl[number])
+
+
+def test_drawings_are_complete(drawer):
+    drawer.eval().requires_grad_(False)
+    noise = drawer.noise(3)
+    for drawn in (drawer.reconstruct(bars(3).images, noise), drawer.generate(noise)):
+        assert drawn.canvases.shape == (3, len(noise), 1, 12, 12)
+        assert 0 <= float(drawn.canvases.min()) < float(drawn.canvases.max()) <= 1
+        assert len(drawn.looks) == 3
+        for looks in drawn.looks:
+            for views in looks.values():
+                assert len(generation.windows(views).steps) == len(noise)
+
+
+def test_a_few_images_are_drawn_by_heart(drawer):
+    batch = Pictures(bars(8).images)
+    optimiser = torch.optim.Adam(drawer.parameters(), 1e-2)
+    for _ in range(150):
+        loss = drawer(batch)
+        optimiser.zero_grad()
+        (loss.total / loss.units).backward()
+        torch.nn.utils.clip_grad_norm_(drawer.parameters(), 5.0)
+        optimiser.step()
+    drawn = drawer.reconstruct(batch.images, drawer.noise(8)).canvases[:, -1].detach()
+    assert float((drawn - batch.images).abs().max()) < 0.5

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -23,15 +24,19 @@ __all__ = [
     "END",
     "PAD",
     "UNKNOWN",
+    "Bounds",
     "Classified",
     "Classifier",
     "Decoder",
+    "Drawer",
+    "Drawings",
     "Evaluation",
     "Games",
     "Labelled",
     "Loss",
     "Model",
     "Pairs",
+    "Pictures",
     "Split",
     "State",
     "Step",
@@ -68,6 +73,34 @@ class Classified:
 
     logits: Float[Tensor, "batch step class"]
     looks: Sequence[Mapping[str, Views]]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images alone, brightness from 0 to 1."""
+
+    images: Float[Tensor, "batch channel rows columns"]
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """Images drawn step by step: brightness from 0 to 1 after each step, and each image's looks, by name."""
+
+    canvases: Float[Tensor, "batch step channel rows columns"]
+    looks: Sequence[Mapping[str, Views]]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What each image costs a system that generates, in nats, with one sample of its latent vectors z.
+
+    `reconstruction` is -log p(x | z), `kl` the divergence of posterior and prior at each step, and `log_weight` is
+    log p(x | z) + log p(z) - log q(z | x), of which `attend.learning.importance_bound` makes a tighter bound.
+    """
+
+    reconstruction: Float[Tensor, "batch"]
+    kl: Float[Tensor, "batch step"]
+    log_weight: Float[Tensor, "batch"]
 
 
 @dataclass(frozen=True)
@@ -146,6 +179,31 @@ class Classifier(Protocol):
 
     def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
         """Its answers, in one pass without chance, and where it looked."""
+        ...
+
+
+@runtime_checkable
+class Drawer(Protocol):
+    """A system that draws images step by step, from noise that it is given: the same noise, the same drawing."""
+
+    def noise(self, count: int, generator: torch.Generator | None = None) -> Float[Tensor, "step batch latent"]:
+        """Noise for so many images, on the system's device."""
+        ...
+
+    def bounds(
+        self, images: Float[Tensor, "batch channel rows columns"], noise: Float[Tensor, "step batch latent"]
+    ) -> Bounds:
+        """What images cost."""
+        ...
+
+    def reconstruct(
+        self, images: Float[Tensor, "batch channel rows columns"], noise: Float[Tensor, "step batch latent"]
+    ) -> Drawings:
+        """Draw given images."""
+        ...
+
+    def generate(self, noise: Float[Tensor, "step batch latent"]) -> Drawings:
+        """Draw new images."""
         ...
 
 

@@ -265,7 +265,10 @@ class ImageToClass:
         return {"error": self.evaluate(system, self.frozen["valid"]).figures["error"]}
 
     def evaluate(self, system: Any, frozen: Frozen, report: Callable[[int], None] | None = None) -> Evaluation:
-        """The error, and the audit of where it looked: do places depend on the image, and are they on the object?"""
+        """The error, and the audit of where it looked: do places depend on the image, and are they on the object?
+
+        Places are those of the images' first look, whatever its name; a system that has none has no audit.
+        """
         images = frozen.images
         assert images.labels is not None
         probabilities, places = [], []
@@ -276,16 +279,15 @@ class ImageToClass:
                 found = classify(system, images.floats(index))
                 probabilities.append(found.logits.float().softmax(-1).cpu().numpy())
                 for looks in found.looks:
-                    places.append(finest(looks["glimpse"], found.logits.shape[1]) if "glimpse" in looks else None)
+                    places += [finest(views, found.logits.shape[1]) for views in list(looks.values())[:1]]
                 if report:
                     report(int(index[-1]) + 1)
         likely = np.concatenate(probabilities)
         answers = likely[:, -1].argmax(-1)
         gold = np.log(np.maximum(likely[np.arange(len(images)), -1, images.labels], np.finfo(np.float32).tiny))
         figures = {"error": float((answers != images.labels).mean()), "loss": float(-gold.mean())}
-        seen = [path for path in places if path is not None]
-        if seen:
-            figures |= audit(np.stack(seen), likely, frozen.boxes)
+        if places:
+            figures |= audit(np.stack(places), likely, frozen.boxes)
         outputs, references = ([self.classes[number] for number in numbers] for numbers in (answers, images.labels))
         return Evaluation(outputs, figures, references)
 

@@ -1,0 +1,433 @@
+"""DRAW: a network that draws an image step by step, and looks at what is still missing through a window that it aims.
+
+Gregor, Danihelka, Graves, Rezende & Wierstra, 2015 (arXiv 1502.04623). A variational autoencoder unrolled in time: at
+each step an encoder reads from the image and from the error of the canvas, a latent vector is sampled, and a decoder
+adds to the canvas. Both read and write through grids of Gaussian filters, whose place, size, sharpness and intensity
+the decoder's state sets. `System` generates, `Classifier` names the class of an image from such reads alone (section
+4.1). Equation numbers are the paper's.
+
+It differs from its nearest relative, RAM (Mnih et al. 2014), in that the window is differentiable: where to look is
+learnt by back-propagation, with no sampled places.
+
+Deviations from the paper:
+
+- The canvas and the two hidden states start at learned values, which are zero at first; the LSTMs' cells start at zero.
+- Windows start over the whole image with filters that overlap, and write as much as the patch holds (`first_aim`); in
+  the usual start, from five numbers near zero, filters are a pixel wide.
+- Logarithms that are taken the exponential of (of deviations here, of an aim's in `attention.glimpse`) are clamped.
+- The filters of a window outside the image look at its nearest pixels, where the paper's would be 0 / 0.
+- Equation 11's constant, T / 2, is taken for every latent dimension, as the divergence of two Gaussians has it.
+- The classifier's state starts at learned values too.
+
+A state of the decoder says in one product where and what this step writes and where the next one reads; the banks of
+both windows are made in one go where they have as many filters. In the control without attention (eqs. 17 and 18), the
+product of the image, which never changes, is taken once.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attend.attention.glimpse import Aim, FilterBanks, Views, aim, filter_banks, filter_views, read, write
+from attend.contract import Bounds, Classified, Drawings, Labelled, Loss, Pictures
+from attend.settings import check_config
+
+# exp of at most this is a latent vector's deviation, and of at least minus this: far from overflow when squared.
+LARGEST_LOG = 10.0
+# Weights that aim start so small: every window is where its bias says at first.
+AIM_DEVIATION = 0.01
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's sizes for MNIST (section 4.2, table 3)."""
+
+    steps: int = 64
+    """Steps that an image is drawn in (T)."""
+    hidden: int = 256
+    """Size of the encoder's and of the decoder's state."""
+    latent: int = 100
+    """Size of the latent vector of a step (z)."""
+    read: int = 2
+    """Filters each way of the window that reads (N)."""
+    write: int = 5
+    """Filters each way of the window that writes (N)."""
+    attention: Literal["both", "none"] = "both"
+    """"both" reads and writes through windows; "none", the control, the whole image at every step."""
+
+    def __post_init__(self) -> None:
+        check_config(self)
+
+
+class State(NamedTuple):
+    """An LSTM's."""
+
+    hidden: Float[Tensor, "batch hidden"]
+    cell: Float[Tensor, "batch hidden"]
+
+
+class LSTM(nn.Module):
+    """One step of an LSTM, with one product for all its gates, of what comes in and the state together."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.gates = nn.Linear(inputs + hidden, 4 * hidden)
+
+    def forward(
+        self, inputs: Sequence[Tensor], state: State, constant: Float[Tensor, "batch four_hidden"] | None = None
+    ) -> State:
+        """`constant` is the product of whatever else comes in, which is the same at every step."""
+        gates = self.gates(torch.cat([*inputs, state.hidden], dim=-1))
+        if constant is not None:
+            gates = gates + constant
+        size = state.cell.shape[-1]
+        into, kept, out = torch.sigmoid(gates[:, : 3 * size]).chunk(3, dim=-1)
+        cell = torch.addcmul(kept * state.cell, into, torch.tanh(gates[:, 3 * size :]))
+        return State(out * torch.tanh(cell), cell)
+
+
+class Window(NamedTuple):
+    """Where a step reads or writes."""
+
+    aim: Aim
+    filters: FilterBanks
+
+
+class Reach(NamedTuple):
+    """What a state of the decoder says: what is written and where, and where the next step reads.
+
+    Without attention there are no windows, and the patch is the whole image.
+    """
+
+    patch: Float[Tensor, "batch channel _ _"]
+    write: Window | None
+    read: Window | None
+
+
+class Windows(nn.Module):
+    """Reading and writing with attention (section 3.2)."""
+
+    def __init__(self, config: Config, channels: int, rows: int, columns: int) -> None:
+        super().__init__()
+        self.config, self.rows, self.columns = config, rows, columns
+        self.reads = 2 * channels * config.read**2
+        self.patch = (channels, config.write, config.write)
+        self.from_decoder = nn.Linear(config.hidden, 10 + channels * config.write**2)
+        write = first_aim(config.write, rows, columns, writes=True)
+        aim_at_everything(self.from_decoder, write, first_aim(config.read, rows, columns, writes=False))
+
+    def constant(self, images: Float[Tensor, "batch channel rows columns"]) -> None:
+        """Nothing that is read is the same at every step."""
+
+    def forward(self, state: Float[Tensor, "batch hidden"]) -> Reach:
+        """Equations 21 to 26 for both windows, and 28."""
+        aims, patch = self.from_decoder(state).tensor_split([10], dim=-1)
+        aims = aims.unflatten(-1, (2, 5))
+        counts = (self.config.write, self.config.read)
+        if counts[0] == counts[1]:
+            both = window(aims, counts[0], self.rows, self.columns)
+            windows = [Window(Aim(*(part[:, one] for part in both.aim)), of_one(both.filters, one)) for one in (0, 1)]
+        else:
+            windows = [window(aims[:, one], counts[one], self.rows, self.columns) for one in (0, 1)]
+        return Reach(patch.unflatten(-1, self.patch), windows[0], windows[1])
+
+    def read(
+        self,
+        images: Float[Tensor, "batch channel rows columns"],
+        canvas: Float[Tensor, "batch channel rows columns"],
+        reach: Reach,
+    ) -> list[Tensor]:
+        """The image and the error image x - sigmoid(c) through the window (eqs. 3 and 27), flat."""
+        assert reach.read is not None
+        aimed, filters = reach.read
+        seen = read(images, filters, aimed.intensity)
+        # Reading is linear: the error needs no image of its own.
+        error = seen - read(torch.sigmoid(canvas), filters, aimed.intensity)
+        return [seen.flatten(1), error.flatten(1)]
+
+    def write(self, reach: Reach) -> Float[Tensor, "batch channel rows columns"]:
+        """Equation 29."""
+        assert reach.write is not None
+        return write(reach.patch, reach.write.filters, reach.write.aim.intensity)
+
+
+class Whole(nn.Module):
+    """Reading and writing without attention (section 3.1): the control."""
+
+    def __init__(self, config: Config, channels: int, rows: int, columns: int) -> None:
+        super().__init__()
+        self.patch = (channels, rows, columns)
+        self.reads = channels * rows * columns
+        self.from_image = nn.Linear(self.reads, 4 * config.hidden, bias=False)
+        self.from_decoder = nn.Linear(config.hidden, self.reads)
+
+    def constant(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch four_hidden"]:
+        """What the image itself, which is read at every step, adds to the encoder's gates."""
+        return self.from_image(images.flatten(1))
+
+    def forward(self, state: Float[Tensor, "batch hidden"]) -> Reach:
+        return Reach(self.from_decoder(state).unflatten(-1, self.patch), None, None)
+
+    def read(
+        self,
+        images: Float[Tensor, "batch channel rows columns"],
+        canvas: Float[Tensor, "batch channel rows columns"],
+        reach: Reach,
+    ) -> list[Tensor]:
+        """The error image (eq. 3); the image, the other half of equation 17, is in `constant`."""
+        return [(images - torch.sigmoid(canvas)).flatten(1)]
+
+    def write(self, reach: Reach) -> Float[Tensor, "batch channel rows columns"]:
+        """Equation 18."""
+        return reach.patch
+
+
+class Course(NamedTuple):
+    """How an image was drawn: the canvas after each step, and what each step was drawn from.
+
+    `latent` is each step's latent vector, `mean` and `log_deviation` those of the posterior that it was sampled from.
+    """
+
+    canvases: list[Tensor]
+    reads: list[Window | None]
+    writes: list[Window | None]
+    latent: Float[Tensor, "step batch latent"]
+    mean: Float[Tensor, "step batch latent"]
+    log_deviation: Float[Tensor, "step batch latent"]
+
+
+class System(nn.Module):
+    """See the module. The images' sizes come from the data. A canvas holds log-odds of white."""
+
+    def __init__(self, config: Config, channels: int, rows: int, columns: int) -> None:
+        super().__init__()
+        self.config = config
+        self.hand = (Windows if config.attention == "both" else Whole)(config, channels, rows, columns)
+        self.encoder = LSTM(self.hand.reads + config.hidden, config.hidden)
+        self.posterior = nn.Linear(config.hidden, 2 * config.latent)
+        self.decoder = LSTM(config.latent, config.hidden)
+        self.first_canvas = nn.Parameter(torch.zeros(channels, rows, columns))
+        self.first_encoder = nn.Parameter(torch.zeros(config.hidden))
+        self.first_decoder = nn.Parameter(torch.zeros(config.hidden))
+
+    def noise(self, count: int, generator: torch.Generator | None = None) -> Float[Tensor, "step batch latent"]:
+        """Standard normal noise for so many images, other at every step; from a generator, of the CPU, always alike."""
+        shape, device = (self.config.steps, count, self.config.latent), self.first_canvas.device
+        if generator is None:
+            return torch.randn(shape, device=device)
+        return torch.randn(shape, generator=generator).to(device)
+
+    def course(
+        self, images: Float[Tensor, "batch channel rows columns"], noise: Float[Tensor, "step batch latent"]
+    ) -> Course:
+        """Draw given images (eqs. 3 to 8): what is sampled at a step is mean + deviation * noise (eqs. 1 and 2)."""
+        canvas, decoder = self.start(len(images))
+        encoder = started(self.first_encoder, len(images))
+        constant = self.hand.constant(images)
+        reach = self.hand(decoder.hidden)
+        canvases, reads, writes, latents, means, logs = [], [], [], [], [], []
+        for chance in noise:
+            reads.append(reach.read)
+            seen = self.hand.read(images, canvas, reach)
+            encoder = self.encoder([*seen, decoder.hidden], encoder, constant)
+            mean, log_deviation = self.posterior(encoder.hidden).chunk(2, dim=-1)
+            log_deviation = log_deviation.clamp(-LARGEST_LOG, LARGEST_LOG)
+            latent = torch.addcmul(mean, log_deviation.exp(), chance)
+            decoder = self.decoder([latent], decoder)
+            reach = self.hand(decoder.hidden)
+            canvas = canvas + self.hand.write(reach)
+            for kept, new in zip(
+                (canvases, writes, latents, means, logs),
+                (canvas, reach.write, latent, mean, log_deviation),
+                strict=True,
+            ):
+                kept.append(new)
+        return Course(canvases, reads, writes, torch.stack(latents), torch.stack(means), torch.stack(logs))
+
+    def start(self, count: int) -> tuple[Float[Tensor, "batch channel rows columns"], State]:
+        """The canvas and the decoder before the first step."""
+        return self.first_canvas.expand(count, -1, -1, -1), started(self.first_decoder, count)
+
+    def forward(self, batch: Pictures) -> Loss:
+        """The bound on -log p(x), in nats (eqs. 9 to 12), with one sample."""
+        found = self.course(batch.images, self.noise(len(batch.images)))
+        reconstruction = reconstruction_error(batch.images, found.canvases[-1]).sum()
+        kl = divergence(found.mean, found.log_deviation).sum()
+        terms = {"reconstruction": reconstruction.detach(), "kl": kl.detach()}
+        return Loss(reconstruction + kl, len(batch.images), terms)
+
+    def bounds(
+        self, images: Float[Tensor, "batch channel rows columns"], noise: Float[Tensor, "step batch latent"]
+    ) -> Bounds:
+        """What each image costs, with this noise."""
+        found = self.course(images, noise)
+        reconstruction = reconstruction_error(images, found.canvases[-1])
+        # log p(z) - log q(z | x) of what was sampled: the normalisers cancel.
+        log_ratio = (noise.square() - found.latent.square()) / 2 + found.log_deviation
+        kl = divergence(found.mean, found.log_deviation)
+        return Bounds(reconstruction, kl.T, log_ratio.sum((0, 2)) - reconstruction)
+
+    def reconstruct(
+        self, images: Float[Tensor, "batch channel rows columns"], noise: Float[Tensor, "step batch latent"]
+    ) -> Drawings:
+        """Draw given images; looks are where each step read and wrote."""
+        found = self.course(images, noise)
+        return drawings(found.canvases, {"read": found.reads, "write": found.writes})
+
+    def generate(self, noise: Float[Tensor, "step batch latent"]) -> Drawings:
+        """Draw new images from latent vectors of the prior N(0, I) (eqs. 13 to 16); looks are where each step wrote."""
+        canvas, decoder = self.start(noise.shape[1])
+        canvases, writes = [], []
+        for latent in noise:
+            decoder = self.decoder([latent], decoder)
+            reach = self.hand(decoder.hidden)
+            canvas = canvas + self.hand.write(reach)
+            canvases.append(canvas)
+            writes.append(reach.write)
+        return drawings(canvases, {"write": writes})
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The paper's sizes for cluttered digits (section 4.1, table 3)."""
+
+    glimpses: int = 8
+    """Reads before the class is named (T)."""
+    hidden: int = 256
+    """Size of the LSTM's state."""
+    read: int = 12
+    """Filters each way of the window (N)."""
+    attention: Literal["read", "none"] = "read"
+    """"read" is the model; "none", the control, sees the means of as many equal parts of the whole image each time."""
+
+    def __post_init__(self) -> None:
+        check_config(self)
+
+
+class Classifier(nn.Module):
+    """The differentiable RAM of section 4.1: an LSTM that reads through a window it aims, with no error image.
+
+    `channels` and `classes` come from the data; images may be of any size.
+    """
+
+    def __init__(self, config: ClassifierConfig, channels: int, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        self.core = LSTM(channels * config.read**2, config.hidden)
+        self.action = nn.Linear(config.hidden, classes)
+        self.first = nn.Parameter(torch.zeros(config.hidden))
+        self.aim = None
+        if config.attention == "read":
+            self.aim = nn.Linear(config.hidden, 5)
+            aim_at_everything(self.aim, (0.0,) * 5)
+
+    def scan(
+        self, images: Float[Tensor, "batch channel rows columns"]
+    ) -> tuple[Float[Tensor, "batch step hidden"], list[Window | None]]:
+        """The state after each read, and where that was."""
+        size, (rows, columns) = self.config.read, images.shape[2:]
+        first = images.new_tensor(first_aim(size, rows, columns, writes=False))
+        state = started(self.first, len(images))
+        means = F.adaptive_avg_pool2d(images, size).flatten(1) if self.aim is None else None
+        states, windows = [], []
+        for _ in range(self.config.glimpses):
+            looked, seen = None, means
+            if self.aim is not None:
+                looked = window(self.aim(state.hidden) + first, size, rows, columns)
+                seen = read(images, looked.filters, looked.aim.intensity).flatten(1)
+            assert seen is not None
+            state = self.core([seen], state)
+            states.append(state.hidden)
+            windows.append(looked)
+        return torch.stack(states, 1), windows
+
+    def forward(self, batch: Labelled) -> Loss:
+        states, _ = self.scan(batch.images)
+        logits = self.action(states[:, -1])
+        nll = F.cross_entropy(logits, batch.label, reduction="sum")
+        error = (logits.argmax(-1) != batch.label).to(logits.dtype).sum()
+        return Loss(nll, len(batch.label), {"nll": nll.detach(), "error": error})
+
+    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
+        """What would be answered after each read."""
+        states, windows = self.scan(images)
+        return Classified(self.action(states), looks({"read": windows}, len(images), *images.shape[2:]))
+
+
+def aim_at_everything(layer: nn.Linear, *windows: tuple[float, ...]) -> None:
+    """Start a layer whose first outputs are aims so that they nearly are these, whatever it is given."""
+    biases = layer.weight.new_tensor(windows).flatten()
+    nn.init.normal_(layer.weight[: len(biases)], std=AIM_DEVIATION)
+    with torch.no_grad():
+        layer.bias[: len(biases)] = biases
+
+
+def first_aim(count: int, rows: int, columns: int, writes: bool) -> tuple[float, ...]:
+    """A window over the whole image, as what `attention.glimpse.aim` takes.
+
+    Neighbouring filters overlap, each having half their distance as deviation: filters of one pixel would be dots far
+    apart, of which no image can be drawn and whose gradients are steep. A patch of ones that is written adds ones.
+    """
+    stride = max((max(rows, columns) - 1) / max(count - 1, 1), 1.0)
+    return 0.0, 0.0, 2 * math.log(stride / 2), 0.0, -2 * math.log(stride) if writes else 0.0
+
+
+def started(first: Float[Tensor, "hidden"], count: int) -> State:
+    """An LSTM's state before the first step."""
+    hidden = first.expand(count, -1)
+    return State(hidden, torch.zeros_like(hidden))
+
+
+def window(parameters: Float[Tensor, "*batch 5"], count: int, rows: int, columns: int) -> Window:
+    """Aimed in float32 at least: half precision counts pixels no finer than eighths."""
+    wide = torch.promote_types(parameters.dtype, torch.float32)
+    aimed = aim(parameters.to(wide), count, rows, columns)
+    return Window(aimed, filter_banks(aimed, count, rows, columns))
+
+
+def of_one(filters: FilterBanks, one: int) -> FilterBanks:
+    """The banks of one of several windows."""
+    return FilterBanks(filters.vertical[:, one], filters.horizontal[:, one])
+
+
+def reconstruction_error(
+    images: Float[Tensor, "batch channel rows columns"], canvas: Float[Tensor, "batch channel rows columns"]
+) -> Float[Tensor, "batch"]:
+    """-log D(x | c_T) (eq. 9): each pixel is white with the probability whose log-odds the canvas holds.
+
+    Grey pixels are probabilities themselves: this is then the mean over images of black and white drawn from them.
+    """
+    return F.binary_cross_entropy_with_logits(canvas, images, reduction="none").flatten(1).sum(-1)
+
+
+def divergence(
+    mean: Float[Tensor, "*batch latent"], log_deviation: Float[Tensor, "*batch latent"]
+) -> Float[Tensor, "*batch"]:
+    """KL(N(mean, deviation^2) || N(0, I)), in nats (eqs. 10 and 11)."""
+    return ((mean.square() + (2 * log_deviation).exp() - 1) / 2 - log_deviation).sum(-1)
+
+
+def drawings(canvases: list[Tensor], windows: dict[str, list[Window | None]]) -> Drawings:
+    """`canvases` are of log-odds, one a step."""
+    count, (rows, columns) = len(canvases[0]), canvases[0].shape[2:]
+    return Drawings(torch.sigmoid(torch.stack(canvases, 1)), looks(windows, count, rows, columns))
+
+
+def looks(windows: dict[str, list[Window | None]], count: int, rows: int, columns: int) -> list[dict[str, Views]]:
+    """Each image's views by name; none where there is no window."""
+    found: list[dict[str, Views]] = [{} for _ in range(count)]
+    for name, steps in windows.items():
+        aims = [step.aim for step in steps if step is not None]
+        if not aims:
+            continue
+        filters = next(step.filters.vertical.shape[-2] for step in steps if step is not None)
+        together = [torch.stack(part, 1).detach().cpu() for part in zip(*aims, strict=True)]
+        for views, centre, stride, variance in zip(found, *together[:3], strict=True):
+            views[name] = filter_views(centre, stride, variance, filters, rows, columns)
+    return found
