@@ -26,7 +26,7 @@ from attend.tasks.text import Decoding, TextData, TextToText
 
 VOCABULARY = 12
 CLASSES = 4
-CHANNELS = 2
+CHANNELS = 4
 
 
 def small(config: Any) -> Any:
@@ -116,14 +116,14 @@ def bars(count: int, seed: int = 0) -> Labelled:
 
 
 def described(count: int, seed: int = 0) -> Captioned:
-    """Images (or grids) with bright corners, one to four, to be named in reading order."""
+    """Images (or grids) with bright corners, one to four, each of its own colour, to be named in reading order."""
     generate = np.random.default_rng(seed)
     images = np.zeros((count, CHANNELS, 16, 16), dtype=np.float32)
     captions = []
     for image in images:
         corners = np.sort(generate.permutation(4)[: generate.integers(1, 5)])
-        for row, column in zip(*np.divmod(corners, 2), strict=True):
-            image[:, 8 * row + 2 : 8 * row + 6, 8 * column + 2 : 8 * column + 6] = 1
+        for corner, row, column in zip(corners, *np.divmod(corners, 2), strict=True):
+            image[corner, 8 * row + 2 : 8 * row + 6, 8 * column + 2 : 8 * column + 6] = 1
         captions.append(np.append(END + 1 + corners, END))
     pairs = collate(captions, captions)
     return Captioned(torch.from_numpy(images), pairs.target, pairs.target_mask)

@@ -5,7 +5,7 @@ shown together: no picture of a sentence that is learnt is measured on.
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from attend.recipes.recipe import Recipe, Settings
 from attend.systems import captioner
@@ -15,40 +15,67 @@ from attend.training import Training
 SMALL = captioner.Config(
     encoder="convolutional", features=64, embedding=96, hidden=256, alignment=64, dropout=0.0, penalty=0.0
 )
-TRAINING = Training(epochs=20, learning_rate=2e-3, schedule="cosine", warmup=100, watch="exact_match")
-SCENES = CaptionData(name="scenes", generated="scenes")
-NLVR = CaptionData(name="nlvr", generated="nlvr", measured=500)
+TRAINING = Training(epochs=20, learning_rate=1.5e-3, schedule="cosine", warmup=100, watch="exact_match")
+SCENES = CaptionData(name="scenes", generated="scenes", vocabulary=100, longest=20, batch=32)
+NLVR = CaptionData(name="nlvr", generated="nlvr", measured=300)
 
 
 def recipe(about: str, settings: Settings[Any, Any, Any], **reaches: float) -> Recipe:
     return Recipe(about, settings, captioner.System, reaches, ImageToCaption)
 
 
-def on_scenes(config: captioner.Config) -> Settings[Any, Any, Any]:
-    return Settings(config, SCENES, TRAINING, Describing(longest=20))
+def on_scenes(attention: Literal["soft", "hard", "mean"]) -> Settings[Any, Any, Any]:
+    return Settings(replace(SMALL, attention=attention), SCENES, TRAINING, Describing(longest=20))
+
+
+def on_nlvr(attention: Literal["soft", "mean"]) -> Settings[Any, Any, Any]:
+    config = replace(SMALL, attention=attention, dropout=0.5)
+    return Settings(config, NLVR, replace(TRAINING, epochs=8, watch="cider"), Describing())
 
 
 RECIPES = {
     "captioner": recipe(
         "Xu et al. 2015: captions with a look at the image for each word, for your own images and captions",
-        Settings(replace(SMALL, dropout=0.3), CaptionData(), replace(TRAINING, epochs=50, watch="loss"), Describing()),
-    ),
-    "captioner-small": recipe(
-        "captions of a few generated scenes, in seconds: to try it",
         Settings(
-            replace(SMALL, features=16, embedding=24, hidden=32, alignment=16),
-            replace(SCENES, scenes=640, measured=50),
-            replace(TRAINING, epochs=3, warmup=10),
-            Describing(longest=20),
+            replace(SMALL, dropout=0.3), CaptionData(batch=32), replace(TRAINING, epochs=50, watch="loss"), Describing()
         ),
     ),
+    "captioner-paper": recipe(
+        "Xu et al. 2015: the authors' sizes for COCO, on grids of features from a file; for a GPU",
+        Settings(
+            captioner.Config(),
+            CaptionData(),
+            Training(
+                epochs=20,
+                learning_rate=2e-4,
+                schedule="constant",
+                mean_over="examples",
+                clip=0.0,
+                patience=10,
+                watch="loss",
+            ),
+            Describing(beam=5),
+        ),
+    ),
+    "captioner-small": recipe(
+        "generated scenes, a few seconds of learning: their words, and the order of these",
+        Settings(
+            replace(SMALL, features=16, embedding=32, hidden=64, alignment=16),
+            replace(SCENES, scenes=2560, measured=100),
+            replace(TRAINING, epochs=3, learning_rate=4e-3, warmup=20, watch="loss"),
+            Describing(longest=20),
+        ),
+        perplexity=4.0,
+    ),
     "captioner-scenes-soft": recipe(
-        "generated scenes, soft attention, in 20 minutes", on_scenes(SMALL), exact_match=0.95, pointing_accuracy=0.80
+        "generated scenes, soft attention, in 20 minutes", on_scenes("soft"), exact_match=0.95, pointing_accuracy=0.80
     ),
     "captioner-scenes-hard": recipe(
-        "generated scenes, hard attention, in 20 minutes", on_scenes(replace(SMALL, attention="hard")), exact_match=0.92
+        "generated scenes, hard attention, in 20 minutes", on_scenes("hard"), exact_match=0.92
     ),
-    "captioner-scenes-mean": recipe(
-        "control: generated scenes from the mean of all cells", on_scenes(replace(SMALL, attention="mean"))
+    "captioner-scenes-mean": recipe("control: generated scenes, from the mean of all cells", on_scenes("mean")),
+    "captioner-nlvr": recipe("people's sentences that are true of NLVR's pictures", on_nlvr("soft")),
+    "captioner-nlvr-mean": recipe(
+        "control: people's sentences about NLVR's pictures, from the mean of all cells", on_nlvr("mean")
     ),
 }

@@ -584,7 +584,8 @@ def read_parts(data: CaptionData, seed: int, log: Callable[[str], None]) -> dict
     parts: dict[Part, Images | Grids]
     if data.generated == "nlvr":
         train, valid = divide(read_nlvr("dev", NLVR_FORM))
-        parts, place = {"train": train, "valid": valid, "test": read_nlvr("hidden", NLVR_FORM)}, "NLVR"
+        parts = {"train": train, "valid": valid, "test": read_nlvr("hidden", NLVR_FORM)}
+        place = "NLVR"
     elif data.folder:
         parts, place = read_folder_parts(data.folder, data.form, log), data.folder
     elif data.train:
