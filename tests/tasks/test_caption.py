@@ -295,10 +295,13 @@ def test_pointing_is_measured_at_the_noun_of_each_object():
         captions.append(spelt(text, weights))
     figures = pointing(captions, drawn, 8, 8)
     assert figures["pointing_accuracy"] == 1.0
+    assert figures["pointing_accuracy_first_word"] < 0.3
     assert 0.02 < figures["pointing_by_chance"] < 0.06
     # One step too late is not at the noun.
     late = [replace(caption, weights=np.roll(caption.weights, 1, axis=0)) for caption in captions]
     assert pointing(late, drawn, 8, 8)["pointing_accuracy"] < 0.3
+    early = [replace(caption, weights=np.roll(caption.weights, -1, axis=0)) for caption in captions]
+    assert pointing(early, drawn, 8, 8)["pointing_accuracy_first_word"] == 1.0
 
 
 def spelt(text: str, weights: np.ndarray) -> Caption:

@@ -17,7 +17,7 @@ SMALL = captioner.Config(
 )
 TRAINING = Training(epochs=20, learning_rate=1.5e-3, schedule="cosine", warmup=100, watch="exact_match")
 SCENES = CaptionData(name="scenes", generated="scenes", vocabulary=100, longest=20, batch=32)
-NLVR = CaptionData(name="nlvr", generated="nlvr", measured=300)
+NLVR = CaptionData(name="nlvr", generated="nlvr", measured=300, batch=32)
 
 
 def recipe(about: str, settings: Settings[Any, Any, Any], **reaches: float) -> Recipe:
@@ -30,7 +30,7 @@ def on_scenes(attention: Literal["soft", "hard", "mean"]) -> Settings[Any, Any, 
 
 def on_nlvr(attention: Literal["soft", "mean"]) -> Settings[Any, Any, Any]:
     config = replace(SMALL, attention=attention, dropout=0.5)
-    return Settings(config, NLVR, replace(TRAINING, epochs=8, watch="cider"), Describing())
+    return Settings(config, NLVR, replace(TRAINING, epochs=100, watch="cider"), Describing())
 
 
 RECIPES = {

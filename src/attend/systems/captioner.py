@@ -14,7 +14,7 @@ Deviations from the paper:
 
 - The scores are those of one hidden layer; the authors' code for COCO has a second tanh layer on the annotations.
 - Weights start as torch's layers do, recurrent ones orthogonal; the authors' code draws them from N(0, 0.01^2).
-- Dropout is on the deep output's hidden layer alone.
+- Dropout is on the deep output's hidden layer, and on what enters and leaves the LSTM (Zaremba et al. 2014).
 - Annotations of images without a network trained before come from a small convolutional encoder that learns along.
   VGG's cells see nearly the whole image, so they know where they are; those of a small one do not, and are told.
 - The baseline of hard attention is an average over minibatches whose cells were sampled, which are those that use it;
@@ -66,7 +66,8 @@ class Config:
     alignment: int = 512
     """Size of the hidden layer that scores the cells."""
     dropout: float = 0.5
-    """On the deep output's hidden layer."""
+    """On the deep output's hidden layer, on what the LSTM takes from a look, and on what the deep output takes from the
+    LSTM. A word's own look goes to the output whole: it is better looked at again than remembered."""
     penalty: float = 1.0
     """Weight of sum_i (1 - sum_t alpha_ti)^2, the sum over the cells and not their mean (lambda, eq. 14). It spreads
     the weights out: as a caption has fewer words than there are cells, 1 flattens the maps of small data."""
@@ -251,7 +252,7 @@ class System(nn.Module):
         cell: Float[Tensor, "batch query hidden"],
     ) -> tuple[Float[Tensor, "batch query hidden"], Float[Tensor, "batch query hidden"]]:
         """The LSTM: i, f, o, g from E y_{t-1}, h_{t-1} and z_t (eqs. 1 to 3); `word` is the first's part."""
-        gates = word + self.from_state(state) + self.from_read(read)
+        gates = word + self.from_state(state) + self.from_read(self.dropout(read))
         size = state.shape[-1]
         enter, keep, show = torch.sigmoid(gates[..., : 3 * size]).chunk(3, dim=-1)
         cell = keep * cell + enter * torch.tanh(gates[..., 3 * size :])
@@ -264,7 +265,8 @@ class System(nn.Module):
         read: Float[Tensor, "*batch feature"],
     ) -> Float[Tensor, "*batch vocabulary"]:
         """The deep output, L_o tanh(E y_{t-1} + L_h h_t + L_z z_t) (eq. 7, with the code's tanh)."""
-        return self.output(self.dropout(torch.tanh(word + self.state_to_word(state) + self.read_to_word(read))))
+        hidden = torch.tanh(word + self.state_to_word(self.dropout(state)) + self.read_to_word(read))
+        return self.output(self.dropout(hidden))
 
     def follow(
         self,

@@ -695,15 +695,22 @@ def caption_figures(texts: Sequence[str], references: Sequence[Sequence[str]]) -
 
 
 def pointing(captions: Sequence[Caption], drawn: Scenes, rows: int, columns: int) -> dict[str, float]:
-    """Of all objects in scenes, how often the strongest cell at the noun is in the object's box; and by chance.
+    """Of all objects in scenes, how often the strongest cell at a word is in the object's box; and by chance.
 
-    The captions are the scenes' own, and an object's noun is the last word of what names it.
+    The captions are the scenes' own. The accuracy is at an object's noun, the last word of what names it ("circle" of
+    "red circle"); beside it is that at the first word: a model may read all of an object there, and then remember.
     """
-    hits, chances = [], []
+    at_noun, at_first, chances = [], [], []
     for number, caption in enumerate(captions):
+        starts = {token.start: step for step, token in enumerate(caption.tokens)}
         ends = {token.end: step for step, token in enumerate(caption.tokens)}
-        nouns = [ends[end] for _, end in drawn.mentions[number]]
-        boxes = drawn.boxes[number, : len(nouns)].astype(np.float64)
-        hits.append(points_inside(caption.weights[nouns], boxes, rows, columns))
+        spans = drawn.mentions[number]
+        boxes = drawn.boxes[number, : len(spans)].astype(np.float64)
+        at_noun.append(points_inside(caption.weights[[ends[end] for _, end in spans]], boxes, rows, columns))
+        at_first.append(points_inside(caption.weights[[starts[start] for start, _ in spans]], boxes, rows, columns))
         chances += [cells_in_box(box, rows, columns).mean() for box in boxes]
-    return {"pointing_accuracy": float(np.concatenate(hits).mean()), "pointing_by_chance": float(np.mean(chances))}
+    return {
+        "pointing_accuracy": float(np.concatenate(at_noun).mean()),
+        "pointing_accuracy_first_word": float(np.concatenate(at_first).mean()),
+        "pointing_by_chance": float(np.mean(chances)),
+    }
