@@ -12,8 +12,10 @@ from attend.systems import captioner
 from attend.tasks.caption import CaptionData, Describing, ImageToCaption
 from attend.training import Training
 
+# Without dropout captions of scenes are right in fewer epochs still, but then all of an object is read at its colour,
+# and its shape remembered: at the noun the model looks at what comes next.
 SMALL = captioner.Config(
-    encoder="convolutional", features=64, embedding=96, hidden=256, alignment=64, dropout=0.0, penalty=0.0
+    encoder="convolutional", features=64, embedding=96, hidden=256, alignment=64, dropout=0.3, penalty=0.0
 )
 TRAINING = Training(epochs=20, learning_rate=1.5e-3, schedule="cosine", warmup=100, watch="exact_match")
 SCENES = CaptionData(name="scenes", generated="scenes", vocabulary=100, longest=20, batch=32)
@@ -36,9 +38,7 @@ def on_nlvr(attention: Literal["soft", "mean"]) -> Settings[Any, Any, Any]:
 RECIPES = {
     "captioner": recipe(
         "Xu et al. 2015: captions with a look at the image for each word, for your own images and captions",
-        Settings(
-            replace(SMALL, dropout=0.3), CaptionData(batch=32), replace(TRAINING, epochs=50, watch="loss"), Describing()
-        ),
+        Settings(SMALL, CaptionData(batch=32), replace(TRAINING, epochs=50, watch="loss"), Describing()),
     ),
     "captioner-paper": recipe(
         "Xu et al. 2015: the authors' sizes for COCO, on grids of features from a file; for a GPU",
@@ -60,7 +60,7 @@ RECIPES = {
     "captioner-small": recipe(
         "generated scenes, a few seconds of learning: their words, and the order of these",
         Settings(
-            replace(SMALL, features=16, embedding=32, hidden=64, alignment=16),
+            replace(SMALL, features=16, embedding=32, hidden=64, alignment=16, dropout=0.0),
             replace(SCENES, scenes=2560, measured=100),
             replace(TRAINING, epochs=3, learning_rate=4e-3, warmup=20, watch="loss"),
             Describing(longest=20),
