@@ -14,12 +14,13 @@ from safetensors.torch import load_file, save_file
 import attend.systems
 from attend import decoding
 from attend.catalogue import RECIPES
-from attend.contract import BEGIN, END, Labelled, Pairs, Pictures
+from attend.contract import BEGIN, END, Captioned, Labelled, Pairs, Pictures
 from attend.data.catch import MOVES, Catch
 from attend.data.codec import Codec
 from attend.data.corpus import collate
 from attend.recipes.recipe import Recipe
 from attend.tasks import generation
+from attend.tasks.caption import ImageToCaption
 from attend.tasks.game import CatchTask
 from attend.tasks.generation import Generation
 from attend.tasks.image import ImageToClass, windows
@@ -27,6 +28,7 @@ from attend.tasks.text import Decoding, TextData, TextToText
 
 VOCABULARY = 12
 CLASSES = 4
+CHANNELS = 4
 
 
 def small(config: Any) -> Any:
@@ -45,13 +47,15 @@ def small(config: Any) -> Any:
 def name_of(recipe: Recipe) -> str:
     config = recipe.settings.system
     control = getattr(config, "attention", getattr(config, "places", "paper"))
-    return f"{recipe.build.__module__.rsplit('.', 1)[-1]}-{recipe.build.__name__}-{control}"
+    encoder = f"-{config.encoder}" if hasattr(config, "encoder") else ""
+    return f"{recipe.build.__module__.rsplit('.', 1)[-1]}-{recipe.build.__name__}-{control}{encoder}"
 
 
 SYSTEMS = {name_of(recipe): recipe for recipe in RECIPES.values()}
 TEXT = {name: recipe for name, recipe in SYSTEMS.items() if recipe.task is TextToText}
 IMAGES = {name: recipe for name, recipe in SYSTEMS.items() if recipe.task is ImageToClass}
 DRAWERS = {name: recipe for name, recipe in SYSTEMS.items() if recipe.task is Generation}
+CAPTIONS = {name: recipe for name, recipe in SYSTEMS.items() if recipe.task is ImageToCaption}
 GAMES = {name: recipe for name, recipe in SYSTEMS.items() if recipe.task is CatchTask}
 # The middle is (0, 0), which no weight makes a difference to.
 UNUSED = {"ram-System-centre": {"glimpse.place.weight"}}
@@ -67,6 +71,7 @@ def build(recipe: Recipe) -> Any:
         ImageToClass: (1, CLASSES),
         CatchTask: (1, MOVES),
         Generation: (1, 12, 12),
+        ImageToCaption: (CHANNELS, VOCABULARY),
     }
     return recipe.build(small(recipe.settings.system), *sizes[recipe.task])
 
@@ -77,6 +82,8 @@ def batch_for(recipe: Recipe, seed: int = 0) -> Any:
         return copies(4, 6, seed)
     if recipe.task is Generation:
         return Pictures(bars(6, seed).images)
+    if recipe.task is ImageToCaption:
+        return described(4, seed)
     return bars(6, seed) if recipe.task is ImageToClass else Catch(np.arange(8) + 100 * seed, 6)
 
 
@@ -88,6 +95,11 @@ def any_recipe(request: pytest.FixtureRequest):
 @pytest.fixture(params=TEXT)
 def recipe(request: pytest.FixtureRequest):
     return TEXT[request.param]
+
+
+@pytest.fixture(params=CAPTIONS)
+def captioner(request: pytest.FixtureRequest):
+    return build(CAPTIONS[request.param])
 
 
 @pytest.fixture
@@ -112,6 +124,20 @@ def bars(count: int, seed: int = 0) -> Labelled:
     for image, place in zip(images, label, strict=True):
         image[:, :, 3 * place : 3 * place + 3] = 1
     return Labelled(torch.from_numpy(images), torch.from_numpy(label))
+
+
+def described(count: int, seed: int = 0) -> Captioned:
+    """Images (or grids) with bright corners, one to four, each of its own colour, to be named in reading order."""
+    generate = np.random.default_rng(seed)
+    images = np.zeros((count, CHANNELS, 16, 16), dtype=np.float32)
+    captions = []
+    for image in images:
+        corners = np.sort(generate.permutation(4)[: generate.integers(1, 5)])
+        for corner, row, column in zip(corners, *np.divmod(corners, 2), strict=True):
+            image[corner, 8 * row + 2 : 8 * row + 6, 8 * column + 2 : 8 * column + 6] = 1
+        captions.append(np.append(END + 1 + corners, END))
+    pairs = collate(captions, captions)
+    return Captioned(torch.from_numpy(images), pairs.target, pairs.target_mask)
 
 
 def copies(count: int, longest: int, seed: int = 0) -> Pairs:
@@ -324,6 +350,64 @@ def test_a_few_images_are_learnt_by_heart(classifier):
     system.eval()
     error = float(system(batch).terms["error"])
     assert error <= (4 if by_chance else 0)
+
+
+def one_of(batch: Captioned, row: int) -> Captioned:
+    length = int(batch.target_mask[row].sum())
+    rows = slice(row, row + 1)
+    return Captioned(batch.images[rows], batch.target[rows, :length], batch.target_mask[rows, :length])
+
+
+def in_double(batch: Captioned) -> Captioned:
+    return Captioned(batch.images.double(), batch.target, batch.target_mask)
+
+
+def test_steps_give_a_caption_s_teacher_forced_loss(captioner):
+    captioner.double().eval()
+    batch = in_double(described(5))
+    state, token, total = captioner.start(batch), torch.full((5, 1), BEGIN), torch.zeros(())
+    for position in range(batch.target.shape[1]):
+        step = captioner.step(token, state)
+        token, state = batch.target[:, position : position + 1], step.state
+        found = step.logits.log_softmax(-1).squeeze(1).gather(1, token).squeeze(1)
+        total = total - found[batch.target_mask[:, position]].sum()
+    torch.testing.assert_close(total, captioner(batch).total)
+
+
+def test_a_caption_is_the_same_alone_and_among_others(captioner):
+    captioner.double().eval()
+    batch = in_double(described(5))
+    alone = [one_of(batch, row) for row in range(5)]
+    torch.testing.assert_close(sum(captioner(one).total for one in alone), captioner(batch).total)
+    assert captioner(batch).units == int(batch.target_mask.sum())
+    for one, found in zip(alone, decoding.beam_search(captioner, batch, 8, 3), strict=True):
+        (expected,) = decoding.beam_search(captioner, one, 8, 3)
+        assert found[0].tokens == expected[0].tokens
+        assert found[0].log_prob == pytest.approx(expected[0].log_prob)
+
+
+def test_looks_of_captions_are_complete(captioner):
+    captioner.eval()
+    rows, columns = captioner.grid(16, 16)
+    for (found,) in decoding.greedy(captioner, described(3), 8):
+        assert found.weights is not None
+        # The control has one cell, the mean of all.
+        assert found.weights.shape in ((len(found.tokens), rows * columns), (len(found.tokens), 1))
+        np.testing.assert_allclose(found.weights.sum(1), 1.0, rtol=1e-5)
+
+
+def test_a_few_captions_are_learnt_by_heart(captioner):
+    batch = described(6)
+    optimiser = torch.optim.Adam(captioner.parameters(), 1e-2)
+    for _ in range(200):
+        loss = captioner(batch)
+        optimiser.zero_grad()
+        (loss.total / loss.units).backward()
+        torch.nn.utils.clip_grad_norm_(captioner.parameters(), 1.0)
+        optimiser.step()
+    captioner.eval()
+    found = [one[0].tokens for one in decoding.greedy(captioner, batch, 8)]
+    assert found == [row[mask].tolist() for row, mask in zip(batch.target, batch.target_mask, strict=True)]
 
 
 @pytest.mark.parametrize("name", GAMES)

@@ -1,11 +1,23 @@
 """Scores equal sacreBLEU's, and sums of sentence statistics give the score of the corpus."""
 
+import math
+
 import pytest
 import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as some
 
-from attend.metrics import EXACT_MATCH, TOKENIZERS, bleu, corpus_scores, exact_match, sentence_statistics
+from attend.metrics import (
+    EXACT_MATCH,
+    TOKENIZERS,
+    bleu,
+    caption_bleu,
+    caption_match,
+    cider,
+    corpus_scores,
+    exact_match,
+    sentence_statistics,
+)
 
 HYPOTHESES = ["The cat sat on the mat.", "A dog runs, quickly, over there!", "two men walk"]
 REFERENCES = ["The cat is on the mat.", "A dog runs quickly over there!", "two women are walking"]
@@ -56,3 +68,50 @@ def test_pairs_that_do_not_fit_are_refused(measure) -> None:
 def test_unknown_tokenizer_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'moses'; choose one of 13a, intl, char, zh, none"):
         corpus_scores(["a"], ["a"], "moses")
+
+
+def test_captions_are_scored_against_all_references_of_their_image() -> None:
+    hypotheses = ["a b c d x", "e f g h"]
+    references = [("a b c d e f",), ("e f g h", "other words")]
+    score, signature = caption_bleu(hypotheses, references)
+    # By hand: 5 + 4 words against 6 + 4, so exp(1 - 10/9); 4 + 4 of 9 words, 3 + 3 of 7, 2 + 2 of 5, 1 + 1 of 3.
+    assert score == pytest.approx(100 * math.exp(-1 / 9) * (8 / 9 * 6 / 7 * 4 / 5 * 2 / 3) ** 0.25)
+    assert "tok:none" in signature
+    assert caption_match(hypotheses, references) == 0.5
+    assert caption_match(["other words"], [("e f g h", "other words")]) == 1.0
+
+
+def test_cider_by_hand() -> None:
+    """Two images; g(s) counts n-grams times log 2 where one image alone has them, and 0 where both do."""
+    references = [("a cat sits",), ("a dog",)]
+    # "a" weighs nothing. Image 1, candidate "a cat": of single words cat against cat, sits: 1 / sqrt(2); of pairs "a
+    # cat" against "a cat", "cat sits": 1 / sqrt(2); no triples in the candidate. Lengths differ by one pair.
+    first = (1 / math.sqrt(2) + 1 / math.sqrt(2)) / 4 * math.exp(-1 / 72)
+    # Image 2, the candidate is the reference: dog, "a dog" agree wholly, and there are no triples or fours.
+    assert cider(["a cat", "a dog"], references) == pytest.approx(10 * (first + 2 / 4) / 2)
+    # Words that no image has weigh log 2, too, and only make the candidate longer.
+    strange = (1 / math.sqrt(2) / math.sqrt(2) + 1 / math.sqrt(2) / math.sqrt(2)) / 4
+    assert cider(["a cat runs", "a dog"], references) == pytest.approx(10 * (strange + 2 / 4) / 2)
+
+
+def test_cider_clips_what_is_said_too_often() -> None:
+    references = [("cat",), ("dog",)]
+    # min(3, 1) * 1 / (3 * 1) of single words; two pairs against none.
+    assert cider(["cat cat cat", "x"], references) == pytest.approx(10 * (1 / 3 / 4 * math.exp(-4 / 72)) / 2)
+
+
+def test_cider_is_the_mean_over_an_image_s_references() -> None:
+    one = cider(["a b c d", "x"], [("a b c d",), ("y",)])
+    assert one == pytest.approx(5.0)
+    assert cider(["a b c d", "x"], [("a b c d", "p q"), ("y",)]) == pytest.approx(2.5)
+    assert cider(["a b c d"], [("a b c d",)]) == 0.0
+
+
+@pytest.mark.parametrize("measure", [caption_bleu, caption_match, cider])
+def test_captions_that_do_not_fit_their_images_are_refused(measure) -> None:
+    with pytest.raises(ValueError, match="2 captions for 1 images"):
+        measure(["a", "b"], [("a",)])
+    with pytest.raises(ValueError, match="no captions"):
+        measure([], [])
+    with pytest.raises(ValueError, match="image 2 has no reference"):
+        measure(["a", "b"], [("a",), ()])

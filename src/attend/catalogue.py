@@ -1,10 +1,16 @@
 """Every recipe by its name."""
 
-from attend.recipes import dates, draw, glimpses, translation
+from attend.recipes import captions, dates, draw, glimpses, translation
 from attend.recipes.recipe import Recipe
 from attend.settings import nearest
 
-RECIPES: dict[str, Recipe] = {**translation.RECIPES, **dates.RECIPES, **glimpses.RECIPES, **draw.RECIPES}
+RECIPES: dict[str, Recipe] = {
+    **translation.RECIPES,
+    **dates.RECIPES,
+    **glimpses.RECIPES,
+    **draw.RECIPES,
+    **captions.RECIPES,
+}
 
 
 def find(name: str) -> Recipe:

@@ -25,6 +25,8 @@ __all__ = [
     "PAD",
     "UNKNOWN",
     "Bounds",
+    "Captioned",
+    "Captioner",
     "Classified",
     "Classifier",
     "Decoder",
@@ -65,6 +67,18 @@ class Labelled:
 
     images: Float[Tensor, "batch channel rows columns"]
     label: Int[Tensor, "batch"]
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """Images with a caption each: brightness from 0 to 1, or grids of features, which have as many channels.
+
+    The target is as in `Pairs`: it ends with END, its mask is True on real tokens, and padding is at the right.
+    """
+
+    images: Float[Tensor, "batch channel rows columns"]
+    target: Int[Tensor, "batch step"]
+    target_mask: Bool[Tensor, "batch step"]
 
 
 @dataclass(frozen=True)
@@ -170,6 +184,20 @@ class Decoder(Protocol):
 
     def step(self, token: Int[Tensor, "batch query"], state: Any) -> Step:
         """Take in the token before (BEGIN at first) and score the next, for every hypothesis."""
+        ...
+
+
+@runtime_checkable
+class Captioner(Decoder, Protocol):
+    """A system that describes an image, and looks at its cells as it does."""
+
+    @property
+    def takes(self) -> Literal["images", "grids"]:
+        """What its batches are of: pixels, or features."""
+        ...
+
+    def grid(self, rows: int, columns: int) -> tuple[int, int]:
+        """Rows and columns of the cells that images, or grids, of this size have."""
         ...
 
 

@@ -1,11 +1,15 @@
-"""How good outputs are: pure functions over sacreBLEU, and metrics as sums over sentences.
+"""How good outputs are: pure functions over sacreBLEU, and metrics as sums over sentences; CIDEr for captions.
 
-BLEU, chrF and TER are on sacreBLEU's scale, 0 to 100, exact match is a share; higher is better, but for TER.
+BLEU, chrF and TER are on sacreBLEU's scale, 0 to 100, CIDEr from 0 to 10, exact match is a share; higher is better, but
+for TER.
 """
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from itertools import zip_longest
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from jaxtyping import Int
@@ -128,3 +132,96 @@ def _sacrebleu(tokenize: str) -> BLEU:
         )
     # force: sacreBLEU warns of text that looks tokenized, which is what "none" says it is.
     return BLEU(tokenize=tokenize, force=tokenize == "none")
+
+
+def caption_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, str]:
+    """BLEU-4 of a corpus of captions, each with one reference or several, and sacreBLEU's signature.
+
+    Texts are cut into words at spaces and taken as they are: nothing is lower-cased or split. Raises `ValueError` as
+    `corpus_scores` does, and if an image has no reference.
+    """
+    check_captions(hypotheses, references)
+    metric = _sacrebleu("none")
+    # Images have different numbers of references: sacreBLEU passes over None.
+    streams: Any = [list(stream) for stream in zip_longest(*references)]
+    return metric.corpus_score(hypotheses, streams).score, str(metric.get_signature())
+
+
+def caption_match(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """The share of captions that are one of their image's references. Raises `ValueError` as `caption_bleu` does."""
+    check_captions(hypotheses, references)
+    return sum(hypothesis in several for hypothesis, several in zip(hypotheses, references, strict=True)) / len(
+        references
+    )
+
+
+def cider(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """CIDEr-D (Vedantam et al. 2015): what the evaluation of COCO captions, and with it most papers, call CIDEr.
+
+    How much a caption's n-grams are those of its image's references, where an n-gram counts for the more, the fewer
+    images' references it is in. With g(s) the n-grams' counts in s times log(images / images with it in a reference),
+    l(s) the n-grams in s, and the mean over n = 1 to 4,
+
+        10 / references sum_r exp(-(l(c) - l(r))^2 / (2 6^2)) min(g(c), g(r)) . g(r) / (|g(c)| |g(r)|)
+
+    As in the authors' code, counts are not divided by a text's length, and l is of word pairs for every n. Words are
+    what stands between spaces; the authors' code tokenises, lower-cases and drops punctuation before, and stems
+    nothing. From 0 to 10; of a single image it is 0, as every n-gram is in all of them. Raises `ValueError` as
+    `caption_bleu` does.
+    """
+    check_captions(hypotheses, references)
+    of_references = [[ngrams(reference) for reference in several] for several in references]
+    images: Counter[tuple[str, ...]] = Counter()
+    for several in of_references:
+        images.update(set().union(*several))
+    log_images = math.log(len(references))
+    score = 0.0
+    for hypothesis, several in zip(hypotheses, of_references, strict=True):
+        candidate = weighted(ngrams(hypothesis), images, log_images)
+        score += sum(agreement(candidate, weighted(counts, images, log_images)) for counts in several) / len(several)
+    return 10 * score / len(references)
+
+
+class Weighted(NamedTuple):
+    """A text's n-grams with their weights, for each n from 1 to 4, the norms of these, and its number of pairs."""
+
+    vectors: list[dict[tuple[str, ...], float]]
+    norms: list[float]
+    pairs: int
+
+
+def ngrams(text: str) -> Counter[tuple[str, ...]]:
+    """How often each sequence of 1 to 4 words is in a text."""
+    words = text.split()
+    return Counter(tuple(words[i : i + n]) for n in range(1, 5) for i in range(len(words) - n + 1))
+
+
+def weighted(counts: Counter[tuple[str, ...]], images: Counter[tuple[str, ...]], log_images: float) -> Weighted:
+    vectors: list[dict[tuple[str, ...], float]] = [{} for _ in range(4)]
+    for ngram, count in counts.items():
+        vectors[len(ngram) - 1][ngram] = count * (log_images - math.log(max(1, images[ngram])))
+    norms = [math.sqrt(sum(value**2 for value in vector.values())) for vector in vectors]
+    return Weighted(vectors, norms, sum(count for ngram, count in counts.items() if len(ngram) == 2))
+
+
+def agreement(candidate: Weighted, reference: Weighted) -> float:
+    """The mean over n of a candidate's clipped cosine with a reference, times the penalty for another length."""
+    total = 0.0
+    for mine, its, norm, its_norm in zip(
+        candidate.vectors, reference.vectors, candidate.norms, reference.norms, strict=True
+    ):
+        if norm and its_norm:
+            shared = sum(min(value, its.get(ngram, 0.0)) * its.get(ngram, 0.0) for ngram, value in mine.items())
+            total += shared / (norm * its_norm)
+    return total / 4 * math.exp(-((candidate.pairs - reference.pairs) ** 2) / (2 * 6**2))
+
+
+def check_captions(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    """Raise `ValueError` unless each caption has references, and there is at least one."""
+    if len(hypotheses) != len(references):
+        raise ValueError(f"{len(hypotheses)} captions for {len(references)} images; give one caption for each image")
+    if not references:
+        raise ValueError("no captions to score; give at least one, with its references")
+    for number, several in enumerate(references, start=1):
+        if not several:
+            raise ValueError(f"image {number} has no reference to score its caption by")

@@ -1,0 +1,42 @@
+"""Does it look at what it speaks of? Figures of weights over the cells of an image.
+
+A box is left, top, right, bottom in [-1, 1], as places are, from corner to corner of the image.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+def cells_in_box(box: Float[np.ndarray, "4"], rows: int, columns: int) -> Bool[np.ndarray, "memory"]:
+    """The cells, row by row, whose middle lies in a box; if none does, the one that the box's middle lies in."""
+    left, top, right, bottom = box
+    y = (np.arange(rows) + 0.5) * 2 / rows - 1
+    x = (np.arange(columns) + 0.5) * 2 / columns - 1
+    inside = ((y >= top) & (y <= bottom))[:, np.newaxis] & ((x >= left) & (x <= right))
+    if not inside.any():
+        row = min(max(int(((top + bottom) / 2 + 1) / 2 * rows), 0), rows - 1)
+        column = min(max(int(((left + right) / 2 + 1) / 2 * columns), 0), columns - 1)
+        inside[row, column] = True
+    return inside.ravel()
+
+
+def points_inside(
+    weights: Float[np.ndarray, "object memory"], boxes: Float[np.ndarray, "object 4"], rows: int, columns: int
+) -> Bool[np.ndarray, "object"]:
+    """Whether each object's strongest cell, the first of equals, is one of its box (`cells_in_box`)."""
+    strongest = weights.argmax(axis=1)
+    return np.array(
+        [cells_in_box(box, rows, columns)[cell] for box, cell in zip(boxes, strongest, strict=True)], dtype=bool
+    )
+
+
+def pairwise_variation(weights: Float[np.ndarray, "step memory"]) -> float:
+    """How unlike the steps' maps are: the mean total variation, 1/2 sum_i |a_i - b_i|, of any two. 0 for fewer.
+
+    From 0, where all steps look alike, to 1, where no two look at the same cell.
+    """
+    steps = len(weights)
+    if steps < 2:
+        return 0.0
+    distances = np.abs(weights[:, np.newaxis] - weights).sum(axis=-1) / 2
+    return float(distances.sum() / (steps * (steps - 1)))

@@ -1,0 +1,369 @@
+"""Show, attend and tell: a caption written word by word, each with a look at the image.
+
+Xu, Ba, Kiros, Cho, Courville, Salakhutdinov, Zemel & Bengio, 2015 (arXiv 1502.03044). What is looked at is the grid of
+cells that a convolutional network sees an image as, each an annotation vector a_i. Before each word an LSTM's state
+scores the cells, and what it reads is their mean under the weights ("soft": deterministic attention, 4.2), or one cell,
+sampled ("hard": stochastic attention, 4.1). Soft weights are learnt by back-propagation; a sampled cell lets no
+gradient through, and is learnt by a variational bound on the likelihood of the caption. Section and equation numbers
+are the paper's, and those left out there are from the authors' code.
+
+It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in what it looks at, in the hard kind, in a
+scalar gate on what was read (4.2.1), and in a penalty that keeps every cell from being left out (eq. 14).
+
+Deviations from the paper:
+
+- The scores are those of one hidden layer; the authors' code for COCO has a second tanh layer on the annotations.
+- Weights start as torch's layers do, recurrent ones orthogonal; the authors' code draws them from N(0, 0.01^2).
+- Dropout is on the deep output's hidden layer, and on what enters and leaves the LSTM (Zaremba et al. 2014).
+- Annotations of images without a network trained before come from a small convolutional encoder that learns along.
+  VGG's cells see nearly the whole image, so they know where they are; those of a small one do not, and are told.
+- The baseline of hard attention is an average over minibatches whose cells were sampled, which are those that use it;
+  the authors' code counts in the others too. It is of a token's log-likelihood, as there.
+
+At test, hard attention reads the expectation under its weights, as the authors' code does. `attention` chooses: "soft"
+and "hard" are the models, and "mean" is their control, which reads the mean annotation at every step.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attend.attention.memory import Memory, Read
+from attend.attention.normalise import Hard, softmax
+from attend.attention.score import Additive
+from attend.contract import BEGIN, Captioned, Loss, State, Step
+from attend.layers import shift_right
+from attend.learning import entropy, moving_average, variational_bound
+from attend.settings import check_range
+
+MOMENTUM = 0.9
+"""Of the moving baseline."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The sizes for COCO (the authors' code), on annotations made before: 14 x 14 of 512 numbers, VGG's."""
+
+    encoder: Literal["convolutional", "none", "backbone"] = "none"
+    """What makes the annotations: a small convolutional encoder that learns along, nothing (the data are feature grids
+    already), or the last layer of a network trained before, which stays as it is."""
+    features: int = 512
+    """Numbers in an annotation of the small encoder (D)."""
+    backbone: str = "vgg19"
+    """The backbone, by its name in timm, which the extra "backbone" brings."""
+    attention: Literal["soft", "hard", "mean"] = "soft"
+    """How a step looks: "soft" and "hard" are the models, "mean" (the mean annotation at every step) is the control."""
+    embedding: int = 512
+    """Size of the word embeddings, and of the deep output's hidden layer (m)."""
+    hidden: int = 1800
+    """Size of the LSTM's state (n)."""
+    alignment: int = 512
+    """Size of the hidden layer that scores the cells."""
+    dropout: float = 0.5
+    """On the deep output's hidden layer, on what the LSTM takes from a look, and on what the deep output takes from the
+    LSTM. A word's own look goes to the output whole: it is better looked at again than remembered."""
+    penalty: float = 1.0
+    """Weight of sum_i (1 - sum_t alpha_ti)^2, the sum over the cells and not their mean (lambda, eq. 14). It spreads
+    the weights out: as a caption has fewer words than there are cells, 1 flattens the maps of small data."""
+    sampled: float = 0.5
+    """Hard attention: the share of minibatches that sample cells; the others read the expectation."""
+    reward_weight: float = 0.1
+    """Hard attention: weight of the part that learns from a caption's log-likelihood, per token (lambda_r)."""
+    entropy_weight: float = 0.002
+    """Hard attention: weight of the entropy of the weights (lambda_e)."""
+
+    def __post_init__(self) -> None:
+        check_range(self, "features embedding hidden alignment", 1)
+        check_range(self, "penalty reward_weight entropy_weight", 0)
+        check_range(self, "dropout", 0, 1)
+        if not 0 < self.sampled <= 1:
+            raise ValueError(f"sampled must be above 0 and at most 1, not {self.sampled}: cells are learnt by sampling")
+
+
+class ConvolutionalEncoder(nn.Module):
+    """An annotation for every 8 x 8 pixels: three convolutions that halve the image, and one that sees around.
+
+    The last is told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's cells: what
+    small differences between mostly dark images there are at first would take long to be noticed.
+    """
+
+    def __init__(self, channels: int, features: int) -> None:
+        super().__init__()
+        widths = (channels, max(features // 2, 1), features, features)
+        self.halve = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(widths)
+        )
+        self.around = nn.Conv2d(features + 2, features, 3, padding=1)
+        self.normalise = nn.GroupNorm(1, features)
+        for layer in (*self.halve, self.around):
+            nn.init.kaiming_normal_(layer.get_parameter("weight"), nonlinearity="relu")
+            nn.init.zeros_(layer.get_parameter("bias"))
+
+    def forward(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch feature row column"]:
+        seen = images
+        for layer in self.halve:
+            seen = F.relu(layer(seen))
+        return F.relu(self.normalise(self.around(torch.cat([seen, places(seen)], dim=1))))
+
+
+class Backbone(nn.Module):
+    """The last feature map of a timm model, which learns nothing and stays in the state of evaluation.
+
+    It begins with the weights of a file that timm reads, or with none that were trained: those of a run are put in
+    afterwards. Nothing is downloaded. Raises `ValueError` without timm, and for a model or file that it can't use.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, channels: int, weights: str = "") -> None:
+        super().__init__()
+        try:
+            timm = import_module("timm")
+        except ImportError as error:
+            raise ValueError("a backbone needs timm: pip install 'attend[backbone]'") from error
+        given = {"pretrained": True, "pretrained_cfg_overlay": {"file": weights}} if weights else {"pretrained": False}
+        try:
+            self.model = timm.create_model(name, features_only=True, out_indices=(-1,), in_chans=channels, **given)
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"timm can't make the backbone {name!r} {weights} ({error})") from error
+        self.size = int(self.model.feature_info.channels()[-1])
+        # Brightness is from 0 to 1 here; a network is used to other units.
+        units = timm.data.resolve_model_data_config(self.model)
+        for what in ("mean", "std"):
+            self.register_buffer(what, torch.tensor(units[what]).reshape(-1, 1, 1))
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """It stays as it was trained, whatever is learnt around it."""
+        return super().train(False)
+
+    def forward(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch feature row column"]:
+        with torch.no_grad():
+            return self.model((images - self.mean) / self.std)[-1]
+
+
+class Course(NamedTuple):
+    """A teacher-forced caption, step by step: states, what was read (gated), weights, and what was sampled."""
+
+    states: Float[Tensor, "batch step hidden"]
+    reads: Float[Tensor, "batch step feature"]
+    weights: Float[Tensor, "batch step memory"]
+    log_probs: Float[Tensor, "batch step"] | None
+
+
+class System(nn.Module):
+    """See the module. `channels` (of images, or of feature grids) and `vocabulary` come from the data."""
+
+    baseline: Tensor
+
+    def __init__(self, config: Config, channels: int, vocabulary: int) -> None:
+        super().__init__()
+        self.config, self.channels = config, channels
+        embedding, hidden = config.embedding, config.hidden
+        self.encoder = None
+        size = channels
+        if config.encoder == "convolutional":
+            self.encoder, size = ConvolutionalEncoder(channels, config.features), config.features
+        elif config.encoder == "backbone":
+            self.encoder = Backbone(config.backbone, channels)
+            size = self.encoder.size
+        # The word before the first is a vector of zeros.
+        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=BEGIN)
+        self.score = None
+        if config.attention != "mean":
+            self.score = Additive(hidden, size, config.alignment, bias=True)
+        self.gate = nn.Linear(hidden, 1)
+        self.first_state = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, hidden), nn.Tanh())
+        self.first_cell = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, hidden), nn.Tanh())
+        self.from_word = nn.Linear(embedding, 4 * hidden)
+        self.from_read = nn.Linear(size, 4 * hidden, bias=False)
+        self.from_state = nn.Linear(hidden, 4 * hidden, bias=False)
+        self.state_to_word = nn.Linear(hidden, embedding)
+        self.read_to_word = nn.Linear(size, embedding, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(embedding, vocabulary)
+        for block in self.from_state.weight.data.split(hidden):
+            nn.init.orthogonal_(block)
+        if config.attention == "hard":
+            self.register_buffer("baseline", torch.zeros(()))
+
+    @property
+    def takes(self) -> Literal["images", "grids"]:
+        """What its batches are of: pixels, or features."""
+        return "grids" if self.encoder is None else "images"
+
+    def load_backbone(self, path: str) -> None:
+        """Begin with a backbone's weights from a file that timm reads. Raises `ValueError` if that can't be done."""
+        if self.config.encoder != "backbone":
+            raise ValueError("backbone_weights is for system.encoder backbone")
+        self.encoder = Backbone(self.config.backbone, self.channels, path)
+
+    def annotate(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch size row column"]:
+        return images if self.encoder is None else self.encoder(images)
+
+    def grid(self, rows: int, columns: int) -> tuple[int, int]:
+        """Rows and columns of the cells that images, or grids, of this size have."""
+        like = self.output.weight.new_zeros(1, self.channels, rows, columns)
+        with torch.no_grad():
+            row, column = self.annotate(like).shape[2:]
+        return row, column
+
+    def begin(
+        self, images: Float[Tensor, "batch channel rows columns"]
+    ) -> tuple[Memory, Float[Tensor, "batch 1 hidden"], Float[Tensor, "batch 1 hidden"]]:
+        """The cells (of the control: one, their mean), and the LSTM's first state and cell, each an MLP of the mean."""
+        annotations = self.annotate(images).flatten(2).mT  # batch memory feature
+        mean = annotations.mean(1, keepdim=True)
+        if self.score is None:
+            annotations = mean
+        keys = annotations if self.score is None else self.score.prepare(annotations)
+        mask = torch.ones(annotations.shape[:2], dtype=torch.bool, device=annotations.device)
+        return Memory(keys, annotations, mask), self.first_state(mean), self.first_cell(mean)
+
+    def look(
+        self, state: Float[Tensor, "batch query hidden"], memory: Memory, sampled: bool
+    ) -> tuple[Read, Float[Tensor, "batch query memory"]]:
+        """z_t = beta_t phi(a, alpha_t), beta_t = sigmoid(w h_{t-1} + b) a scalar (4.2.1); and alpha_t.
+
+        Where a cell is sampled, the read's weights say which.
+        """
+        gate = torch.sigmoid(self.gate(state))
+        if self.score is None:
+            weights = memory.values.new_ones(*state.shape[:2], 1)
+            return Read(gate * (weights @ memory.values), weights), weights
+        scores = self.score(state, memory.keys)
+        soft = softmax(scores, memory.mask)
+        chosen = Hard()(scores, memory.mask) if sampled else soft
+        return Read(gate * (chosen.weights @ memory.values), chosen.weights, chosen.log_prob), soft.weights
+
+    def advance(
+        self,
+        word: Float[Tensor, "batch query four_hidden"],
+        read: Float[Tensor, "batch query feature"],
+        state: Float[Tensor, "batch query hidden"],
+        cell: Float[Tensor, "batch query hidden"],
+    ) -> tuple[Float[Tensor, "batch query hidden"], Float[Tensor, "batch query hidden"]]:
+        """The LSTM: i, f, o, g from E y_{t-1}, h_{t-1} and z_t (eqs. 1 to 3); `word` is the first's part."""
+        gates = word + self.from_state(state) + self.from_read(self.dropout(read))
+        size = state.shape[-1]
+        enter, keep, show = torch.sigmoid(gates[..., : 3 * size]).chunk(3, dim=-1)
+        cell = keep * cell + enter * torch.tanh(gates[..., 3 * size :])
+        return show * torch.tanh(cell), cell
+
+    def read_out(
+        self,
+        word: Float[Tensor, "*batch embedding"],
+        state: Float[Tensor, "*batch hidden"],
+        read: Float[Tensor, "*batch feature"],
+    ) -> Float[Tensor, "*batch vocabulary"]:
+        """The deep output, L_o tanh(E y_{t-1} + L_h h_t + L_z z_t) (eq. 7, with the code's tanh)."""
+        hidden = torch.tanh(word + self.state_to_word(self.dropout(state)) + self.read_to_word(read))
+        return self.output(self.dropout(hidden))
+
+    def follow(
+        self,
+        images: Float[Tensor, "batch channel rows columns"],
+        words: Float[Tensor, "batch step embedding"],
+        sampled: bool,
+    ) -> Course:
+        """All steps of given captions; what needs no state is outside the loop."""
+        memory, state, cell = self.begin(images)
+        inputs = self.from_word(words)
+        states, reads, weights = [], [], []
+        for step in range(words.shape[1]):
+            read, soft = self.look(state, memory, sampled)
+            state, cell = self.advance(inputs[:, step : step + 1], read.context, state, cell)
+            states.append(state)
+            reads.append(read)
+            weights.append(soft)
+        log_probs = [read.log_prob for read in reads if read.log_prob is not None]
+        return Course(
+            torch.cat(states, 1),
+            torch.cat([read.context for read in reads], 1),
+            torch.cat(weights, 1),
+            torch.cat(log_probs, 1) if log_probs else None,
+        )
+
+    def forward(self, batch: Captioned) -> Loss:
+        config, real = self.config, batch.target_mask
+        hard = self.training and config.attention == "hard"
+        sampled = hard and bool(torch.rand(()) < config.sampled)
+        words = self.embedding(shift_right(batch.target, BEGIN))
+        course = self.follow(batch.images, words, sampled)
+        logits = self.read_out(words[real], course.states[real], course.reads[real])
+        nll = F.cross_entropy(logits, batch.target[real], reduction="none")
+        total, units = nll.sum(), len(nll)
+        terms = {"nll": total.detach()}
+        if not self.training or self.score is None:
+            return Loss(total, units, terms)
+        penalty = coverage_penalty(course.weights, real)
+        if hard:
+            spread = entropy(course.weights) * real
+            terms["entropy"] = spread.sum().detach()
+            if course.log_probs is None:
+                total = total - config.entropy_weight * spread.sum()
+            else:
+                likelihood = torch.zeros(real.shape, dtype=nll.dtype, device=nll.device).masked_scatter(real, -nll)
+                total = self.bound(likelihood, course.log_probs * real, spread, real)
+        return Loss(total + config.penalty * penalty, units, {**terms, "penalty": penalty.detach()})
+
+    def bound(
+        self,
+        log_likelihood: Float[Tensor, "batch step"],
+        log_prob: Float[Tensor, "batch step"],
+        spread: Float[Tensor, "batch step"],
+        real: Bool[Tensor, "batch step"],
+    ) -> Float[Tensor, ""]:
+        """Minus the variational bound (eqs. 10 to 12), and its baseline moved on by this batch's likelihoods.
+
+        All steps of a caption learn from the same signal: its log-likelihood by the token, less the baseline.
+        """
+        length = real.sum(1, keepdim=True)
+        caption = log_likelihood.sum(1, keepdim=True)
+        found = variational_bound(
+            caption,
+            log_prob.unsqueeze(1),
+            spread.unsqueeze(1),
+            self.baseline * length,
+            self.config.reward_weight / length,
+            self.config.entropy_weight,
+        )
+        self.baseline.copy_(moving_average(self.baseline, caption / length, MOMENTUM))
+        return found.total
+
+    def start(self, batch: Captioned) -> State:
+        memory, state, cell = self.begin(batch.images)
+        return State(memory, {"state": state, "cell": cell})
+
+    def step(self, token: Int[Tensor, "batch query"], state: State) -> Step:
+        assert state.memory is not None
+        word, before = self.embedding(token), state.hidden["state"]
+        read, _ = self.look(before, state.memory, sampled=False)
+        after, cell = self.advance(self.from_word(word), read.context, before, state.hidden["cell"])
+        logits = self.read_out(word, after, read.context)
+        return Step(logits, State(state.memory, {"state": after, "cell": cell}), read)
+
+
+def coverage_penalty(
+    weights: Float[Tensor, "batch step memory"], real: Bool[Tensor, "batch step"]
+) -> Float[Tensor, ""]:
+    """sum_i (1 - sum_t alpha_ti)^2, summed over the cells and over the batch (eq. 14): doubly stochastic attention."""
+    looked_at = (weights * real.unsqueeze(-1)).sum(1)
+    return (1 - looked_at).square().sum()
+
+
+def places(like: Float[Tensor, "batch feature row column"]) -> Float[Tensor, "batch 2 row column"]:
+    """x and y of every cell's middle, from -1 to 1."""
+    rows, columns = like.shape[2:]
+    y = ((torch.arange(rows, device=like.device) + 0.5) * 2 / rows - 1).to(like.dtype)
+    x = ((torch.arange(columns, device=like.device) + 0.5) * 2 / columns - 1).to(like.dtype)
+    grid = torch.stack([x.expand(rows, columns), y.unsqueeze(1).expand(rows, columns)])
+    return grid.expand(len(like), -1, -1, -1)

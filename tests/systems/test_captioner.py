@@ -1,0 +1,391 @@
+"""Show, attend and tell against its equations, and what learns from what when cells are sampled."""
+
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attend import decoding
+from attend.contract import BEGIN, END, Captioned
+from attend.systems.captioner import Backbone, Config, System, coverage_penalty, places
+
+VOCABULARY = 9
+GRIDS = Config(embedding=6, hidden=7, alignment=5, dropout=0.0)
+IMAGES = replace(GRIDS, encoder="convolutional", features=8)
+HARD = replace(GRIDS, attention="hard", penalty=0.0, sampled=1.0)
+LENGTHS = (4, 2, 3)
+
+
+def build(config: Config, channels: int = 4) -> System:
+    torch.manual_seed(0)
+    return System(config, channels, VOCABULARY).double()
+
+
+def batch(lengths: tuple[int, ...] = LENGTHS, padding: int = 0, rows: int = 2, columns: int = 3) -> Captioned:
+    """Grids (or images) of chance with captions of chance; `padding` more steps that are not there."""
+    generate = np.random.default_rng(3)
+    images = torch.from_numpy(generate.normal(size=(len(lengths), 4, rows, columns)))
+    steps = max(lengths) + padding
+    mask = torch.arange(steps) < torch.tensor(lengths).unsqueeze(1)
+    target = torch.full(mask.shape, 5 if padding else 0)
+    for row, length in enumerate(lengths):
+        words = generate.integers(END + 1, VOCABULARY, length - 1)
+        target[row, :length] = torch.from_numpy(np.append(words, END))
+    return Captioned(images, target, mask)
+
+
+def touched(system: nn.Module) -> set[str]:
+    """The parts of a system that have a gradient."""
+    return {
+        name.split(".")[0]
+        for name, parameter in system.named_parameters()
+        if parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
+    }
+
+
+def parts(system: nn.Module) -> set[str]:
+    return {name.split(".")[0] for name, _ in system.named_parameters()}
+
+
+def follow(system: System, given: Captioned, sampled: bool) -> Any:
+    words = torch.cat([given.target.new_full((len(given.target), 1), BEGIN), given.target[:, :-1]], 1)
+    words = system.embedding(words)
+    return system.follow(given.images, words, sampled), words
+
+
+def oracle(system: System, image: np.ndarray, caption: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A caption's weights, gates and log-probabilities by the paper's equations, cell by cell and word by word."""
+    weight = {name: value.detach().numpy() for name, value in system.named_parameters()}
+
+    def sigmoid(x: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-x))
+
+    def first(name: str) -> np.ndarray:
+        hidden = np.maximum(weight[f"{name}.0.weight"] @ mean + weight[f"{name}.0.bias"], 0)
+        return np.tanh(weight[f"{name}.2.weight"] @ hidden + weight[f"{name}.2.bias"])
+
+    cells = [image[:, row, column] for row in range(image.shape[1]) for column in range(image.shape[2])]
+    mean = sum(cells) / len(cells)
+    state, memory = first("first_state"), first("first_cell")
+    all_weights, gates, log_probs = [], [], []
+    word = np.zeros(system.config.embedding)
+    for token in caption:
+        scores = []
+        for cell in cells:
+            key = weight["score.key.weight"] @ cell + weight["score.key.bias"]
+            hidden = np.tanh(weight["score.query.weight"] @ state + key)
+            scores.append(float(weight["score.energy.weight"][0] @ hidden))
+        exponentials = np.exp(scores)
+        alpha = exponentials / exponentials.sum()
+        beta = float(sigmoid(weight["gate.weight"] @ state + weight["gate.bias"])[0])
+        read = beta * sum(a * cell for a, cell in zip(alpha, cells, strict=True))
+        four = weight["from_word.weight"] @ word + weight["from_word.bias"]
+        four = four + weight["from_state.weight"] @ state + weight["from_read.weight"] @ read
+        enter, keep, show, new = np.split(four, 4)
+        memory = sigmoid(keep) * memory + sigmoid(enter) * np.tanh(new)
+        state = sigmoid(show) * np.tanh(memory)
+        deep = word + weight["state_to_word.weight"] @ state + weight["state_to_word.bias"]
+        deep = np.tanh(deep + weight["read_to_word.weight"] @ read)
+        logits = weight["output.weight"] @ deep + weight["output.bias"]
+        log_probs.append(float(logits[token] - np.log(np.exp(logits).sum())))
+        all_weights.append(alpha)
+        gates.append(beta)
+        word = weight["embedding.weight"][token]
+    return np.stack(all_weights), np.array(gates), np.array(log_probs)
+
+
+def test_a_caption_goes_by_the_paper_s_equations():
+    system, given = build(GRIDS).train(), batch()
+    loss = system(given)
+    total, penalty = 0.0, 0.0
+    for row, length in enumerate(LENGTHS):
+        weights, gates, log_probs = oracle(system, given.images[row].numpy(), given.target[row, :length].tolist())
+        one = slice(row, row + 1)
+        alone = Captioned(given.images[one], given.target[one], given.target_mask[one])
+        (forced,) = decoding.forced(system.eval(), alone, [given.target[row, :length].tolist()])
+        assert forced.weights is not None
+        np.testing.assert_allclose(forced.weights, weights, atol=1e-6)
+        np.testing.assert_allclose(forced.token_log_probs, log_probs, rtol=1e-5)
+        course, _ = follow(system, given, sampled=False)
+        cells = given.images[row].flatten(1).numpy().T
+        np.testing.assert_allclose(course.reads[row, :length].detach().numpy(), gates[:, None] * (weights @ cells))
+        total -= log_probs.sum()
+        # A sum over the cells, not their mean.
+        penalty += sum((1 - sum(weights[step, cell] for step in range(length))) ** 2 for cell in range(len(cells)))
+    assert float(loss.terms["nll"]) == pytest.approx(total)
+    assert float(loss.terms["penalty"]) == pytest.approx(penalty)
+    assert float(loss.total.detach()) == pytest.approx(total + penalty)
+    assert float(build(replace(GRIDS, penalty=0.25))(given).total.detach()) == pytest.approx(total + 0.25 * penalty)
+    assert loss.units == sum(LENGTHS)
+
+
+def test_the_penalty_is_that_of_cells_left_out():
+    weights = torch.tensor([[[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]])
+    real = torch.tensor([[True, True, True]])
+    assert float(coverage_penalty(weights, real)) == 1
+    assert float(coverage_penalty(weights, real & torch.tensor([True, True, False]))) == 2
+    assert float(coverage_penalty(weights.expand(2, -1, -1), real.expand(2, -1))) == 2
+
+
+def test_the_penalty_is_of_training_alone():
+    system, given = build(GRIDS), batch()
+    trained = system(given)
+    validated = system.eval()(given)
+    torch.testing.assert_close(validated.total.detach(), trained.terms["nll"])
+    assert set(validated.terms) == {"nll"}
+
+
+@pytest.mark.parametrize("config", [GRIDS, replace(GRIDS, attention="mean"), HARD, replace(HARD, sampled=0.5)])
+def test_padding_changes_nothing(config: Config):
+    def loss(padding: int) -> Tensor:
+        system = build(config)
+        torch.manual_seed(1)
+        found = system(batch(padding=padding))
+        found.total.backward()
+        gradients = [parameter.grad.flatten() for parameter in system.parameters() if parameter.grad is not None]
+        return torch.cat([found.total.detach().reshape(1), *gradients])
+
+    if config.attention == "hard":
+        # Padding takes chance of its own, so only one cell gives the same choices.
+        system = build(config)
+        torch.manual_seed(1)
+        one = batch(rows=1, columns=1)
+        found = system(one)
+        torch.manual_seed(1)
+        padded = build(config)(batch(padding=3, rows=1, columns=1))
+        torch.testing.assert_close(padded.total, found.total)
+    else:
+        torch.testing.assert_close(loss(3), loss(0))
+
+
+def test_what_is_sampled_on_padding_teaches_nothing():
+    system, given = build(HARD), batch(padding=4)
+    course, _ = follow(system, given, sampled=True)
+    real = given.target_mask
+    likelihood = torch.full(real.shape, -1.0).double() * real
+    spread = torch.zeros_like(likelihood)
+    (gradient,) = torch.autograd.grad(
+        system.bound(likelihood, course.log_probs * real, spread, real), course.log_probs, retain_graph=True
+    )
+    assert bool((gradient[~real] == 0).all())
+    assert bool((gradient[real] != 0).all())
+
+
+def test_the_first_word_before_is_a_vector_of_zeros():
+    system = build(GRIDS)
+    assert not bool(system.embedding(torch.tensor([BEGIN])).any())
+    system(batch()).total.backward()
+    assert system.embedding.weight.grad is not None
+    assert not bool(system.embedding.weight.grad[BEGIN].any())
+
+
+def test_a_sampled_cell_is_learnt_from_its_likelihood_alone():
+    system, given = build(HARD), batch()
+    course, words = follow(system, given, sampled=True)
+    # What the words say teaches all but the scores: no gradient goes through a choice.
+    system.read_out(words, course.states, course.reads).square().sum().backward()
+    assert touched(system) == parts(system) - {"score"}
+    system.zero_grad()
+    # The choice teaches what led to it, but not how words are made of what was read.
+    course, _ = follow(system, given, sampled=True)
+    course.log_probs.sum().backward()
+    assert touched(system) == parts(system) - {"output", "state_to_word", "read_to_word"}
+
+
+def test_soft_and_expected_weights_are_learnt_from_the_words():
+    for config in (GRIDS, HARD):
+        system, given = build(config), batch()
+        course, words = follow(system, given, sampled=False)
+        system.read_out(words, course.states, course.reads).square().sum().backward()
+        assert touched(system) == parts(system)
+
+
+def test_a_sample_is_one_cell_and_the_mean_of_many_is_the_expectation():
+    system, given = build(HARD), batch()
+    memory, state, _ = system.begin(given.images)
+    torch.manual_seed(2)
+    many = state.expand(-1, 4000, -1)
+    read, weights = system.look(many, memory, sampled=True)
+    assert bool(((read.weights == 0) | (read.weights == 1)).all())
+    assert read.log_prob is not None
+    torch.testing.assert_close(read.log_prob, (read.weights * weights).sum(-1).log())
+    expected, _ = system.look(state, memory, sampled=False)
+    torch.testing.assert_close(read.context.mean(1), expected.context.squeeze(1), atol=0.05, rtol=0)
+
+
+def test_with_one_cell_hard_is_soft():
+    given = batch(rows=1, columns=1)
+    soft, hard = build(replace(HARD, attention="soft")), build(HARD)
+    found = {}
+    for system in (soft, hard):
+        loss = system(given)
+        loss.total.backward()
+        found[system] = loss.total.detach(), [parameter.grad for parameter in system.parameters()]
+    torch.testing.assert_close(found[hard], found[soft])
+
+
+def test_the_bound_weighs_what_was_sampled_by_the_likelihood_per_word_less_the_baseline():
+    """Eqs. 11 and 12 by hand, for one caption of two words: the signal is lambda_r (log p / 2 - b), at both steps."""
+    system = build(replace(HARD, reward_weight=0.3, entropy_weight=0.2))
+    system.baseline.fill_(-1.5)
+    likelihood = torch.tensor([[-2.0, -3.0]]).double().requires_grad_()
+    log_prob = torch.tensor([[-0.5, -0.7]]).double().requires_grad_()
+    spread = torch.tensor([[0.4, 0.6]]).double().requires_grad_()
+    system.bound(likelihood, log_prob, spread, torch.ones(1, 2, dtype=torch.bool)).backward()
+    for tensor, expected in ((likelihood, -1.0), (log_prob, -0.3 * (-2.5 + 1.5)), (spread, -0.2)):
+        torch.testing.assert_close(tensor.grad, torch.full((1, 2), expected).double())
+    assert float(system.baseline) == pytest.approx(0.9 * -1.5 + 0.1 * -2.5)
+
+
+def test_the_baseline_is_a_moving_average_of_what_sampled_captions_reach():
+    system, given = build(HARD), batch()
+    torch.manual_seed(1)
+    torch.rand(())  # the coin comes before the cells
+    course, words = follow(system, given, sampled=True)
+    torch.manual_seed(1)
+    system(given)
+    log_probs = system.read_out(words, course.states, course.reads).log_softmax(-1)
+    log_probs = log_probs.gather(-1, given.target.unsqueeze(-1)).squeeze(-1) * given.target_mask
+    mean = (log_probs.sum(1) / given.target_mask.sum(1)).mean()
+    torch.testing.assert_close(system.baseline, 0.1 * mean.detach())
+    before = system.baseline.clone()
+    system.eval()(given)
+    torch.testing.assert_close(system.baseline, before)
+    assert "baseline" in system.state_dict()
+    assert "baseline" not in build(GRIDS).state_dict()
+
+
+def test_a_coin_a_minibatch_says_whether_cells_are_sampled():
+    system, given = build(replace(HARD, sampled=0.5)), batch()
+    torch.manual_seed(4)
+    moved = 0
+    for _ in range(100):
+        before = system.baseline.clone()
+        system(given)
+        moved += bool(system.baseline != before)
+    assert 35 < moved < 65
+
+
+def test_expected_minibatches_learn_the_entropy_too():
+    system, given = build(replace(HARD, sampled=1e-9, entropy_weight=0.5)), batch()
+    loss = system(given)
+    captions = [given.target[row, :length].tolist() for row, length in enumerate(LENGTHS)]
+    weights = [oracle(system, image.numpy(), caption)[0] for image, caption in zip(given.images, captions, strict=True)]
+    spread = -sum(float((each * np.log(each)).sum()) for each in weights)
+    assert float(loss.terms["entropy"]) == pytest.approx(spread)
+    assert float(loss.total.detach()) == pytest.approx(float(loss.terms["nll"]) - 0.5 * spread)
+
+
+def test_hard_attention_reads_the_expectation_at_test():
+    soft, hard = build(replace(HARD, attention="soft")).eval(), build(HARD).eval()
+    torch.testing.assert_close(hard(batch()).total, soft(batch()).total)
+    first, second = (decoding.beam_search(system, batch(), 6, 3) for system in (soft, hard))
+    assert [one[0].tokens for one in first] == [one[0].tokens for one in second]
+
+
+def test_the_control_reads_the_mean_of_all_cells():
+    system, given = build(replace(GRIDS, attention="mean")).eval(), batch()
+    order = torch.tensor([4, 2, 0, 5, 1, 3])
+    moved = Captioned(given.images.flatten(2)[..., order].unflatten(2, (2, 3)), given.target, given.target_mask)
+    torch.testing.assert_close(system(moved).total, system(given).total)
+    assert system.start(given).memory.values.shape[1] == 1
+
+
+@pytest.mark.parametrize(("rows", "columns", "grid"), [(64, 64, (8, 8)), (50, 200, (7, 25)), (8, 8, (1, 1))])
+def test_the_encoder_has_a_cell_for_eight_pixels(rows: int, columns: int, grid: tuple[int, int]):
+    system = build(IMAGES)
+    assert system.grid(rows, columns) == grid
+    assert system.annotate(torch.rand(2, 4, rows, columns).double()).shape == (2, 8, *grid)
+    assert system.takes == "images"
+    assert build(GRIDS).takes == "grids"
+    assert build(GRIDS).grid(rows, columns) == (rows, columns)
+
+
+def test_cells_are_told_where_they_are():
+    found = places(torch.zeros(2, 5, 2, 4))
+    torch.testing.assert_close(found[1, 0, 0], torch.tensor([-0.75, -0.25, 0.25, 0.75]))
+    torch.testing.assert_close(found[0, 1, :, 2], torch.tensor([-0.5, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sampled": 0.0}, "sampled must be above 0"),
+        ({"penalty": -1.0}, "penalty must be at least 0"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
+        ({"hidden": 0}, "hidden must be at least 1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        replace(GRIDS, **changes)
+
+
+class StandIn(nn.Module):
+    """What timm's models are like, as far as a backbone needs it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layer = nn.Sequential(nn.Conv2d(channels, 5, 4, stride=4), nn.BatchNorm2d(5), nn.Dropout(0.5))
+        self.feature_info = SimpleNamespace(channels=lambda: [5])
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [self.layer(images)]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """A stand-in for timm, and how its models were asked for."""
+    made: list[dict[str, Any]] = []
+
+    def create_model(name: str, **given: Any) -> StandIn:
+        if name == "unknown":
+            raise RuntimeError("Unknown model (unknown)")
+        made.append({"name": name, **given})
+        return StandIn(given["in_chans"])
+
+    data = SimpleNamespace(resolve_model_data_config=lambda model: {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.2)})
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model, data=data))  # pyright: ignore
+    return made
+
+
+def test_a_backbone_is_asked_for_without_the_network_and_stays_as_it_is(calls: list[dict[str, Any]]):
+    torch.manual_seed(0)
+    system = System(replace(GRIDS, encoder="backbone", backbone="vgg19"), 3, VOCABULARY).train()
+    assert calls == [{"name": "vgg19", "features_only": True, "out_indices": (-1,), "in_chans": 3, "pretrained": False}]
+    given = batch(rows=8, columns=12)
+    given = Captioned(torch.rand(3, 3, 8, 12), given.target, given.target_mask)
+    assert system.grid(8, 12) == (2, 3)
+    system(given).total.backward()
+    encoder = system.encoder
+    assert isinstance(encoder, Backbone)
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+    assert touched(system) == parts(system) - {"encoder"}
+    torch.testing.assert_close(encoder(given.images), encoder(given.images))
+    # It sees what it was trained on: brightness less the mean, by the deviation.
+    units = (given.images - torch.tensor([0.5, 0.4, 0.3]).reshape(3, 1, 1)) / 0.2
+    torch.testing.assert_close(encoder(given.images), encoder.model.layer(units))
+
+
+def test_a_backbone_begins_with_the_weights_of_a_file(calls: list[dict[str, Any]]):
+    system = System(replace(GRIDS, encoder="backbone"), 3, VOCABULARY)
+    system.load_backbone("weights.safetensors")
+    assert calls[-1]["pretrained"] is True
+    assert calls[-1]["pretrained_cfg_overlay"] == {"file": "weights.safetensors"}
+    with pytest.raises(ValueError, match=r"for system\.encoder backbone"):
+        build(GRIDS).load_backbone("weights.safetensors")
+
+
+def test_a_backbone_that_is_not_known_or_not_there_is_named(
+    calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(ValueError, match="can't make the backbone 'unknown'"):
+        Backbone("unknown", 3)
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ValueError, match=r"pip install 'attend\[backbone\]'"):
+        Backbone("vgg19", 3)
