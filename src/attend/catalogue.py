@@ -1,10 +1,10 @@
 """Every recipe by its name."""
 
-from attend.recipes import dates, glimpses, translation
+from attend.recipes import dates, glimpses, translation, wake_sleep
 from attend.recipes.recipe import Recipe
 from attend.settings import nearest
 
-RECIPES: dict[str, Recipe] = {**translation.RECIPES, **dates.RECIPES, **glimpses.RECIPES}
+RECIPES: dict[str, Recipe] = {**translation.RECIPES, **dates.RECIPES, **glimpses.RECIPES, **wake_sleep.RECIPES}
 
 
 def find(name: str) -> Recipe:

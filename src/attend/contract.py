@@ -23,6 +23,7 @@ __all__ = [
     "END",
     "PAD",
     "UNKNOWN",
+    "Audited",
     "Classified",
     "Classifier",
     "Decoder",
@@ -141,6 +142,15 @@ class Classifier(Protocol):
 
     def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
         """Its answers, in one pass without chance, and where it looked."""
+        ...
+
+
+@runtime_checkable
+class Audited(Protocol):
+    """A classifier that has more to say of labelled images than whether it is right."""
+
+    def audit(self, batch: Labelled) -> Mapping[str, Tensor]:
+        """Sums over the batch, by the names of their figures; what is drawn by chance follows torch's seed."""
         ...
 
 
