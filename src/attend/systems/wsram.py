@@ -298,6 +298,7 @@ class System(nn.Module):
         ]
         return Classified(self.classifier(scan.states[:, 0]), looks)
 
+    @torch.no_grad()
     def audit(self, batch: Labelled) -> dict[str, Tensor]:
         """Sums over the batch of what samples are worth: the effective number of `copies`, and the bound in nats.
 
