@@ -46,7 +46,7 @@ def small(config: Any) -> Any:
 # One recipe for each different small system: the papers' presets, the modern ones, and the controls.
 def name_of(recipe: Recipe) -> str:
     config = recipe.settings.system
-    control = getattr(config, "attention", getattr(config, "places", "paper"))
+    control = getattr(config, "attention", getattr(config, "places", getattr(config, "rule", "paper")))
     encoder = f"-{config.encoder}" if hasattr(config, "encoder") else ""
     return f"{recipe.build.__module__.rsplit('.', 1)[-1]}-{recipe.build.__name__}-{control}{encoder}"
 

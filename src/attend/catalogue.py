@@ -1,6 +1,6 @@
 """Every recipe by its name."""
 
-from attend.recipes import captions, dates, draw, glimpses, translation
+from attend.recipes import captions, dates, draw, glimpses, translation, wake_sleep
 from attend.recipes.recipe import Recipe
 from attend.settings import nearest
 
@@ -10,6 +10,7 @@ RECIPES: dict[str, Recipe] = {
     **glimpses.RECIPES,
     **draw.RECIPES,
     **captions.RECIPES,
+    **wake_sleep.RECIPES,
 }
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "END",
     "PAD",
     "UNKNOWN",
+    "Audited",
     "Bounds",
     "Captioned",
     "Captioner",
@@ -232,6 +233,15 @@ class Drawer(Protocol):
 
     def generate(self, noise: Float[Tensor, "step batch latent"]) -> Drawings:
         """Draw new images."""
+        ...
+
+
+@runtime_checkable
+class Audited(Protocol):
+    """A classifier that has more to say of labelled images than whether it is right."""
+
+    def audit(self, batch: Labelled) -> Mapping[str, Tensor]:
+        """Sums over the batch, by the names of their figures; what is drawn by chance follows torch's seed."""
         ...
 
 

@@ -12,7 +12,9 @@ import attend
 from attend.atomic import write_atomically
 from attend.catalogue import find
 from attend.contract import Evaluation, Model, Split
+from attend.inspect.curve import first_at_most
 from attend.progress import counting
+from attend.recipes.recipe import Milestone
 from attend.run import RunConfig, load, read_json, write_json
 from attend.show import figure
 
@@ -81,6 +83,15 @@ def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
     with (folder / "log.jsonl").open(encoding="utf-8") as lines:
         logged = [json.loads(line) for line in lines]
     return [(line["update"], line[name]) for line in logged if name in line]
+
+
+def passed(milestones: Mapping[str, Milestone], folder: Path) -> dict[str, int]:
+    """The updates at which a run passed its recipe's milestones; one that it never did is left out."""
+    found = {
+        name: first_at_most(learning_curve(folder, f"valid_{mark.measure}"), mark.value)
+        for name, mark in milestones.items()
+    }
+    return {name: update for name, update in found.items() if update is not None}
 
 
 def draw_curve(folder: Path) -> None:
@@ -194,4 +205,5 @@ def result(folders: Sequence[Path], evaluated: Mapping[str, Any], command: str |
     }
     if len(folders) > 1:
         return record | {"seeds": seeds}
+    record["metrics"] = record["metrics"] | passed(find(configs[0].recipe).milestones, folders[0])
     return record | {"seed": seeds[0], "curve": learning_curve(folders[0], f"valid_{watched_measure(folders[0])}")}

@@ -129,13 +129,15 @@ def compare_answers(models: "Mapping[str, Model]", options: Options) -> int:
     for name, run in others:
         if list(run.references) != list(base_run.references):
             raise ValueError(f"{name} is measured on other examples than {base}: they can't be compared")
+        if not run.references:  # no output is right or wrong: there is the table alone
+            continue
         tested = paired_bootstrap(base_run.outputs, run.outputs, run.references, ERROR, options.samples, options.seed)
         comparisons.append({"run": base, "against": name, "metric": ERROR.name, **asdict(tested)})
     rows = table({name: run.figures | taken(Path(name), models[name]) for name, run in found.items()})
     if options.json:
         print_json({"runs": rows, "comparisons": comparisons})
         return 0
-    for part in (rows, comparisons):
+    for part in filter(None, (rows, comparisons)):
         print_table(part)
         print()
     return 0

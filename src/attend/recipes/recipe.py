@@ -29,11 +29,20 @@ class Settings(Generic[Config, Data, How]):
 
 
 @dataclass(frozen=True)
+class Milestone:
+    """A point of the learning curve: when a validated measure was first at or below a value."""
+
+    measure: str
+    value: float
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A paper's result, or a control beside it.
 
     `about` it in a line, settings, the system's class (called with its configuration and the sizes that the task finds
-    in the data), what it must reach, and the task that joins the system to data (a `StoredTask`).
+    in the data), what it must reach, the task that joins the system to data (a `StoredTask`), and milestones: the
+    updates at which they were passed stand in the results record under their names.
     """
 
     about: str
@@ -41,3 +50,4 @@ class Recipe:
     build: Callable[..., nn.Module]
     reaches: Mapping[str, float] = field(default_factory=dict)
     task: Any = TextToText
+    milestones: Mapping[str, Milestone] = field(default_factory=dict)

@@ -487,7 +487,10 @@ class ImageToCaption:
             figures |= {f"shuffled_{name}": value for name, value in worse_figures.items()}
             if part.drawn is not None:
                 figures |= pointing(firsts, part.drawn, rows, columns)
-        return Evaluation(texts, figures, {"bleu4": signature})
+        # Where images have several captions, no single one is what the output ought to be.
+        single = all(len(several) == 1 for several in part.captions)
+        references = [several[0] for several in part.captions] if single else []
+        return Evaluation(texts, figures, references, {"bleu4": signature})
 
     def decoded(self, paths: Sequence[str]) -> Images | Grids:
         """Image files made into what the system takes; or, if that is grids, all those of files with features.

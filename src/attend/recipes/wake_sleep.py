@@ -1,0 +1,74 @@
+"""Wake-sleep recurrent attention on digits of any size anywhere, and the rules of learning that it is compared with.
+
+The comparison is of learning, not of errors at its end: the same model, sizes, optimiser and images, by one rule or
+another. How many updates a rule needs to an error of 10% is in its results record. Digits are MNIST's first 50,000
+training images to learn and its last 10,000 to validate, so that errors are not those of the paper's test set.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from attend.data.digits import SCALED, Canvas
+from attend.recipes.recipe import Milestone, Recipe, Settings
+from attend.systems import wsram
+from attend.tasks.image import Answering, ImageData, ImageToClass
+from attend.training import Training
+
+TRAINING = Training(epochs=30, learning_rate=2e-3, schedule="cosine", watch="error", clip=0.0, validate_every=250)
+MNIST = ImageData(name="mnist scaled 60x60", digits="mnist", moved=True, canvas=SCALED)
+# The images are remembered as of this size, and the training as of ten million updates.
+LARGE = Canvas(100, 100, smallest=0.5, largest=1.5)
+MILESTONES = {"updates_to_10_percent_error": Milestone("error", 0.1)}
+
+
+def recipe(about: str, config: wsram.Config, data: ImageData, training: Training, **reaches: float) -> Recipe:
+    settings: Settings[Any, Any, Any] = Settings(config, data, training, Answering())
+    return Recipe(about, settings, wsram.System, reaches, ImageToClass, MILESTONES)
+
+
+PLAIN = wsram.Config()
+VARIATIONAL = replace(PLAIN, rule="variational")
+
+RECIPES = {
+    "wsram": recipe(
+        "Ba et al. 2015: glimpses at places chosen by wake-sleep, for your own images and classes",
+        PLAIN,
+        ImageData(),
+        replace(TRAINING, epochs=100, validate_every=0),
+    ),
+    "wsram-small": recipe(
+        "wake-sleep glimpses at the 8 x 8 digits that scikit-learn carries: needs no data",
+        wsram.Config(glimpses=4, grid=4, size=3, preview=4, hidden=64, glimpse=64),
+        ImageData(name="digits 8x8", digits="small"),
+        replace(TRAINING, epochs=60, validate_every=0),
+        error=0.08,
+    ),
+    "wsram-scaled": recipe(
+        "a digit of any size anywhere on 60 x 60 pixels, 3 glimpses, by wake-sleep with an inference network",
+        PLAIN,
+        MNIST,
+        TRAINING,
+        error=0.1,
+    ),
+    "wsram-scaled-prior": recipe(
+        "control: the same, without an inference network",
+        replace(PLAIN, rule="wake-sleep-prior"),
+        MNIST,
+        TRAINING,
+    ),
+    "wsram-scaled-variational": recipe(
+        "control: the same, by REINFORCE on the variational bound", VARIATIONAL, MNIST, TRAINING
+    ),
+    "wsram-scaled-variational-chance": recipe(
+        "control: the same, by REINFORCE, with a fifth of all places left to chance",
+        replace(VARIATIONAL, chance=0.2),
+        MNIST,
+        TRAINING,
+    ),
+    "wsram-paper": recipe(
+        "a digit of any size anywhere on 100 x 100 pixels, for as long as the paper's",
+        replace(PLAIN, grid=10, hidden=256, glimpse=256),
+        replace(MNIST, name="mnist scaled 100x100", canvas=LARGE),
+        replace(TRAINING, epochs=12_800, learning_rate=1e-3, validate_every=0),
+    ),
+}

@@ -1,0 +1,339 @@
+"""WS-RAM: wake-sleep recurrent attention models.
+
+Ba, Grosse, Salakhutdinov & Frey, 2015 (arXiv 1509.06812). It looks at a few places of an image, one after the other,
+and names what is there. The places a = a_1, ..., a_T are cells of a grid, drawn from p(a | x); the class has
+p(y | x) = sum_a p(a | x) p(y | a, x). The paper's matter is how such a choice is learnt: a second network
+q(a | y, x), which is told the answer, proposes places that explain it, and the proposals are weighted by importance
+(reweighted wake-sleep). The network that answers learns from places that it would seldom have tried by itself.
+
+It differs from its nearest relative, RAM (Mnih et al. 2014), in that the places are discrete, chosen from a preview of
+the whole image and from what was seen, and that the gradient is that of log p(y | x), of all that predicts, instead of
+REINFORCE's for the choice alone. `rule` chooses what is learnt by:
+
+- "wake-sleep": samples from q, each weighted by p(a | x) p(y | a, x) / q(a | y, x); q learns from the same weights;
+- "wake-sleep-prior": the same without q: samples from p(a | x), weighted by p(y | a, x);
+- "variational": what it is compared with: samples from p(a | x), and REINFORCE with log p(y | a, x) as the return, the
+  gradient of the bound sum_a p(a | x) log p(y | a, x) (Ba et al. 2014; Xu et al. 2015).
+
+Which gradient goes where: the weights are constants (`attend.learning.wake_sleep`). What predicts (its eye, core,
+classifier and chooser) learns by the weighted log p(a, y | x), together; the inference network, which shares no weights
+with it, by the weighted log q; the baseline by its own error, from a state that is cut from the graph. The class is
+read from a core that has seen the glimpses only: the preview says where to look, and can't answer by itself.
+
+Predictions come from p alone. Neither q nor the label has a part in them: `classify` looks at the likeliest place of
+each step, in one pass; `audit` also gives the error of the mean answer over samples of p.
+
+What of this is the paper's: its text beyond the abstract was not at hand. The abstract and the published reviews say
+that there is an inference network trained along, importance weights as in reweighted wake-sleep, and control variates
+made for it; the estimator follows from these, and tests hold it equal to the enumerated gradient. That the inference
+network is recurrent over glimpses of its own, with the label and a preview of low resolution as inputs, is as the paper
+is remembered. No figure of the paper is claimed, and everything else is a choice of ours:
+
+- q is p times a learnt correction, q(a_t | ...) proportional to p(a_t | ...) exp(f_t), where p is a constant and f
+  begins at zero. A q that has to learn from weighted samples what p knows lags behind it: its samples were worth less
+  than p's own (3.6 of 5 against 4.3, where the corrected p reached 4.4).
+- The weights' control variate for log p(a | x) is 1 / M without q, and the normalised p / q with it. That of the
+  variational rule is a learnt baseline for each step.
+- `chance` mixes p with the uniform distribution, which explores. It is off by default; the variational rule, whose p
+  is soon sure of itself, gains the most from it.
+- Sizes, the grid, and the rectified recurrences: RAM's core, and above it a layer that chooses the places.
+- Adam; no sleep phase (q learns from weighted samples, never from dreams of p).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attend.attention.glimpse import glimpse_views, look, prepare
+from attend.contract import Classified, Labelled, Loss
+from attend.learning import effective_sample_size, hybrid, importance_bound, wake_sleep
+from attend.settings import check_config
+
+# (step, log-probabilities of the places) -> a place for each copy.
+Pick = Callable[[int, Float[Tensor, "batch copy place"]], Int[Tensor, "batch copy"]]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Three glimpses at digits of different sizes, somewhere on 60 x 60 pixels."""
+
+    rule: Literal["wake-sleep", "wake-sleep-prior", "variational"] = "wake-sleep"
+    """How the choice of places is learnt: see the module."""
+    control_variates: bool = True
+    """Subtract from each gradient's weight what it is worth by chance (wake-sleep), or a learnt baseline
+    (variational)."""
+    copies: int = 5
+    """Samples of an image's places in an update (M)."""
+    glimpses: int = 3
+    """Places looked at before the class is named (T)."""
+    grid: int = 6
+    """Rows and columns of the grid that places are chosen from."""
+    size: int = 12
+    """Rows and columns of a patch, in pixels."""
+    scales: int = 2
+    """Patches of a glimpse, each twice as wide as the one before."""
+    preview: int = 12
+    """Rows and columns that the whole image is shrunk to, to choose places by."""
+    chance: float = 0.0
+    """Share of the uniform distribution in each step's p(a | x): places are then never quite sure."""
+    hidden: int = 128
+    """Size of each recurrent state."""
+    glimpse: int = 128
+    """Size of the glimpse vector, and of the layer below it."""
+
+    def __post_init__(self) -> None:
+        check_config(self)
+        if self.rule != "variational" and self.copies < 2:
+            raise ValueError("copies must be at least 2: wake-sleep compares samples, and one alone always weighs 1")
+
+
+class Eye(nn.Module):
+    """g = relu(W relu(V x_a) + e_a): what is seen at a place, and which place that is."""
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__()
+        self.patches = nn.Linear(config.scales * channels * config.size**2, config.glimpse)
+        self.joined = nn.Linear(config.glimpse, config.glimpse, bias=False)
+        self.place = nn.Embedding(config.grid**2, config.glimpse)
+
+    def forward(
+        self, patches: Float[Tensor, "batch copy pixel"], place: Int[Tensor, "batch copy"]
+    ) -> Float[Tensor, "batch copy glimpse"]:
+        return F.relu(self.joined(F.relu(self.patches(patches))) + self.place(place))
+
+
+class Chooser(nn.Module):
+    """Scores of where to look next, from a state that begins with the preview (and with the label, if it is told).
+
+    r_0 = relu(W x + e_y), r_t = relu(U r_{t-1} + V s_t) for what was seen, s_t; the scores are P r_t.
+    """
+
+    def __init__(self, config: Config, channels: int, seen: int) -> None:
+        super().__init__()
+        self.preview = nn.Linear(channels * config.preview**2, config.hidden)
+        self.from_state = nn.Linear(config.hidden, config.hidden)
+        self.from_seen = nn.Linear(seen, config.hidden, bias=False)
+        self.place = nn.Linear(config.hidden, config.grid**2)
+
+    def start(
+        self, preview: Float[Tensor, "batch pixel"], told: Float[Tensor, "batch hidden"] | None = None
+    ) -> Float[Tensor, "batch hidden"]:
+        first = self.preview(preview)
+        return F.relu(first if told is None else first + told)
+
+    def after(
+        self, state: Float[Tensor, "batch copy hidden"], seen: Float[Tensor, "batch copy seen"]
+    ) -> Float[Tensor, "batch copy hidden"]:
+        return F.relu(self.from_state(state) + self.from_seen(seen))
+
+    def forward(self, state: Float[Tensor, "batch copy hidden"]) -> Float[Tensor, "batch copy place"]:
+        return self.place(state)
+
+
+class Inference(nn.Module):
+    """What q(a | y, x) has of its own: an eye, and a chooser that is told the label."""
+
+    def __init__(self, config: Config, channels: int, classes: int) -> None:
+        super().__init__()
+        self.eye = Eye(config, channels)
+        self.label = nn.Embedding(classes, config.hidden)
+        self.chooser = Chooser(config, channels, config.glimpse)
+        nn.init.zeros_(self.chooser.place.weight)
+        nn.init.zeros_(self.chooser.place.bias)
+
+    def start(
+        self, preview: Float[Tensor, "batch pixel"], label: Int[Tensor, "batch"]
+    ) -> Float[Tensor, "batch hidden"]:
+        return self.chooser.start(preview, self.label(label))
+
+    def correct(
+        self, log_prior: Float[Tensor, "batch copy place"], state: Float[Tensor, "batch copy hidden"]
+    ) -> Float[Tensor, "batch copy place"]:
+        """log q of each place: p, which doesn't learn from this, times exp(f)."""
+        return (log_prior.detach() + self.chooser(state)).log_softmax(-1)
+
+
+class Scan(NamedTuple):
+    """A scan path: the core's state after each glimpse, where each was, and how probable that was.
+
+    `log_proposal` is q's, of the same places; None where q was not asked. `before` is the state that each place
+    was chosen by.
+    """
+
+    states: Float[Tensor, "batch copy step hidden"]
+    place: Int[Tensor, "batch copy step"]
+    log_prior: Float[Tensor, "batch copy step"]
+    log_proposal: Float[Tensor, "batch copy step"] | None
+    before: Float[Tensor, "batch copy step hidden"]
+
+
+def sample(step: int, log_probs: Float[Tensor, "batch copy place"]) -> Int[Tensor, "batch copy"]:
+    """A place from the distribution."""
+    return log_probs.detach().exp().flatten(0, 1).multinomial(1).view(log_probs.shape[:2])
+
+
+def likeliest(step: int, log_probs: Float[Tensor, "batch copy place"]) -> Int[Tensor, "batch copy"]:
+    """The most probable place."""
+    return log_probs.argmax(-1)
+
+
+class System(nn.Module):
+    """See the module. `channels` and `classes` come from the data; images may be of any size."""
+
+    centres: Tensor
+
+    def __init__(self, config: Config, channels: int, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        self.eye = Eye(config, channels)
+        self.from_glimpse = nn.Linear(config.glimpse, config.hidden)
+        self.from_state = nn.Linear(config.hidden, config.hidden, bias=False)
+        self.classifier = nn.Linear(config.hidden, classes)
+        self.chooser = Chooser(config, channels, config.hidden)
+        self.inference = Inference(config, channels, classes) if config.rule == "wake-sleep" else None
+        with_baseline = config.rule == "variational" and config.control_variates
+        self.baseline = nn.Linear(config.hidden, 1) if with_baseline else None
+        self.register_buffer("centres", grid_places(config.grid), persistent=False)
+
+    def scan(
+        self,
+        images: Float[Tensor, "batch channel rows columns"],
+        copies: int,
+        pick: Pick,
+        label: Int[Tensor, "batch"] | None = None,
+    ) -> Scan:
+        """Look at each image so many times over, each copy on a path of its own: h_t = relu(W h_{t-1} + U g_t).
+
+        `pick` is given log p of the places or, where a label is given and there is an inference network, log q.
+        """
+        pyramid = prepare(images, self.config.scales)
+        preview = F.adaptive_avg_pool2d(images, self.config.preview).flatten(1)
+        state = images.new_zeros(len(images), copies, self.config.hidden)
+        prior = self.chooser.start(preview).unsqueeze(1).expand(-1, copies, -1)
+        # The inference network, and its state, only where it is asked.
+        inference, proposal = None, prior
+        if label is not None and self.inference is not None:
+            inference = self.inference
+            proposal = inference.start(preview, label).unsqueeze(1).expand(-1, copies, -1)
+        states, places, befores, log_priors, log_proposals = [], [], [], [], []
+        for step in range(self.config.glimpses):
+            log_prior = log_proposal = self.log_prior(prior)
+            if inference is not None:
+                log_proposal = inference.correct(log_prior, proposal)
+            place = pick(step, log_proposal)
+            befores.append(prior)
+            patches = look(pyramid, self.centres[place], self.config.size).flatten(2)
+            state = F.relu(self.from_state(state) + self.from_glimpse(self.eye(patches, place)))
+            states.append(state)
+            places.append(place)
+            log_priors.append(of_choice(log_prior, place))
+            log_proposals.append(of_choice(log_proposal, place))
+            if step + 1 < self.config.glimpses:
+                prior = self.chooser.after(prior, state)
+                if inference is not None:
+                    proposal = inference.chooser.after(proposal, inference.eye(patches, place))
+        return Scan(
+            torch.stack(states, 2),
+            torch.stack(places, 2),
+            torch.stack(log_priors, 2),
+            None if inference is None else torch.stack(log_proposals, 2),
+            torch.stack(befores, 2),
+        )
+
+    def log_prior(self, state: Float[Tensor, "batch copy hidden"]) -> Float[Tensor, "batch copy place"]:
+        """log p of each place, with its share of chance."""
+        log_probs = self.chooser(state).log_softmax(-1)
+        if not self.config.chance:
+            return log_probs
+        uniform = log_probs.new_tensor(math.log(self.config.chance / log_probs.shape[-1]))
+        return torch.logaddexp(log_probs + math.log1p(-self.config.chance), uniform)
+
+    def log_likelihood(self, scan: Scan, label: Int[Tensor, "batch"]) -> Float[Tensor, "batch copy"]:
+        """log p(y | a, x)."""
+        log_probs = self.classifier(scan.states[:, :, -1]).log_softmax(-1)
+        return of_choice(log_probs, label.unsqueeze(1).expand(log_probs.shape[:2]))
+
+    def learn(self, scan: Scan, label: Int[Tensor, "batch"]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """What is minimised, by the rule, given paths that were sampled as the rule says; and what to log of it."""
+        log_likelihood = self.log_likelihood(scan, label)
+        nll = -log_likelihood.detach().mean(1).sum()
+        if self.config.rule != "variational":
+            found = wake_sleep(log_likelihood, scan.log_prior, scan.log_proposal, self.config.control_variates)
+            terms = {"bound": found.bound, "effective_sample_size": found.effective_sample_size}
+            return found.total, {"nll": nll, **terms}
+        returns = log_likelihood.unsqueeze(-1)
+        baseline = torch.zeros_like(scan.log_prior)
+        if self.baseline is not None:
+            baseline = self.baseline(scan.before.detach()).squeeze(-1)
+        found = hybrid(log_likelihood, scan.log_prior, returns, baseline)
+        terms = weighed(log_likelihood.detach()) | {"baseline_error": found.baseline_error / self.config.glimpses}
+        return found.total, {"nll": nll, **terms}
+
+    def forward(self, batch: Labelled) -> Loss:
+        told = batch.label if self.inference is not None and self.training else None
+        scan = self.scan(
+            batch.images, self.config.copies if self.training else 1, sample if self.training else likeliest, told
+        )
+        answers = self.classifier(scan.states[:, :, -1].detach()).argmax(-1)
+        terms = {"error": (answers != batch.label.unsqueeze(1)).to(batch.images.dtype).mean(1).sum()}
+        if self.training:
+            total, more = self.learn(scan, batch.label)
+            return Loss(total, len(batch.label), terms | more)
+        nll = -self.log_likelihood(scan, batch.label).sum()
+        return Loss(nll, len(batch.label), terms | {"nll": nll.detach()})
+
+    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
+        """What would be answered after each glimpse, at the likeliest places."""
+        rows, columns = images.shape[2:]
+        scan = self.scan(images, 1, likeliest)
+        looks = [
+            {"glimpse": glimpse_views(where, self.config.size, self.config.scales, rows, columns)}
+            for where in self.centres[scan.place[:, 0]]
+        ]
+        return Classified(self.classifier(scan.states[:, 0]), looks)
+
+    @torch.no_grad()
+    def audit(self, batch: Labelled) -> dict[str, Tensor]:
+        """Sums over the batch of what samples are worth: the effective number of `copies`, and the bound in nats.
+
+        `effective_sample_size` and `bound` are by the samples that the system learns from, those with `_prior` by those
+        of p where q was another; `error_averaged` is that of the mean answer over samples of p.
+        """
+        scan = self.scan(batch.images, self.config.copies, sample)
+        answers = self.classifier(scan.states[:, :, -1]).softmax(-1).mean(1).argmax(-1)
+        found = {"error_averaged": (answers != batch.label).to(batch.images.dtype).sum()}
+        of_prior = weighed(self.log_likelihood(scan, batch.label))
+        if self.inference is None:
+            return found | of_prior
+        told = self.scan(batch.images, self.config.copies, sample, batch.label)
+        assert told.log_proposal is not None
+        log_ratio = (told.log_prior - told.log_proposal).sum(-1)
+        of_inference = weighed(self.log_likelihood(told, batch.label) + log_ratio)
+        return found | of_inference | {f"{name}_prior": value for name, value in of_prior.items()}
+
+
+def grid_places(count: int) -> Float[Tensor, "place 2"]:
+    """The (x, y) of the centres of count x count equal cells, row by row from the top left."""
+    centres = (2 * torch.arange(count) + 1) / count - 1
+    return torch.cartesian_prod(centres, centres).flip(-1)
+
+
+def of_choice(
+    log_probs: Float[Tensor, "batch copy choice"], choice: Int[Tensor, "batch copy"]
+) -> Float[Tensor, "batch copy"]:
+    """The log-probability of what was chosen."""
+    return log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1)
+
+
+def weighed(log_weights: Float[Tensor, "batch copy"]) -> dict[str, Tensor]:
+    """The bound and the effective number of samples, by their weights: sums over the batch."""
+    return {
+        "bound": importance_bound(log_weights).sum(),
+        "effective_sample_size": effective_sample_size(log_weights).sum(),
+    }
