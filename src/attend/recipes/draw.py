@@ -28,7 +28,7 @@ def drawing(
 
 def reading(about: str, config: draw.ClassifierConfig, **reaches: float) -> Recipe:
     data = ImageData(name="mnist cluttered 60x60", digits="mnist", moved=True, canvas=CLUTTERED, batch=64)
-    training = Training(epochs=96, learning_rate=1e-3, schedule="cosine", watch="error", clip=5.0)
+    training = Training(epochs=90, learning_rate=1e-3, schedule="cosine", watch="error", clip=5.0)
     return Recipe(about, Settings(config, data, training, Answering()), draw.Classifier, reaches, ImageToClass)
 
 
