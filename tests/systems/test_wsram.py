@@ -3,13 +3,16 @@
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from attend.attention.glimpse import look, prepare
 from attend.contract import Audited, Labelled
+from attend.data.image import Images
 from attend.systems.wsram import Config, Scan, System, grid_places, likeliest, sample
+from attend.tasks.image import own_audit
 
 TOY = Config(copies=4, glimpses=2, grid=3, size=3, scales=1, preview=3, hidden=6, glimpse=6)
 PATHS = torch.tensor(list(product(range(9), repeat=2)))
@@ -270,3 +273,14 @@ def test_the_likeliest_path_is_the_same_each_time():
     images = torch.rand(4, 1, 9, 9, dtype=torch.float64)
     first, second = (system.scan(images, 1, likeliest).place for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_an_evaluation_takes_the_audit_in_as_means_the_same_each_time():
+    torch.manual_seed(3)
+    system = System(TOY, 1, 3).eval()
+    pixels = np.random.default_rng(0).integers(256, size=(600, 1, 9, 9), dtype=np.uint8)
+    images = Images(pixels, np.arange(600) % 3, ("a", "b", "c"))
+    first, second = own_audit(system, images), own_audit(system, images)
+    assert first == second
+    assert 1 <= first["effective_sample_size"] <= TOY.copies
+    assert own_audit(nn.Linear(1, 1), images) == {}
