@@ -97,6 +97,11 @@ def test_mistakes_are_said_in_a_line(
     assert complaint in line
 
 
+def test_there_must_be_something_to_serve(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve"]) == 2
+    assert "give at least one run folder" in capsys.readouterr().err
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(serve, "find_spec", lambda name: None)
     assert main(["serve", "runs/any"]) == 2
