@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from attend.attention.trace import Trace
 
@@ -23,6 +23,7 @@ class Ask:
     evidence: bool = False
 
 
+@runtime_checkable
 class Served(Protocol):
     """A model behind the server. One thread calls it. Whatever can't be answered is a `ValueError` that says why.
 
