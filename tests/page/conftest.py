@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Browser, Page, Playwright, Request, expect
 
 from attend.attention.trace import Trace
 from attend.show.page import page as html
@@ -34,6 +34,23 @@ def browser_type_launch_args() -> dict[str, Any]:
     if not path:
         pytest.skip("there is no Chromium here: install Debian's chromium, or name one in ATTEND_CHROMIUM")
     return {"executable_path": path, "args": ARGUMENTS}
+
+
+@pytest.fixture(scope="session")
+def browsers(browser_type_launch_args: dict[str, Any], playwright: Playwright) -> Iterator[list[Browser]]:
+    """Those that were started; the last one is in use."""
+    started: list[Browser] = []
+    yield started
+    for browser in started:
+        browser.close()
+
+
+@pytest.fixture
+def browser(browsers: list[Browser], browser_type_launch_args: dict[str, Any], playwright: Playwright) -> Browser:
+    """One for all tests; a new one if it has gone, so that what ended it costs one test and not all the others."""
+    if not browsers or not browsers[-1].is_connected():
+        browsers.append(playwright.chromium.launch(**browser_type_launch_args))
+    return browsers[-1]
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,7 @@ def serving(app: Guard, limits: Limits = LIMITS) -> Iterator[int]:
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
     thread.start()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not server.started and time.monotonic() < until:
         time.sleep(0.01)
     assert server.started
@@ -135,6 +135,6 @@ def serving(app: Guard, limits: Limits = LIMITS) -> Iterator[int]:
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         listener.close()
         assert not thread.is_alive()

@@ -116,14 +116,14 @@ def test_what_is_wrong_with_one_input_does_not_come_to_others(echo: Echo) -> Non
         answers: dict[str, int] = {}
 
         def ask(text: str) -> None:
-            asked = httpx.post(f"http://127.0.0.1:{port}/v1/predict", json={"inputs": [text]}, timeout=20)
+            asked = httpx.post(f"http://127.0.0.1:{port}/v1/predict", json={"inputs": [text]}, timeout=60)
             answers[text] = asked.status_code
 
         threads = [threading.Thread(target=ask, args=(text,)) for text in ("a", "wrong", "b", "c")]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
     assert answers == {"a": 200, "wrong": 422, "b": 200, "c": 200}
 
 
@@ -133,7 +133,7 @@ def test_a_full_queue_says_when_to_come_back(echo: Echo) -> None:
         statuses: list[tuple[int, str | None]] = []
 
         def ask() -> None:
-            asked = httpx.post(f"http://127.0.0.1:{port}/v1/trace", json={"input": "gate"}, timeout=20)
+            asked = httpx.post(f"http://127.0.0.1:{port}/v1/trace", json={"input": "gate"}, timeout=60)
             statuses.append((asked.status_code, asked.headers.get("retry-after")))
 
         threads = [threading.Thread(target=ask) for _ in range(LIMITS.queue + 4)]
@@ -145,7 +145,7 @@ def test_a_full_queue_says_when_to_come_back(echo: Echo) -> None:
         refused = list(statuses)
         echo.gate.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
     assert refused == [(503, "1")] * 3
     assert statuses.count((200, None)) == LIMITS.queue + 1
 
@@ -185,13 +185,13 @@ def test_shutting_down_finishes_what_is_running(echo: Echo) -> None:
         found: list[int] = []
 
         def ask() -> None:
-            asked = httpx.post(f"http://127.0.0.1:{port}/v1/stream", json={"input": "slow " * 8}, timeout=20)
+            asked = httpx.post(f"http://127.0.0.1:{port}/v1/stream", json={"input": "slow " * 8}, timeout=60)
             found.append(len(events(asked.text)))
 
         thread = threading.Thread(target=ask)
         thread.start()
         time.sleep(0.2)
-    thread.join(20)
+    thread.join(60)
     assert found == [9]
 
 

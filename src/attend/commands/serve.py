@@ -37,7 +37,7 @@ class Options:
       curl localhost:8000/v1/predict -H 'Content-Type: application/json' -d '{"inputs": ["a dog runs"]}'
     """
 
-    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]")]]
+    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]", help_behavior_hint="")]]
     """The run folders, side by side."""
     host: str = "127.0.0.1"
     """The address to listen at; 0.0.0.0 for all of this machine's."""
@@ -61,6 +61,8 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend serve", arguments)
+    if not options.runs:
+        raise ValueError("give at least one run folder to serve")
     if options.batch < 1 or options.queue < 1 or options.wait_ms < 0:
         raise ValueError("--batch and --queue must be at least 1, --wait-ms at least 0")
     missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]

@@ -81,8 +81,8 @@ def application(
         redoc_url=None,
     )
     add_page(app, title)
-    add_state(app, house, metrics)
     add_models(app, house)
+    add_state(app, house, metrics)
     app.add_exception_handler(RequestValidationError, unfit)
     app.add_exception_handler(StarletteException, refused)
     known = {route.path for route in app.routes if hasattr(route, "path")}  # type: ignore[attr-defined]
