@@ -69,7 +69,7 @@ RECIPES = {
     "ram-catch": Recipe(
         "the game of Catch on a grid of 12 x 12: where to look and how to move, by REINFORCE alone",
         Settings(
-            ram.Config(size=6, scales=2, deviation=0.2),
+            ram.Config(size=6, scales=2, hidden=128, deviation=0.1),
             CatchGames(),
             replace(TRAINING, epochs=60, watch="caught", clip=1.0),
             Playing(),

@@ -35,7 +35,7 @@ SEQ2SEQ = Settings(
 MODERN = Settings(
     rnnsearch_modern.Config(),
     TextData(),
-    Training(epochs=30, learning_rate=1e-3, schedule="cosine", warmup=400, average=0.999, watch="bleu", patience=10),
+    Training(epochs=30, learning_rate=2e-3, schedule="cosine", warmup=400, average=0.999, watch="bleu", patience=10),
     Decoding(),
 )
 
@@ -56,7 +56,7 @@ def multi30k(system: Any, target: str, **training: Any) -> Settings:
         batch_tokens=1500,
         tokenize="none",
     )
-    return Settings(system, data, replace(MODERN.training, **{"epochs": 16} | training), MODERN.decoding)
+    return Settings(system, data, replace(MODERN.training, **{"epochs": 20} | training), MODERN.decoding)
 
 
 def modern(attention: Any) -> rnnsearch_modern.Config:

@@ -78,9 +78,6 @@ class GlimpseNetwork(nn.Module):
         self.place = nn.Linear(2, config.sensed)
         self.from_patches = nn.Linear(config.sensed, config.glimpse)
         self.from_place = nn.Linear(config.sensed, config.glimpse)
-        for layer in (self.patches, self.place, self.from_patches, self.from_place):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
 
     def forward(self, pyramid: Pyramid, where: Float[Tensor, "batch copy 2"]) -> Float[Tensor, "batch copy glimpse"]:
         seen = F.relu(self.patches(look(pyramid, where, self.size).flatten(2)))
