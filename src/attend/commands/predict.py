@@ -19,6 +19,7 @@ from attend.progress import counting, say
 
 if TYPE_CHECKING:
     from attend.attention.trace import Trace
+    from attend.tasks.caption import CaptionModel
     from attend.tasks.image import ImageModel
     from attend.tasks.text import Decoding, Prediction
     from attend.tasks.text_model import TextModel
@@ -67,7 +68,7 @@ class Options:
     """Of the samples."""
     format: Literal["text", "tsv", "jsonl"] = "text"
     """The output; or score and output (of several: line, rank, score, output); or an object a line, with attention.
-    Of images: the answer; or file, probability and answer; or an object a line, with the whole trace."""
+    Of images: the output; or file, score and output; or an object a line, with the whole trace."""
     replace_unknown: bool = False
     """Put the source word that was looked at most in the place of <unk> (for word vocabularies)."""
     dictionary: InFile = None
@@ -85,6 +86,7 @@ class Options:
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend predict", arguments)
     from attend.run import load
+    from attend.tasks.caption import CaptionModel
     from attend.tasks.image import ImageModel
     from attend.tasks.text_model import TextModel
 
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.format == "text" and max(options.best, options.samples) > 1:
         raise ValueError("several outputs a line need --format tsv or --format jsonl")
     model = load(options.run, *flat(options.ensemble), weights=options.weights)
-    if isinstance(model, ImageModel):
+    if isinstance(model, ImageModel | CaptionModel):
         return predict_images(model, options)
     if not isinstance(model, TextModel):
         raise ValueError(f"{options.run} is a run of {model.config.recipe!r}, which predicts nothing from files")
@@ -102,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     return predict_text(model, options)
 
 
-def predict_images(model: "ImageModel", options: Options) -> int:
+def predict_images(model: "ImageModel | CaptionModel", options: Options) -> int:
     """A line for each image file."""
     for name, default in ((part.name, part.default) for part in fields(Options) if part.name not in FOR_IMAGES):
         if getattr(options, name) != default:
@@ -112,15 +114,15 @@ def predict_images(model: "ImageModel", options: Options) -> int:
     with text_output(options.out) as file, counting("images") as report:
         done = 0
         for start in range(0, len(options.files), IMAGES):
-            for answer in model.predict_many(model.task.decoded(options.files[start : start + IMAGES])):
-                likely = float(answer.probabilities[-1].max())
+            images: Any = model.task.decoded(options.files[start : start + IMAGES])
+            for answer in model.predict_many(images):
                 match options.format:
                     case "text":
                         line = one_line(answer.text)
                     case "tsv":
-                        line = f"{one_line(answer.name)}\t{likely:.6f}\t{one_line(answer.text)}"
+                        line = f"{one_line(answer.name)}\t{answer.score:.6f}\t{one_line(answer.text)}"
                     case "jsonl":
-                        found = {"input": answer.name, "text": answer.text, "probability": likely}
+                        found = {"input": answer.name, "text": answer.text, "score": answer.score}
                         line = json.dumps(found | {"trace": answer.trace().to_json()}, ensure_ascii=False)
                 file.write(line + "\n")
                 done += 1

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -20,6 +20,7 @@ from attend.progress import say
 if TYPE_CHECKING:
     from attend.attention.trace import Trace, Weights
     from attend.show.formats import Link
+    from attend.tasks.caption import Caption, CaptionModel
     from attend.tasks.image import Answer, ImageModel
     from attend.tasks.text_model import TextModel
 
@@ -72,13 +73,14 @@ def main(arguments: Sequence[str]) -> int:
     if options.gold is not None and (options.target is None or options.subwords or not pictured):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
     from attend.run import load
+    from attend.tasks.caption import CaptionModel
     from attend.tasks.image import ImageModel
     from attend.tasks.text_model import TextModel
 
     if not options.text.strip():
         raise ValueError("the text is empty: there is nothing to predict from")
     model = load(options.run)
-    if isinstance(model, ImageModel):
+    if isinstance(model, ImageModel | CaptionModel):
         return show_image(model, options, files)
     if not isinstance(model, TextModel):
         raise ValueError(f"{options.run} is a run of {model.config.recipe!r}, which there is nothing to show of")
@@ -104,9 +106,10 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def show_image(model: "ImageModel", options: Options, files: "Sequence[Path]") -> int:
+def show_image(model: "ImageModel | CaptionModel", options: Options, files: "Sequence[Path]") -> int:
     """The answer for one image, with what was thought after each step; or files."""
     from attend.show.glimpses import animation, scan_path, thoughts
+    from attend.show.overlays import grid_look, word_maps
 
     for name in ("target", "subwords", "gold"):
         if getattr(options, name):
@@ -119,7 +122,7 @@ def show_image(model: "ImageModel", options: Options, files: "Sequence[Path]") -
     for path in files:
         match path.suffix:
             case ".png" | ".svg":
-                scan_path(trace, path)
+                scan_path(trace, path) if grid_look(trace) is None else word_maps(trace, path)
             case ".gif":
                 animation(trace, path)
             case ".html":
@@ -135,15 +138,18 @@ def show_image(model: "ImageModel", options: Options, files: "Sequence[Path]") -
     return 0
 
 
-def image_of(model: "ImageModel", named: str) -> "Answer":
-    """The answer for an image file, or for one of the run's own images, such as valid:17 (from 1)."""
+def image_of(model: "ImageModel | CaptionModel", named: str) -> "Answer | Caption":
+    """The output for an image file, or for one of the run's own images, such as valid:17 (from 1)."""
+    import numpy as np
+
     split, _, number = named.partition(":")
     if split not in ("valid", "test") or not number.isdecimal() or Path(named).exists():
         return model.predict(named)
     images = model.part(split).images
     if not 1 <= int(number) <= len(images):
         raise ValueError(f"{named}: the part {split} has images 1 to {len(images):,}")
-    answer = next(model.predict_many(images.part(int(number) - 1, int(number))))
+    chosen: Any = images.select(np.array([int(number) - 1]))
+    answer = next(model.predict_many(chosen))
     return answer if images.names else replace(answer, name=named)
 
 

@@ -26,7 +26,7 @@ from attend.data.codec import Codec
 from attend.data.corpus import collate
 from attend.data.files import DataError, locate
 from attend.data.grids import Grids, read_grids
-from attend.data.image import Form, ImageError, Images, decode
+from attend.data.image import Form, ImageError, Images, as_data_uri, decode
 from attend.data.image_folder import ALL, read_folder
 from attend.data.nlvr import FORM as NLVR_FORM
 from attend.data.nlvr import divide, read_nlvr
@@ -196,7 +196,13 @@ class Caption:
         """Where the model looked, word by word; the scores are the words' log-probabilities."""
         cells = Grid(*self.grid) if self.weights.shape[1] == self.grid[0] * self.grid[1] else Named(("mean",))
         look = Weights(self.weights, Tokens(self.text, self.tokens), cells)
-        return Trace(self.name, self.text, {"image": look}, self.token_log_probs, about)
+        picture = None if self.pixels is None else as_data_uri(self.pixels)
+        return Trace(self.name, self.text, {"image": look}, self.token_log_probs, about, picture=picture)
+
+    def _repr_html_(self) -> str:
+        from attend.show.page import frame
+
+        return frame([self.trace()], self.name)
 
 
 class Shuffled:

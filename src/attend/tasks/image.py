@@ -124,6 +124,11 @@ class Answer:
         """The class."""
         return self.classes[int(self.probabilities[-1].argmax())]
 
+    @property
+    def score(self) -> float:
+        """The log-probability of the class."""
+        return float(np.log(max(self.probabilities[-1].max(), np.finfo(np.float32).tiny)))
+
     def __str__(self) -> str:
         return f"{self.name}: {self.text} ({self.probabilities[-1].max():.3f})"
 
@@ -147,7 +152,7 @@ class Answer:
             self.name,
             self.text,
             dict(self.looks),
-            (float(logs[-1, answer]),),
+            (self.score,),
             about,
             picture=as_data_uri(self.pixels),
             ids=(answer,),

@@ -1,0 +1,86 @@
+from base64 import b64encode
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attend.attention.trace import Grid, Named, Token, Tokens, Trace, Weights, Windows
+from attend.show.glimpses import animation, scan_path, seen, windows_of
+from attend.show.overlays import word_maps
+
+
+def uri(pixels: np.ndarray) -> str:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+
+
+PIXELS = np.random.default_rng(0).integers(256, size=(8, 8, 3), dtype=np.uint8)
+
+
+def captioned(hard: bool = False, picture: str | None = None) -> Trace:
+    weights = np.eye(4)[[1, 3]] if hard else np.full((2, 4), 0.25)
+    steps = Tokens("red dot", (Token("red", 0, 3), Token("dot", 4, 7)))
+    return Trace("x.png", "red dot", {"image": Weights(weights, steps, Grid(2, 2), hard=hard)}, picture=picture)
+
+
+def test_each_word_has_its_map_raw_and_smoothed(tmp_path: Path):
+    figure = word_maps(captioned(picture=uri(PIXELS)), tmp_path / "maps.png")
+    assert [axes.get_title() for axes in figure.axes] == ["red", "", "dot", ""]
+    assert [axes.get_ylabel() for axes in figure.axes][:2] == ["cells", "smoothed"]
+    assert (tmp_path / "maps.png").stat().st_size > 0
+
+
+def test_a_chosen_cell_is_outlined_where_it_is():
+    figure = word_maps(captioned(hard=True, picture=uri(PIXELS)))
+    (first,), (second,) = figure.axes[0].patches, figure.axes[2].patches
+    assert first.get_xy() == (3.5, -0.5)
+    assert second.get_xy() == (3.5, 3.5)
+
+
+def test_what_can_not_be_drawn_is_said():
+    with pytest.raises(ValueError, match="no picture"):
+        word_maps(captioned())
+    with pytest.raises(ValueError, match="no look through windows"):
+        windows_of(captioned())
+    with pytest.raises(ValueError, match="no weights over the cells"):
+        word_maps(glimpsed(1))
+
+
+def glimpsed(scales: int) -> Trace:
+    steps = 2 * scales
+    extent = np.array([2 / 4 * 2.0**scale for _ in range(2) for scale in range(scales)])
+    look = Windows(
+        np.repeat([[0.0, 0.0], [1.0, -1.0]], scales, axis=0),
+        np.stack([extent, extent], axis=1),
+        np.tile(np.arange(scales, dtype=float), 2),
+        Named(tuple(map(str, range(steps)))),
+    )
+    return Trace("x.png", "three", {"glimpse": look}, picture=uri(PIXELS))
+
+
+def test_what_a_window_saw_is_the_picture_there():
+    look, _ = windows_of(glimpsed(1))
+    # Two of eight pixels each way, in the middle; and at the top right corner, three quarters outside.
+    np.testing.assert_allclose(seen(PIXELS, look, 0), PIXELS[3:5, 3:5] / 255)
+    corner = seen(PIXELS, look, 1)
+    np.testing.assert_allclose(corner[1, 0], PIXELS[0, 7] / 255)
+    assert corner[0].max() == corner[:, 1].max() == 0
+
+
+def test_coarser_scales_are_means():
+    look, _ = windows_of(glimpsed(2))
+    coarse = seen(PIXELS, look, 1)
+    assert coarse.shape == (2, 2, 3)
+    np.testing.assert_allclose(coarse[0, 0], PIXELS[2:4, 2:4].mean(axis=(0, 1)) / 255)
+
+
+@pytest.mark.parametrize("scales", [1, 2])
+def test_scan_paths_are_drawn_and_moved(scales: int, tmp_path: Path):
+    figure = scan_path(glimpsed(scales), tmp_path / "path.png")
+    assert [text.get_text() for text in figure.axes[0].texts][:2] == ["1", "2"] or scales == 2
+    animation(glimpsed(scales), tmp_path / "path.gif")
+    with Image.open(tmp_path / "path.gif") as gif:
+        assert getattr(gif, "n_frames", 1) == 2 * (scales if scales == 1 else 2)
