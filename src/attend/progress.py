@@ -90,7 +90,8 @@ def reporting(epochs: int, show: Callable[[str, "Progress"], None], every: float
 
 def training_line(progress: "Progress", figures: Mapping[str, float], epochs: int, speed: float) -> str:
     """How far training is; `speed` in units (target tokens) a second, 0 if not known yet."""
-    left = (progress.updates_expected - progress.update) * progress.seconds / progress.update
+    # Epochs differ by a few batches: the last one may go beyond what the first one's count promised.
+    left = max(0, progress.updates_expected - progress.update) * progress.seconds / progress.update
     parts = [
         f"epoch {progress.epoch + 1}/{epochs}",
         f"update {progress.update:,}/{progress.updates_expected:,}",
