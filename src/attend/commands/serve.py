@@ -136,15 +136,23 @@ def token_for(options: Options) -> str | None:
 
 def models(options: Options) -> "list[Served]":
     """The runs' models, each by the name of its folder: with that of the folder around it where two have the same."""
-    from attend.run import load_text
+    from attend.run import load
+    from attend.serve.image import PictureModel
     from attend.serve.text import TextModel
+    from attend.tasks import caption, image, text_model
 
     folders = [path.resolve() for path in options.runs]
     names = [folder.name for folder in folders]
     found: list[Served] = []
     for path, folder in zip(options.runs, folders, strict=True):
         name = folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}"
-        model = load_text(path)
+        model = load(path)
         about = {"recipe": model.config.recipe}
-        found.append(TextModel(name, model.task, model.decoder, model.config.settings.decoding, about, options.text))
+        if isinstance(model, image.ImageModel | caption.CaptionModel):
+            found.append(PictureModel(name, model, about))
+        elif isinstance(model, text_model.TextModel):
+            how = model.config.settings.decoding
+            found.append(TextModel(name, model.task, model.decoder, how, about, options.text))
+        else:
+            raise ValueError(f"{path} is a run of {about['recipe']!r}, which there is nothing to ask of")
     return found

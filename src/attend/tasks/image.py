@@ -7,6 +7,7 @@ into traces. It knows no system: any `Classifier` over `Labelled` batches will d
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -429,6 +430,14 @@ def decode_file(path: str, form: Form) -> UInt8[np.ndarray, "channel rows column
         return decode(locate(path), form).pixels
     except ImageError as error:
         raise DataError(path, str(error), "give a PNG or JPEG image") from error
+
+
+def decode_bytes(content: bytes, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:
+    """A PNG or JPEG file's content. Raises `ValueError` for one that can't be read."""
+    try:
+        return decode(BytesIO(content), form).pixels
+    except ImageError as error:
+        raise ValueError(f"the picture can't be read: {error}") from error
 
 
 def classify(system: Any, images: Float32[np.ndarray, "batch channel rows columns"]) -> Classified:

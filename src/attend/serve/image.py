@@ -1,0 +1,119 @@
+"""A model that reads pictures (classes, or captions), as the server needs it."""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import UInt8
+
+from attend.attention.trace import PICTURE, Trace
+from attend.serve.served import Ask
+from attend.tasks.caption import Caption, CaptionModel, GridForm
+from attend.tasks.image import Answer, ImageModel, decode_bytes
+
+
+@dataclass(frozen=True)
+class PictureModel:
+    """See `Served`. Raises `ValueError` for a model that takes grids of features: those are no pictures."""
+
+    name: str
+    model: ImageModel | CaptionModel
+    about: Mapping[str, str]
+    examples: Sequence[str] = ()
+    reads: Literal["image"] = "image"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model.task.form, GridForm):
+            raise ValueError(f"{self.name} takes grids of features, which can't be sent to a server: leave it out")
+
+    @property
+    def beam(self) -> int:
+        return self.model.how().beam if isinstance(self.model, CaptionModel) else 1
+
+    def predict(
+        self, inputs: Sequence[str], beam: int | None, best: int, stop: Callable[[], None]
+    ) -> list[list[dict[str, Any]]]:
+        """The likeliest classes of each picture; or its caption, of which there is one."""
+        found = []
+        for picture in inputs:
+            stop()
+            output = self.read(picture, beam)
+            if isinstance(output, Answer):
+                order = (-output.probabilities[-1]).argsort(kind="stable")[:best]
+                found.append([said(output.classes[number], [log_of(output, int(number))]) for number in order])
+            elif best > 1:
+                raise ValueError(f"best is {best}, but a picture gets one caption: leave it out")
+            else:
+                words = [token.text for token in output.tokens]
+                found.append([said(output.text, output.token_log_probs, words) | {"score": output.score}])
+        return found
+
+    def score(self, pairs: Sequence[tuple[str, str]], stop: Callable[[], None]) -> list[dict[str, Any]]:
+        """log p of the given class, or caption, of each picture."""
+        found = []
+        for picture, output in pairs:
+            stop()
+            if isinstance(self.model, CaptionModel):
+                given = self.model.attention(self.pixels(picture), output)
+                words = [token.text for token in given.tokens]
+                found.append(said(given.text, given.token_log_probs, words))
+                continue
+            answer = self.model.predict(self.pixels(picture))
+            if output not in answer.classes:
+                raise ValueError(f"{output!r} is no class of this model: it has {', '.join(answer.classes)}")
+            found.append(said(output, [log_of(answer, answer.classes.index(output))]))
+        return found
+
+    def trace(self, ask: Ask, stop: Callable[[], None]) -> Trace:
+        stop()
+        if ask.prefix or ask.weights:
+            raise ValueError("what a model of pictures writes or looks at can't be set by hand")
+        if ask.evidence:
+            raise ValueError("evidence is for models of text")
+        output = self.read(ask.input, ask.beam)
+        return replace(output.trace(model=self.name, **self.about), input="picture")
+
+    def stream(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> Trace:
+        """A caption's words, with their looks; or what a classifier thought after each step."""
+        trace = self.trace(ask, lambda: None)
+        output = self.read(ask.input, 1)
+        if isinstance(output, Answer):
+            for row in output.probabilities:
+                best = int(row.argmax())
+                log_prob = float(np.log(max(row[best], np.finfo(np.float32).tiny)))
+                tell({"id": best, "text": output.classes[best], "log_prob": log_prob, "weights": []})
+        else:
+            steps = zip(output.ids, output.tokens, output.token_log_probs, output.weights, strict=True)
+            for number, token, log_prob, weights in steps:
+                tell({"id": number, "text": token.text, "log_prob": log_prob, "weights": weights.tolist()})
+        return trace
+
+    def read(self, picture: str, beam: int | None) -> Answer | Caption:
+        pixels = self.pixels(picture)
+        return self.model.predict(pixels, beam) if isinstance(self.model, CaptionModel) else self.model.predict(pixels)
+
+    def pixels(self, picture: str) -> UInt8[np.ndarray, "channel rows columns"]:
+        """A data URI's picture, made into what the model takes. Raises `ValueError` for what is none."""
+        form = self.model.task.form
+        assert not isinstance(form, GridForm)
+        if not PICTURE.fullmatch(picture):
+            raise ValueError("the input must be a picture as a data URI: data:image/png;base64,... (or jpeg)")
+        try:
+            content = b64decode(picture.split(",", 1)[1], validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"the picture can't be read: it is not base64 ({error})") from error
+        return decode_bytes(content, form)
+
+
+def log_of(answer: Answer, number: int) -> float:
+    """The log-probability of a class."""
+    return float(np.log(max(answer.probabilities[-1, number], np.finfo(np.float32).tiny)))
+
+
+def said(text: str, token_log_probs: Sequence[float], tokens: Sequence[str] | None = None) -> dict[str, Any]:
+    log_prob = float(sum(token_log_probs))
+    found = {"text": text, "score": log_prob, "log_prob": log_prob, "tokens": list(tokens or [text])}
+    return found | {"token_log_probs": [float(value) for value in token_log_probs]}

@@ -1,0 +1,100 @@
+"""Models that read pictures, behind the server."""
+
+from base64 import b64encode
+from io import BytesIO
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from attend.data.image import Form
+from attend.serve.image import PictureModel
+from attend.serve.served import Ask
+from attend.systems import ram
+from attend.tasks.image import Answering, ImageData, ImageModel, ImageToClass
+
+
+def never() -> None:
+    pass
+
+
+def uri(rows: int = 12, form: str = "png") -> str:
+    file = BytesIO()
+    pixels = np.random.default_rng(0).integers(256, size=(rows, 12), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, format=form)
+    return f"data:image/{form};base64,{b64encode(file.getvalue()).decode()}"
+
+
+@pytest.fixture
+def served() -> PictureModel:
+    torch.manual_seed(0)
+    config = ram.Config(glimpses=3, size=4, hidden=16, sensed=8, glimpse=16)
+
+    def build(channels: int, classes: int) -> ram.System:
+        return ram.System(config, channels, classes)
+
+    task = ImageToClass(build, ImageData(), 1, Form("grey", 12, 12), ("cat", "dog", "owl"))
+    settings = SimpleNamespace(decoding=Answering(), data=ImageData())
+    model = ImageModel(SimpleNamespace(recipe="ram", settings=settings), task, [task.build().eval()])
+    return PictureModel("eyes", model, {"recipe": "ram"})
+
+
+def test_a_picture_is_answered_with_its_likeliest_classes(served: PictureModel):
+    (several,) = served.predict([uri()], None, 3, never)
+    assert {output["text"] for output in several} == {"cat", "dog", "owl"}
+    chances = [np.exp(output["log_prob"]) for output in several]
+    assert chances == sorted(chances, reverse=True)
+    assert sum(chances) == pytest.approx(1, rel=1e-5)
+
+
+def test_a_given_class_is_scored(served: PictureModel):
+    (best,) = served.predict([uri()], None, 1, never)
+    (scored,) = served.score([(uri(), best[0]["text"])], never)
+    assert scored["log_prob"] == pytest.approx(best[0]["log_prob"])
+    with pytest.raises(ValueError, match="it has cat, dog, owl"):
+        served.score([(uri(), "fish")], never)
+
+
+def test_where_it_looked_comes_as_a_trace_and_step_by_step(served: PictureModel):
+    told: list[dict[str, object]] = []
+    trace = served.stream(Ask(uri()), told.append)
+    assert [step["text"] for step in told][-1] == trace.output
+    assert len(told) == 3
+    assert trace.picture is not None
+    assert trace.looks.keys() == {"glimpse"}
+    assert trace.about == {"model": "eyes", "recipe": "ram"}
+
+
+def test_other_forms_and_sizes_are_made_to_fit(served: PictureModel):
+    assert served.predict([uri(40, "jpeg")], None, 1, never)[0][0]["text"] in ("cat", "dog", "owl")
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        ("a dog runs", "data URI"),
+        ("data:text/html;base64,AAAA", "data URI"),
+        ("data:image/png;base64,AAAA", "can't be read"),
+        ("data:image/png;base64,A", "can't be read"),
+    ],
+)
+def test_what_is_no_picture_is_refused(served: PictureModel, picture: str, said: str):
+    with pytest.raises(ValueError, match=said):
+        served.predict([picture], None, 1, never)
+
+
+def test_what_is_not_for_pictures_is_said(served: PictureModel):
+    with pytest.raises(ValueError, match="set by hand"):
+        served.trace(Ask(uri(), weights={0: [1.0]}), never)
+    with pytest.raises(ValueError, match="for models of text"):
+        served.trace(Ask(uri(), evidence=True), never)
+
+
+def test_work_that_nobody_waits_for_ends(served: PictureModel):
+    def stop() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        served.predict([uri()], None, 1, stop)
