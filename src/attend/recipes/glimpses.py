@@ -41,7 +41,12 @@ RECIPES = {
     ),
     "ram-small": recipe(
         "glimpses at the 8 x 8 digits that scikit-learn carries: needs no data",
-        Settings(ram.Config(glimpses=4, size=3), ImageData(name="digits 8x8", digits="small"), TRAINING, Answering()),
+        Settings(
+            ram.Config(glimpses=4, size=3),
+            ImageData(name="digits 8x8", digits="small"),
+            replace(TRAINING, epochs=150, learning_rate=2e-3),
+            Answering(),
+        ),
         error=0.08,
     ),
     "ram-mnist": recipe("6 glimpses of 8 x 8 pixels, in 10 minutes", digits(PLAIN, 50), error=0.03),
