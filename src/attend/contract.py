@@ -330,6 +330,8 @@ class StoredTask(Task, Protocol):
     `build` is called with the sizes that the data sets, such as those of vocabularies.
     """
 
+    unit: ClassVar[str]
+    """What a loss is a sum over, in the plural: "tokens", say."""
     kept: ClassVar[tuple[str, ...]]
     """The files that `prepare` leaves in the run folder, such as vocabularies."""
     use: ClassVar[str]

@@ -50,7 +50,7 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def training_report(epochs: int) -> Iterator["Report"]:
+def training_report(epochs: int, unit: str = "tokens") -> Iterator["Report"]:
     """What `attend.training.train` reports, shown: a bar and a line on a terminal, else a line every ten seconds."""
     if not first_process():
         yield lambda progress, figures: None
@@ -66,12 +66,12 @@ def training_report(epochs: int) -> Iterator["Report"]:
                 total = progress.updates_expected
                 bar.update(task, description=line, completed=progress.update, total=total, visible=True)
 
-            yield reporting(epochs, show, LIVE)
+            yield reporting(epochs, show, LIVE, unit)
     else:
-        yield reporting(epochs, lambda line, progress: say(line), EVERY)
+        yield reporting(epochs, lambda line, progress: say(line), EVERY, unit)
 
 
-def reporting(epochs: int, show: Callable[[str, "Progress"], None], every: float) -> "Report":
+def reporting(epochs: int, show: Callable[[str, "Progress"], None], every: float, unit: str) -> "Report":
     """A report that shows a line every so many seconds, and says what each validation found."""
     then, units = time.monotonic(), -1
 
@@ -80,7 +80,7 @@ def reporting(epochs: int, show: Callable[[str, "Progress"], None], every: float
         now = time.monotonic()
         if units < 0 or now - then >= every:
             speed = (progress.units - units) / (now - then) if units >= 0 else 0.0
-            show(training_line(progress, figures, epochs, speed), progress)
+            show(training_line(progress, figures, epochs, speed, unit), progress)
             then, units = now, progress.units
         if any(name.startswith("valid_") for name in figures):
             say(validation_line(progress, figures))
@@ -88,8 +88,10 @@ def reporting(epochs: int, show: Callable[[str, "Progress"], None], every: float
     return report
 
 
-def training_line(progress: "Progress", figures: Mapping[str, float], epochs: int, speed: float) -> str:
-    """How far training is; `speed` in units (target tokens) a second, 0 if not known yet."""
+def training_line(
+    progress: "Progress", figures: Mapping[str, float], epochs: int, speed: float, unit: str = "tokens"
+) -> str:
+    """How far training is; `speed` in units a second, 0 if not known yet."""
     # Epochs differ by a few batches: the last one may go beyond what the first one's count promised.
     left = max(0, progress.updates_expected - progress.update) * progress.seconds / progress.update
     parts = [
@@ -101,7 +103,7 @@ def training_line(progress: "Progress", figures: Mapping[str, float], epochs: in
     if "nll" in figures:
         parts.append(f"perplexity {math.exp(min(figures['nll'], 700.0)):,.2f}")
     if speed:
-        parts.append(f"{speed:,.0f} tokens/s")
+        parts.append(f"{speed:,.0f} {unit}/s")
     return ", ".join([*parts, f"learning rate {figures['learning_rate']:.2g}"])
 
 

@@ -78,6 +78,7 @@ def start(recipe: str, options: Options, arguments: Sequence[str]) -> int:
     return train(
         folder,
         settings.training,
+        find(recipe).task.unit,
         lambda report: run.start(recipe, settings, folder, say, report, options.overwrite),
     )
 
@@ -89,7 +90,7 @@ def resume(recipe: str | None, options: Options) -> int:
     config = run.RunConfig.read(folder)
     if recipe not in (None, config.recipe):
         raise ValueError(f"{folder} is a run of {config.recipe!r}, not of {recipe!r}: leave the recipe out")
-    return train(folder, config.settings.training, lambda report: run.resume(folder, say, report))
+    return train(folder, config.settings.training, config.task.unit, lambda report: run.resume(folder, say, report))
 
 
 def out_folder(options: Options) -> Path:
@@ -129,7 +130,7 @@ examples:
     return changed
 
 
-def train(folder: Path, training: "Training", go: "Callable[[Report], Progress]") -> int:
+def train(folder: Path, training: "Training", unit: str, go: "Callable[[Report], Progress]") -> int:
     import torch
 
     from attend.record import finish
@@ -138,7 +139,7 @@ def train(folder: Path, training: "Training", go: "Callable[[Report], Progress]"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
     say(f"training on {device}, with {training.threads} CPU thread(s) a process (--training.threads)")
     try:
-        with training_report(training.epochs) as report:
+        with training_report(training.epochs, unit) as report:
             progress = go(report)
     except Interrupted as stop:
         say(f"attend: stopped by {stop}, with everything saved. To go on: attend train --resume --out {folder}")

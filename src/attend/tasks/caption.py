@@ -233,6 +233,7 @@ class ImageToCaption:
     """
 
     measures: tuple[str, ...] = ("exact_match", "bleu4", "cider")
+    unit: ClassVar[str] = "words"
     kept: ClassVar[tuple[str, ...]] = ("images.json", "captions.tokenizer.json")
     use: ClassVar[str] = USE
 

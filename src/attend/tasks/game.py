@@ -58,6 +58,7 @@ class CatchTask:
     """The task: a system learns from games that it plays, and is measured on games that it never learnt from."""
 
     measures: tuple[str, ...] = ("caught",)
+    unit: ClassVar[str] = "games"
     kept: ClassVar[tuple[str, ...]] = ()
     use: ClassVar[str] = USE
 

@@ -147,6 +147,7 @@ class Generation:
     """
 
     measures: tuple[str, ...] = ("nats",)
+    unit: ClassVar[str] = "images"
     kept: ClassVar[tuple[str, ...]] = ("images.json",)
     use: ClassVar[str] = USE
 

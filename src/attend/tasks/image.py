@@ -168,6 +168,7 @@ class ImageToClass:
     """
 
     measures: tuple[str, ...] = ("error",)
+    unit: ClassVar[str] = "images"
     kept: ClassVar[tuple[str, ...]] = ("images.json",)
     use: ClassVar[str] = USE
 

@@ -140,6 +140,7 @@ class TextToText:
     """
 
     measures: tuple[str, ...] = ("bleu", "exact_match")
+    unit: ClassVar[str] = "tokens"
     kept: ClassVar[tuple[str, ...]] = ("source.tokenizer.json", "target.tokenizer.json")
     use: ClassVar[str] = USE
 
