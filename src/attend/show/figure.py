@@ -84,7 +84,7 @@ def heat_map(look: Weights, path: Path | None = None, gold: Collection[tuple[int
         raise ValueError(f"nothing to draw: the look has {steps} steps and {cells} cells")
     inch = min(CELL_INCHES, LARGEST_INCHES / max(steps, cells))
     width, height = cells * inch, steps * inch
-    figure = _figure(width, height)
+    figure = blank(width, height)
     # The matrix fills the figure, so that cells are square; saving makes room for the labels and the bar outside.
     axes = figure.add_axes((0, 0, 1, 1))
     image = axes.imshow(look.weights, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
@@ -108,7 +108,7 @@ def heat_map(look: Weights, path: Path | None = None, gold: Collection[tuple[int
     for part in (axes, bar):
         part.tick_params(length=0, labelsize=SMALL, labelcolor=INK, pad=3)
         part.spines[:].set_visible(False)
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def curves(
@@ -120,7 +120,7 @@ def curves(
     """
     if not panels:
         raise ValueError("curves needs at least one panel")
-    figure = _figure(6.4, 3.4 * len(panels))
+    figure = blank(6.4, 3.4 * len(panels))
     for place, (value, series) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(len(panels), 1, place)
         _plain(axes, over, value)
@@ -129,7 +129,7 @@ def curves(
             axes.plot([x for x, _ in points], [y for _, y in points], dashes, color=colour, label=visible(name))
         _legend(axes)
     figure.subplots_adjust(hspace=0.45)
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def length_curve(
@@ -142,7 +142,7 @@ def length_curve(
     if not runs:
         raise ValueError("length_curve needs at least one run")
     expected = [(bucket.low, bucket.high, bucket.count) for bucket in runs[0][1]]
-    figure = _figure(6.4, 3.6)
+    figure = blank(6.4, 3.6)
     axes = figure.add_subplot()
     _plain(axes, f"source length ({unit}), with the number of sentences", value)
     for index, (name, buckets) in enumerate(runs):
@@ -156,7 +156,7 @@ def length_curve(
         axes.fill_between(places, lower, upper, color=colour, alpha=0.15, linewidth=0)
     axes.set_xticks(range(len(expected)), [f"{low}–{high}\n{count}" for low, high, count in expected])
     _legend(axes)
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def missing_glyphs(text: str) -> dict[str, str]:
@@ -205,7 +205,7 @@ def _coverage(file: str) -> frozenset[int]:
     return frozenset(font_manager.get_font(file).get_charmap())
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
@@ -230,7 +230,7 @@ def _legend(axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=SMALL, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
 
 
-def _finish(figure: Figure, path: Path | None) -> Figure:
+def finish(figure: Figure, path: Path | None) -> Figure:
     """Choose fonts, and write the figure if there is a path."""
     if path is not None and path.suffix not in (".png", ".svg"):
         raise ValueError(f"{path}: a figure is written as .png or .svg, not {path.suffix or 'without a suffix'}")

@@ -18,7 +18,7 @@ from PIL import Image
 
 from attend.atomic import write_atomically
 from attend.attention.trace import Trace, Windows
-from attend.show.figure import FAINT, INK, SMALL, _figure, _finish
+from attend.show.figure import FAINT, INK, SMALL, blank, finish
 from attend.show.words import visible
 
 PATH, NOW = "#d55e00", "#56b4e9"
@@ -52,7 +52,7 @@ def scan_path(trace: Trace, path: Path | None = None) -> Figure:
     picture, (look, scales) = picture_of(trace), windows_of(trace)
     steps = len(look.scale) // scales
     thought = thoughts(trace)
-    figure = _figure(3.2 + 0.85 * steps, max(3.0, 0.85 * scales + (0.17 * len(thought[0]) + 0.5 if thought else 0)))
+    figure = blank(3.2 + 0.85 * steps, max(3.0, 0.85 * scales + (0.17 * len(thought[0]) + 0.5 if thought else 0)))
     columns = figure.add_gridspec(1, 2, width_ratios=(3.0, 0.85 * steps), wspace=0.06)
     draw_path(figure.add_subplot(columns[0]), picture, look, scales, steps)
     rows = columns[1].subgridspec(scales + bool(thought), steps, hspace=0.15, wspace=0.08)
@@ -67,7 +67,7 @@ def scan_path(trace: Trace, path: Path | None = None) -> Figure:
                 axes.set_ylabel(f"x{2**scale}", fontsize=SMALL, color=INK)
     if thought:
         draw_thoughts(figure.add_subplot(rows[scales, :]), thought)
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def animation(trace: Trace, path: Path) -> None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from attend.attention.trace import Grid, Trace, Weights
-from attend.show.figure import INK, SMALL, _figure, _finish
+from attend.show.figure import INK, SMALL, blank, finish
 from attend.show.glimpses import PATH, bare, picture_of
 from attend.show.words import visible
 
@@ -34,7 +34,7 @@ def word_maps(trace: Trace, path: Path | None = None) -> Figure:
     rows, columns = look.memory.rows, look.memory.columns
     labels = look.steps.labels()
     lines = math.ceil(len(labels) / ACROSS)
-    figure = _figure(PANEL * ACROSS, (2 * PANEL + 0.3) * lines)
+    figure = blank(PANEL * ACROSS, (2 * PANEL + 0.3) * lines)
     grid = figure.add_gridspec(2 * lines, ACROSS, hspace=0.06, wspace=0.06)
     place = (-0.5, picture.shape[1] - 0.5, picture.shape[0] - 0.5, -0.5)
     for step, label in enumerate(labels):
@@ -58,4 +58,4 @@ def word_maps(trace: Trace, path: Path | None = None) -> Figure:
             axes.set_xlim(place[:2])
             axes.set_ylim(place[2:])
             bare(axes)
-    return _finish(figure, path)
+    return finish(figure, path)
