@@ -66,23 +66,6 @@ def test_folders_of_splits_need_no_classes(tmp_path):
     assert {name: images.labels for name, images in parts.items()} == {"train": None, "test": None}
 
 
-def test_a_share_is_held_out_where_no_splits_are_named(tmp_path):
-    for number in range(10):
-        put(tmp_path, f"{number % 2}/{number}.png", number)
-    parts = read_folder(str(tmp_path), held_out=0.3).parts
-    assert {name: len(images) for name, images in parts.items()} == {"train": 7, "valid": 3}
-    assert parts["train"].classes == parts["valid"].classes == ("0", "1")
-    assert sorted(brightness(parts["train"]) + brightness(parts["valid"])) == list(range(10))
-    again = read_folder(str(tmp_path), held_out=0.3).parts
-    assert again["valid"].names == parts["valid"].names
-    for share in (-0.5, 1.0):
-        with pytest.raises(ValueError, match="held_out must be a share from 0 to below 1"):
-            read_folder(str(tmp_path), held_out=share)
-    put(tmp_path / "named", "train/1.png")
-    put(tmp_path / "named", "test/1.png")
-    assert list(read_folder(str(tmp_path / "named"), held_out=0.3).parts) == ["train", "test"]
-
-
 def test_links_in_circles_are_left_out(tmp_path):
     put(tmp_path, "a.png")
     (tmp_path / "b.png").symlink_to(tmp_path / "b.png")

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -113,11 +112,8 @@ class Entry:
     split: str = ALL
 
 
-def read_folder(path: str, form: Form = AS_THEY_ARE, held_out: float = 0.0) -> Folder:
+def read_folder(path: str, form: Form = AS_THEY_ARE) -> Folder:
     """The images of a folder, with their labels and captions (see the module's description).
-
-    Where the folder names no splits, the share `held_out` of its images is the part "valid", and the others are
-    "train": by a hash of the file names, so that it is the same whoever asks.
 
     Raises `DataError` if the folder or its metadata can't be read, or no image is left; single images that can't be
     used are left out and reported.
@@ -139,21 +135,9 @@ def read_folder(path: str, form: Form = AS_THEY_ARE, held_out: float = 0.0) -> F
         left_out += [LeftOut(entry.name, missing) for entry in found if os.path.realpath(entry.path) not in named]
     else:
         entries = list(from_folders(found, left_out))
-    if held_out and all(entry.split == ALL for entry in entries):
-        hold_out(entries, held_out)
     order = {split: number for number, split in enumerate(dict.fromkeys(SPLITS.values()))}
     entries.sort(key=lambda entry: order.get(entry.split, len(order)))
     return load(path, entries, form, left_out)
-
-
-def hold_out(entries: Sequence[Entry], share: float) -> None:
-    """Deal entries out to "train" and "valid", which gets at least one; see `read_folder`."""
-    if not 0 < share < 1:
-        raise ValueError(f"held_out must be a share from 0 to below 1, not {share}")
-    dealt = sorted(entries, key=lambda entry: blake2b(entry.name.encode(errors="surrogateescape")).digest())
-    count = max(1, round(share * len(entries)))
-    for number, entry in enumerate(dealt):
-        entry.split = "valid" if number < count else "train"
 
 
 def walk(folder: Path, left_out: list[LeftOut]) -> Iterator[Entry]:
