@@ -230,12 +230,12 @@ def commit() -> str:
     return run.stdout.strip() or "none"
 
 
-def machine() -> str:
+def machine(threads: int = THREADS) -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     processor = next(
         (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
     )
-    return f"{processor}, {os.cpu_count()} cores, {THREADS} threads, torch {version('torch')}"
+    return f"{processor}, {os.cpu_count()} cores, {threads} threads, torch {version('torch')}"
 
 
 def cpu_seconds() -> float:

@@ -76,7 +76,7 @@ RECIPES = {
         Settings(
             ram.Config(size=6, scales=2, hidden=128, deviation=0.1),
             CatchGames(),
-            replace(TRAINING, epochs=60, watch="caught", clip=1.0),
+            replace(TRAINING, epochs=100, learning_rate=3e-4, watch="caught", clip=1.0),
             Playing(),
         ),
         ram.Player,

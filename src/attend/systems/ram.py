@@ -20,7 +20,8 @@ Deviations from the paper:
 - The first place, too, is sampled, around the location network's answer to a state of zeros.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it.
 - At test the places are the means (the paper does not say), in one pass.
-- `Player` learns each step from the reward of the whole game, with a baseline a step.
+- `Player` learns each step from the reward of the whole game, with a baseline a step: a place's knows what was seen up
+  to the glimpse before, a move's also the glimpse that it is made on.
 
 `places` chooses where it looks: "learnt" is the model; "random" (anywhere, uniformly) and "centre" are its controls.
 """
@@ -171,6 +172,19 @@ class System(nn.Module):
         return Classified(self.action(scan.states[:, 0]), looks)
 
 
+class Played(NamedTuple):
+    """Games played: where each glimpse was, how likely it and the move after it were, and what came of it.
+
+    `expected` is the baseline: the reward expected from each state, from the one before the first glimpse to the last.
+    """
+
+    where: Float[Tensor, "batch step 2"]
+    log_prob_place: Float[Tensor, "batch step"]
+    log_prob_move: Float[Tensor, "batch step"]
+    expected: Float[Tensor, "batch state"]
+    reward: Float[Tensor, "batch"]
+
+
 class Player(nn.Module):
     """The agent of section 4.2: an LSTM that glimpses at each frame of a game, and moves.
 
@@ -186,15 +200,14 @@ class Player(nn.Module):
         self.action = nn.Linear(config.hidden, actions)
         self.baseline = nn.Linear(config.hidden, 1)
 
-    def play(self, games: Games, sampled: bool) -> tuple[Scan, Float[Tensor, "batch step"], Float[Tensor, "batch"]]:
-        """Play the games to their end. Returns the looks, the log-probabilities of the moves, and the rewards."""
+    def play(self, games: Games, sampled: bool) -> Played:
+        """Play the games to their end."""
         device = self.action.weight.device
         state = cell = torch.zeros(len(games), self.config.hidden, device=device)
-        states, places, log_probs, befores, moves = [], [], [], [], []
+        states, places, log_probs, moves = [state], [], [], []
         for _ in range(games.frames - 1):
             where, log_prob = self.location(state.detach(), sampled)
             where = where.clamp(-1, 1)
-            befores.append(state)
             pyramid = prepare(torch.from_numpy(games.frame()).to(device), self.config.scales)
             state, cell = self.core(self.glimpse(pyramid, where.unsqueeze(1)).squeeze(1), (state, cell))
             log_policy = self.action(state).log_softmax(-1)
@@ -204,17 +217,17 @@ class Player(nn.Module):
             places.append(where)
             log_probs.append(log_prob)
             moves.append(log_policy.gather(-1, move).squeeze(-1))
-        # A move is chosen after its glimpse, and the place of the next one after the move: each has its own baseline.
-        baseline = self.baseline(torch.stack(befores, 1).detach()).squeeze(-1)
-        path = [torch.stack(part, 1).unsqueeze(1) for part in (states, places, log_probs)]
-        scan = Scan(path[0], path[1], path[2], baseline.unsqueeze(1))
-        return scan, torch.stack(moves, 1), torch.from_numpy(games.reward()).to(device)
+        expected = self.baseline(torch.stack(states, 1).detach()).squeeze(-1)
+        reward = torch.from_numpy(games.reward()).to(device)
+        return Played(torch.stack(places, 1), torch.stack(log_probs, 1), torch.stack(moves, 1), expected, reward)
 
     def forward(self, batch: Games) -> Loss:
-        scan, moves, reward = self.play(batch, sampled=self.training)
-        returns = reward[:, None, None]
-        # The state after a glimpse is the one before the next: what is expected is asked of both in one go.
-        policy = reinforce(scan.log_probs + moves.unsqueeze(1), returns, scan.baselines)
-        error = baseline_error(scan.baselines, returns)
-        terms = {"caught": reward.sum(), "baseline_error": error.detach() / scan.baselines.shape[-1]}
-        return Loss(policy + error, len(reward), terms)
+        played = self.play(batch, sampled=self.training)
+        returns = played.reward[:, None, None]
+        expected = played.expected.unsqueeze(1)
+        # A place is chosen before its glimpse, the move after it.
+        policy = reinforce(played.log_prob_place.unsqueeze(1), returns, expected[..., :-1])
+        policy = policy + reinforce(played.log_prob_move.unsqueeze(1), returns, expected[..., 1:])
+        error = baseline_error(expected, returns)
+        terms = {"caught": played.reward.sum(), "baseline_error": error.detach() / expected.shape[-1]}
+        return Loss(policy + error, len(played.reward), terms)

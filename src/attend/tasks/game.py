@@ -120,14 +120,14 @@ class CatchTask:
         games = self.games(self.measured(split))
         with torch.random.fork_rng(), torch.inference_mode():
             torch.manual_seed(0)  # for controls that look at random places
-            scan, _, reward = system.play(games, sampled=False)
-        spread = spread_over_images(scan.where[:, 0].cpu().numpy())
+            played = system.play(games, sampled=False)
+        spread = spread_over_images(played.where.cpu().numpy())
         figures = {
-            "caught": float(reward.mean()),
+            "caught": float(played.reward.mean()),
             "caught_at_random": caught_at_random(self.games(self.measured(split)), self.seed),
             "places_spread_over_games": float(spread.mean()),
         }
-        outputs = ["caught" if caught else "missed" for caught in reward.tolist()]
+        outputs = ["caught" if caught else "missed" for caught in played.reward.tolist()]
         return Evaluation(outputs, figures, ["caught"] * len(outputs))
 
 
