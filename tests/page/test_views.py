@@ -121,6 +121,31 @@ def test_the_keyboard_reaches_everything(opened: Open) -> None:
     expect(page.locator(".beam-said")).to_have_text(re.compile("^“hund”, step 2, kept: log p -0.20"))
 
 
+def test_the_keyboard_moves_through_the_words(opened: Open) -> None:
+    page = opened(golden.subwords(), address="u=word")
+    said = page.locator("[role=status]")
+    page.locator(".sentence.output .words").focus()
+    page.keyboard.press("ArrowRight")
+    expect(said).to_have_text(re.compile("“hund” reads “dog”"))
+    expect(page.locator(".sentence.source .piece.best")).to_have_text("dog")
+    page.keyboard.press("Enter")
+    assert "p=1_-1" in page.url
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    page.locator(".sentence.source .words").focus()
+    for key in ("End", "ArrowLeft", "ArrowLeft", "Home", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(said).to_have_text(re.compile("“runs” is read by “rennt”"))
+
+
+def test_in_words_written_from_the_right_the_left_arrow_goes_on(opened: Open) -> None:
+    trace = golden.right_to_left()
+    page = opened(trace)
+    page.locator(".sentence.source .words").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".sentence.source .piece").nth(1)).to_have_class(re.compile("here"))
+
+
 def test_the_address_holds_what_is_shown(opened: Open, tab: Page) -> None:
     page = opened(golden.subwords(), golden.right_to_left())
     page.get_by_role("button", name="words").click()

@@ -1,7 +1,7 @@
 // Input and output as people read them: pointing at a word on one side shades what goes with it on the other.
 
 import { isolated, make, type Child } from "./elements";
-import { View } from "./view";
+import { steered, View } from "./view";
 import { column, harmless, labels, size, stepLogProbs, strongest, visible, type Axis } from "./trace";
 
 const UNSURE = Math.log(0.5);
@@ -23,7 +23,21 @@ export class Sentences extends View {
     const output = this.line(look.steps, "step");
     // Steps that are no text of their own stand below the output that they led to.
     if (look.steps.kind !== "tokens" && entry.trace.output) output.unshift(isolated(entry.trace.output), " ");
-    this.append(sentence("Input", "source", input), sentence("Output", "output", output));
+    this.append(this.sentence("Input", "source", input, "cell"), this.sentence("Output", "output", output, "step"));
+  }
+
+  /** A side of the example, whose words the keyboard can move through too. */
+  private sentence(name: string, side: string, parts: Child[], kind: "step" | "cell"): HTMLElement {
+    const made = make("p", { class: parts.length > LONG ? `sentence ${side} long` : `sentence ${side}`, dir: "auto" });
+    if (!(kind === "step" ? this.steps : this.cells).length) {
+      made.append(...parts);
+      return made;
+    }
+    const words = make("span", { class: "words" }, ...parts);
+    const along = kind === "step" ? ({ step: "horizontal", cell: "none" } as const) : ({ step: "none", cell: "horizontal" } as const);
+    steered(words, this.panel, `${name}: ${words.textContent}`, along);
+    made.append(words);
+    return made;
   }
 
   private line(axis: Axis, kind: "step" | "cell"): Child[] {
@@ -87,6 +101,7 @@ export class Sentences extends View {
       this.lit.push(span);
     };
     here(this.steps[step]);
+    if (this.contains(document.activeElement)) (this.steps[step] ?? this.cells[cell])?.scrollIntoView({ block: "nearest" });
     if (look.kind !== "weights") return;
     if (step >= 0 && step < look.weights.length) this.shade(this.cells, look.weights[step]);
     else if (cell >= 0) {
@@ -106,11 +121,6 @@ export class Sentences extends View {
       this.lit.push(span);
     });
   }
-}
-
-function sentence(name: string, kind: string, parts: Child[]): HTMLElement {
-  const long = parts.length > LONG ? { tabindex: 0, role: "region", "aria-label": name } : {};
-  return make("p", { class: long.role ? `sentence ${kind} long` : `sentence ${kind}`, dir: "auto", ...long }, ...parts);
 }
 
 customElements.define("attend-sentences", Sentences);

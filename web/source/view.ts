@@ -65,27 +65,34 @@ export function saving(name: string, picture: () => SVGSVGElement): HTMLElement 
 }
 
 /**
- * Let the keyboard move through the steps and cells of a view. `step` and `cell` say which arrows move along which:
- * "vertical", "horizontal" or "none".
+ * Let the keyboard move through the steps and cells of a view. `step` and `cell` say which arrows move along which, or
+ * with "none" that the view has none to move through.
  */
 export function steered(
   element: HTMLElement | SVGElement,
   panel: Panel,
   label: string,
-  along: { step: "vertical" | "horizontal"; cell: "vertical" | "horizontal" | "none" },
+  along: { step: "vertical" | "horizontal" | "none"; cell: "vertical" | "horizontal" | "none" },
 ): void {
   element.setAttribute("tabindex", "0");
   element.setAttribute("role", "application");
   element.setAttribute("aria-label", `${label}. Arrow keys move, Enter pins, Escape unpins, question mark lists the keys.`);
   const { store } = panel;
-  const [steps, cells] = [panel.reading.steps.length, along.cell === "none" ? 0 : panel.reading.cells.length];
+  const steps = along.step === "none" ? 0 : panel.reading.steps.length;
+  const cells = along.cell === "none" ? 0 : panel.reading.cells.length;
+  const here = () => ({
+    step: steps ? Math.max(store.focus.step, 0) : -1,
+    cell: cells ? Math.max(store.focus.cell, 0) : -1,
+  });
   element.addEventListener("focus", () => {
-    if (store.focus.step < 0 && steps) store.light({ step: 0, cell: cells ? 0 : -1 }, true);
+    if (steps ? store.focus.step < 0 : cells && store.focus.cell < 0) store.light(here(), true);
   });
   element.addEventListener("keydown", (happened) => {
     const event = happened as KeyboardEvent;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const place = { step: Math.max(store.focus.step, 0), cell: cells ? Math.max(store.focus.cell, 0) : -1 };
+    const place = here();
+    // In a text that is written from right to left, the left is onwards.
+    const onwards = getComputedStyle(element).direction === "rtl" ? -1 : 1;
     const move = (axis: "vertical" | "horizontal", by: number) => {
       if (along.step === axis) place.step = Math.min(Math.max(place.step + by, 0), steps - 1);
       else if (along.cell === axis) place.cell = Math.min(Math.max(place.cell + by, 0), cells - 1);
@@ -98,10 +105,10 @@ export function steered(
         move("vertical", 1);
         break;
       case "ArrowLeft":
-        move("horizontal", -1);
+        move("horizontal", -onwards);
         break;
       case "ArrowRight":
-        move("horizontal", 1);
+        move("horizontal", onwards);
         break;
       case "Home":
         move(along.cell === "none" ? "vertical" : "horizontal", -Infinity);
@@ -112,10 +119,10 @@ export function steered(
         move(along.step === "horizontal" ? "horizontal" : "vertical", along.cell === "none" ? Infinity : 0);
         break;
       case "PageUp":
-        place.step = Math.max(place.step - 10, 0);
+        if (steps) place.step = Math.max(place.step - 10, 0);
         break;
       case "PageDown":
-        place.step = Math.min(place.step + 10, steps - 1);
+        if (steps) place.step = Math.min(place.step + 10, steps - 1);
         break;
       case "Enter":
       case " ":
