@@ -4,12 +4,15 @@ Digits are MNIST's first 50,000 training images to learn and its last 10,000 to 
 the paper's, which are on the test set. Moved digits are at other places in every epoch; the validation set is frozen.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from torch import nn
+
 from attend.data.digits import CLUTTERED, TRANSLATED, Canvas
 from attend.recipes.recipe import Recipe, Settings
-from attend.systems import ram
+from attend.systems import feedforward, ram
 from attend.tasks.game import CatchGames, CatchTask, Playing
 from attend.tasks.image import Answering, ImageData, ImageToClass
 from attend.training import Training
@@ -18,7 +21,7 @@ TRAINING = Training(epochs=60, learning_rate=1e-3, schedule="cosine", watch="err
 MNIST = ImageData(name="mnist 28x28", digits="mnist")
 
 
-def digits(config: ram.Config, epochs: int, data: ImageData = MNIST) -> Settings[Any, Any, Any]:
+def digits(config: Any, epochs: int, data: ImageData = MNIST) -> Settings[Any, Any, Any]:
     return Settings(config, data, replace(TRAINING, epochs=epochs), Answering())
 
 
@@ -30,8 +33,16 @@ def recipe(about: str, settings: Settings[Any, Any, Any], **reaches: float) -> R
     return Recipe(about, settings, ram.System, reaches, ImageToClass)
 
 
+def at_once(kind: str, config: Any, build: Callable[..., nn.Module], epochs: int, data: ImageData = MNIST) -> Recipe:
+    """A control that sees the whole image, for as many epochs as RAM has on the same images."""
+    settings = digits(config, epochs, data)
+    return Recipe(f"control: a {kind} network that sees the whole image at once", settings, build, task=ImageToClass)
+
+
 PLAIN = ram.Config()
 WIDE = ram.Config(size=12, scales=3, deviation=0.15)
+CONNECTED = feedforward.Config(rows=60)
+CONVOLUTIONAL = feedforward.ConvolutionalConfig(rows=60, filters=8, size=10, stride=5)
 MOVED = {"translated": moved("translated", TRANSLATED), "cluttered": moved("cluttered", CLUTTERED)}
 
 RECIPES = {
@@ -70,6 +81,18 @@ RECIPES = {
     ),
     "ram-cluttered-random": recipe(
         "control: the same at random places", digits(replace(WIDE, places="random"), 120, MOVED["cluttered"])
+    ),
+    "feedforward-mnist": at_once("fully connected", feedforward.Config(), feedforward.System, 50),
+    "feedforward-mnist-convolutional": at_once(
+        "convolutional", feedforward.ConvolutionalConfig(), feedforward.Convolutional, 50
+    ),
+    "feedforward-translated": at_once("fully connected", CONNECTED, feedforward.System, 120, MOVED["translated"]),
+    "feedforward-translated-convolutional": at_once(
+        "convolutional", CONVOLUTIONAL, feedforward.Convolutional, 120, MOVED["translated"]
+    ),
+    "feedforward-cluttered": at_once("fully connected", CONNECTED, feedforward.System, 120, MOVED["cluttered"]),
+    "feedforward-cluttered-convolutional": at_once(
+        "convolutional", CONVOLUTIONAL, feedforward.Convolutional, 120, MOVED["cluttered"]
     ),
     "ram-catch": Recipe(
         "the game of Catch on a grid of 12 x 12: where to look and how to move, by REINFORCE alone",

@@ -1,0 +1,121 @@
+"""Feed-forward networks that see the whole image at once: what glimpses are measured against.
+
+Mnih, Heess, Graves & Kavukcuoglu, 2014 (arXiv 1406.6247), section 4.1, set RAM beside a fully connected network of two
+hidden layers of 256 (`System`) and a convolutional one (`Convolutional`). Neither chooses where to look: what they know
+about an object's place has to be learnt once for every place, or be pooled away.
+
+Deviations from the paper:
+
+- The convolution's numbers are ours, so that it has about as many parameters as RAM on the same images.
+- Adam instead of momentum SGD.
+- An image is first brought to the size that the network is made for, by means over equal parts; one of that size is
+  left as it is.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attend.contract import Classified, Labelled, Loss
+from attend.settings import check_config
+
+
+@dataclass(frozen=True)
+class Config:
+    """The fully connected network, for images of 28 x 28."""
+
+    rows: int = 28
+    """Rows and columns of the images that it sees."""
+    hidden: int = 256
+    """Size of each of the two hidden layers."""
+
+    def __post_init__(self) -> None:
+        check_config(self)
+
+
+@dataclass(frozen=True)
+class ConvolutionalConfig:
+    """The convolutional network, for images of 28 x 28."""
+
+    rows: int = 28
+    """Rows and columns of the images that it sees."""
+    filters: int = 16
+    """Filters of the convolution."""
+    size: int = 8
+    """Rows and columns of a filter, in pixels."""
+    stride: int = 3
+    """Pixels from where a filter is applied to the next place."""
+    hidden: int = 256
+    """Size of the layer after it."""
+
+    def __post_init__(self) -> None:
+        check_config(self)
+        if self.size > self.rows:
+            raise ValueError(f"size ({self.size}) must not be above rows ({self.rows}): a filter must fit the image")
+
+
+class System(nn.Module):
+    """See the module. `channels` and `classes` come from the data; images may be of any size."""
+
+    def __init__(self, config: Config, channels: int, classes: int) -> None:
+        super().__init__()
+        self.rows = config.rows
+        self.first = nn.Linear(channels * config.rows**2, config.hidden)
+        self.second = nn.Linear(config.hidden, config.hidden)
+        self.action = nn.Linear(config.hidden, classes)
+
+    def scores(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch class"]:
+        """The scores of the classes."""
+        state = F.relu(self.first(brought_to(images, self.rows).flatten(1)))
+        return self.action(F.relu(self.second(state)))
+
+    def forward(self, batch: Labelled) -> Loss:
+        return cross_entropy(self.scores(batch.images), batch)
+
+    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
+        """The answer, after the one step there is. There is nothing that it looked at."""
+        return at_once(self.scores(images))
+
+
+class Convolutional(nn.Module):
+    """See the module. `channels` and `classes` come from the data; images may be of any size."""
+
+    def __init__(self, config: ConvolutionalConfig, channels: int, classes: int) -> None:
+        super().__init__()
+        self.rows = config.rows
+        self.filters = nn.Conv2d(channels, config.filters, config.size, config.stride)
+        places = (config.rows - config.size) // config.stride + 1
+        self.hidden = nn.Linear(config.filters * places**2, config.hidden)
+        self.action = nn.Linear(config.hidden, classes)
+
+    def scores(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch class"]:
+        """The scores of the classes."""
+        maps = F.relu(self.filters(brought_to(images, self.rows)))
+        return self.action(F.relu(self.hidden(maps.flatten(1))))
+
+    def forward(self, batch: Labelled) -> Loss:
+        return cross_entropy(self.scores(batch.images), batch)
+
+    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
+        """The answer, after the one step there is. There is nothing that it looked at."""
+        return at_once(self.scores(images))
+
+
+def brought_to(
+    images: Float[Tensor, "batch channel rows columns"], rows: int
+) -> Float[Tensor, "batch channel size size"]:
+    """Images of so many rows and columns, each pixel the mean of its part."""
+    return F.adaptive_avg_pool2d(images, rows)
+
+
+def cross_entropy(scores: Float[Tensor, "batch class"], batch: Labelled) -> Loss:
+    nll = F.cross_entropy(scores, batch.label, reduction="sum")
+    error = (scores.argmax(-1) != batch.label).to(torch.float32).sum()
+    return Loss(nll, len(batch.label), {"nll": nll.detach(), "error": error})
+
+
+def at_once(scores: Float[Tensor, "batch class"]) -> Classified:
+    return Classified(scores.unsqueeze(1), [{} for _ in range(len(scores))])
