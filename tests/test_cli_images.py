@@ -100,6 +100,25 @@ def test_where_it_looked_is_shown(run: Path, pictures: Path, tmp_path: Path, cap
     assert Trace.from_json(json.loads(Path(files[4]).read_text())).output == "right"
 
 
+def test_how_a_picture_is_drawn_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = str(tmp_path / "drawer")
+    assert main(["train", "draw-small", "--out", folder, "--training.epochs", "1", "--system.hidden", "8"]) == 0
+    capsys.readouterr()
+    files = [str(tmp_path / f"drawn.{suffix}") for suffix in ("png", "gif", "html", "json")]
+    for what in ("new:2", "valid:1"):
+        assert main(["show", folder, what, "--out", *files]) == 0
+        with Image.open(files[1]) as gif:
+            assert getattr(gif, "n_frames", 1) == 4
+        assert "data:image/png;base64" in Path(files[2]).read_text()
+    assert Trace.from_json(json.loads(Path(files[3]).read_text())).input == "valid:1"
+    assert main(["show", folder, "new"]) == 0
+    assert capsys.readouterr().out.startswith("noise 1 of seed 1: drawn in 4 steps")
+    assert main(["show", folder, "valid:100000"]) == 2
+    assert "has images 1 to" in capsys.readouterr().err
+    assert main(["show", folder, str(tmp_path / "none.png")]) == 2
+    assert "no file" in capsys.readouterr().err
+
+
 def test_runs_are_compared(run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     other = tmp_path / "centre"
     where = ["--out", str(other), "--data.folder", str(pictures), "--data.held-out", "0.2"]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from attend.attention.trace import Grid, Named, Token, Tokens, Trace, Weights, Windows
 from attend.show.glimpses import animation, scan_path, seen, windows_of
-from attend.show.overlays import word_maps
+from attend.show.overlays import word_animation, word_maps
 
 
 def uri(pixels: np.ndarray) -> str:
@@ -38,6 +38,15 @@ def test_a_chosen_cell_is_outlined_where_it_is():
     (first,), (second,) = figure.axes[0].patches, figure.axes[2].patches
     assert first.get_xy() == (3.5, -0.5)
     assert second.get_xy() == (3.5, 3.5)
+
+
+def test_a_moving_picture_has_a_frame_a_word(tmp_path: Path):
+    word_animation(captioned(picture=uri(PIXELS)), tmp_path / "words.gif")
+    with Image.open(tmp_path / "words.gif") as gif:
+        assert getattr(gif, "n_frames", 1) == 2
+    with pytest.raises(ValueError, match="no weights over the cells"):
+        word_animation(glimpsed(1), tmp_path / "none.gif")
+    assert not (tmp_path / "none.gif").exists()
 
 
 def test_what_can_not_be_drawn_is_said():

@@ -98,7 +98,8 @@ def main(arguments: Sequence[str]) -> int:
     if isinstance(model, ImageModel | CaptionModel):
         return predict_images(model, options)
     if not isinstance(model, TextModel):
-        raise ValueError(f"{options.run} is a run of {model.config.recipe!r}, which predicts nothing from files")
+        problem = f"{options.run} is a run of {model.config.recipe!r}, which predicts nothing from files"
+        raise ValueError(f"{problem}; if it draws, attend show shows what")
     if len(options.files) > 1:
         raise ValueError(f"{options.files[1]!r} is one file too many: {options.run} takes one file of text")
     return predict_text(model, options)

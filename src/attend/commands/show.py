@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from attend.attention.trace import Trace, Weights
     from attend.show.formats import Link
     from attend.tasks.caption import Caption, CaptionModel
+    from attend.tasks.generation import DrawingModel
     from attend.tasks.image import Answer, ImageModel
     from attend.tasks.text_model import TextModel
 
@@ -39,13 +40,14 @@ class Options:
       attend show runs/mine "a dog" --target "ein Hund" --gold links --gold-form pharaoh --out dog.svg
       attend show runs/digits seven.png --out path.png path.gif path.html
       attend show runs/digits valid:17 --out path.png
+      attend show runs/drawer new:3 --out drawing.gif
     """
 
     run: Run
     """The run folder."""
     text: Positional[Annotated[str, arg(metavar="TEXT")]]
     """What to predict from. For a run that takes images, an image file; or valid:17 for image 17 of that part of its
-    own data."""
+    own data. For a run that draws also new, or new:3 for the third of its new images."""
     target: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
     """Read this output, instead of what the model would write."""
     subwords: bool = False
@@ -74,6 +76,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
     from attend.run import load
     from attend.tasks.caption import CaptionModel
+    from attend.tasks.generation import DrawingModel
     from attend.tasks.image import ImageModel
     from attend.tasks.text_model import TextModel
 
@@ -82,6 +85,8 @@ def main(arguments: Sequence[str]) -> int:
     model = load(options.run)
     if isinstance(model, ImageModel | CaptionModel):
         return show_image(model, options, files)
+    if isinstance(model, DrawingModel):
+        return show_drawing(model, options, files)
     if not isinstance(model, TextModel):
         raise ValueError(f"{options.run} is a run of {model.config.recipe!r}, which there is nothing to show of")
     if any(path.suffix == ".gif" for path in files):
@@ -109,28 +114,20 @@ def main(arguments: Sequence[str]) -> int:
 def show_image(model: "ImageModel | CaptionModel", options: Options, files: "Sequence[Path]") -> int:
     """The answer for one image, with what was thought after each step; or files."""
     from attend.show.glimpses import animation, scan_path, thoughts
-    from attend.show.overlays import grid_look, word_maps
+    from attend.show.overlays import grid_look, word_animation, word_maps
 
-    for name in ("target", "subwords", "gold"):
-        if getattr(options, name):
-            raise ValueError(f"--{name} is for text, which {options.run} does not take")
-    for path in files:
-        if path.suffix in (".npz", ".pharaoh"):
-            raise ValueError(f"{path}: of images, name a file .png, .svg, .gif, .html or .json")
+    check_for_images(options, files)
     answer = image_of(model, options.text)
     trace = answer.trace(run=str(options.run), recipe=model.config.recipe)
+    in_cells = grid_look(trace) is not None
     for path in files:
         match path.suffix:
             case ".png" | ".svg":
-                scan_path(trace, path) if grid_look(trace) is None else word_maps(trace, path)
+                word_maps(trace, path) if in_cells else scan_path(trace, path)
             case ".gif":
-                animation(trace, path)
-            case ".html":
-                from attend.show.page import page
-
-                write_text(path, page([trace], answer.name))
-            case ".json":
-                write_text(path, json.dumps(trace.to_json(), ensure_ascii=False, indent=2) + "\n")
+                word_animation(trace, path) if in_cells else animation(trace, path)
+            case _:
+                write_trace(path, trace)
     if not files:
         print(answer)
         for number, step in enumerate(thoughts(trace), start=1):
@@ -138,19 +135,76 @@ def show_image(model: "ImageModel | CaptionModel", options: Options, files: "Seq
     return 0
 
 
+def show_drawing(model: "DrawingModel", options: Options, files: "Sequence[Path]") -> int:
+    """How an image is drawn, step by step: a new one, or one that is given."""
+    from attend.show.canvases import canvas_animation, canvas_steps
+
+    check_for_images(options, files)
+    word, _, number = options.text.partition(":")
+    if word == "new" and (number.isdecimal() or not number) and not Path(options.text).exists():
+        drawn = model.generate(first=max(int(number or 1), 1) - 1)[0]
+    elif (chosen := own_image(model, options.text)) is not None:
+        drawn = next(model.reconstruct_many(chosen, (options.text,)))
+    else:
+        drawn = model.reconstruct(options.text)
+    canvases = [drawn.picture(step) for step in range(len(drawn.canvases))]
+    for path in files:
+        match path.suffix:
+            case ".png" | ".svg":
+                canvas_steps(canvases, drawn.looks, drawn.given(), path)
+            case ".gif":
+                canvas_animation(canvases, drawn.looks, path, drawn.given())
+            case _:
+                write_trace(path, drawn.trace(run=str(options.run), recipe=model.config.recipe))
+    if not files:
+        print(f"{drawn.name}: drawn in {len(canvases)} steps; name a file to see it, such as --out drawing.gif")
+        for name, look in drawn.looks.items():
+            for step, (centre, extent) in enumerate(zip(look.centre, look.extent, strict=True), start=1):
+                print(f"  step {step}: {name} {extent[0]:.2f} x {extent[1]:.2f} at {centre[0]:.2f}, {centre[1]:.2f}")
+    return 0
+
+
+def check_for_images(options: Options, files: "Sequence[Path]") -> None:
+    """Raises `ValueError` for what is for text alone."""
+    for name in ("target", "subwords", "gold"):
+        if getattr(options, name):
+            raise ValueError(f"--{name} is for text, which {options.run} does not take")
+    for path in files:
+        if path.suffix in (".npz", ".pharaoh"):
+            raise ValueError(f"{path}: of images, name a file .png, .svg, .gif, .html or .json")
+
+
+def write_trace(path: Path, trace: "Trace") -> None:
+    """As a page or as JSON."""
+    if path.suffix == ".html":
+        from attend.show.page import page
+
+        write_text(path, page([trace], trace.input))
+    else:
+        write_text(path, json.dumps(trace.to_json(), ensure_ascii=False, indent=2) + "\n")
+
+
 def image_of(model: "ImageModel | CaptionModel", named: str) -> "Answer | Caption":
     """The output for an image file, or for one of the run's own images, such as valid:17 (from 1)."""
+    chosen = own_image(model, named)
+    if chosen is None:
+        return model.predict(named)
+    answer = next(model.predict_many(chosen))
+    return answer if chosen.names else replace(answer, name=named)
+
+
+def own_image(model: "ImageModel | CaptionModel | DrawingModel", named: str) -> Any:
+    """That image of the run's own data which is named as valid:17 is, from 1; None for the name of a file."""
     import numpy as np
 
     split, _, number = named.partition(":")
     if split not in ("valid", "test") or not number.isdecimal() or Path(named).exists():
-        return model.predict(named)
-    images = model.part(split).images
+        return None
+    part: Any = model.part(split)
+    images = part if hasattr(part, "select") else part.images
     if not 1 <= int(number) <= len(images):
         raise ValueError(f"{named}: the part {split} has images 1 to {len(images):,}")
-    chosen: Any = images.select(np.array([int(number) - 1]))
-    answer = next(model.predict_many(chosen))
-    return answer if images.names else replace(answer, name=named)
+    return images.select(np.array([int(number) - 1]))
 
 
 def for_page(model: "TextModel", trace: "Trace", options: Options) -> "Trace":

@@ -121,10 +121,14 @@ def as_floats(pixels: UInt8[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shap
 
 def as_data_uri(pixels: UInt8[np.ndarray, "channel rows columns"]) -> str:
     """An image as a PNG in a data URI, for pages and traces."""
-    rows_first = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
     file = BytesIO()
-    Image.fromarray(np.ascontiguousarray(rows_first)).save(file, format="PNG")
+    Image.fromarray(np.ascontiguousarray(rows_first(pixels))).save(file, format="PNG")
     return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+
+
+def rows_first(pixels: UInt8[np.ndarray, "channel rows columns"]) -> UInt8[np.ndarray, "rows columns *channel"]:
+    """As viewers have it: grey without an axis of channels, colour with it."""
+    return pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
 
 
 class Decoded(NamedTuple):

@@ -11,20 +11,17 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from attend.atomic import write_atomically
 from attend.attention.trace import Trace, Windows
 from attend.show.figure import FAINT, INK, SMALL, blank, finish
+from attend.show.moving import frame, write_gif
 from attend.show.words import visible
 
 PATH, NOW = "#d55e00", "#56b4e9"
 MOST_CLASSES = 10
-# A moving picture's steps, in milliseconds, and its last one.
-STEP, LAST = 700, 2000
 
 
 def picture_of(trace: Trace) -> UInt8[np.ndarray, "rows columns 3"]:
@@ -77,7 +74,7 @@ def animation(trace: Trace, path: Path) -> None:
     thought = thoughts(trace)
     frames = []
     for step in range(1, steps + 1):
-        figure = Figure(figsize=(3.2, 4.0 if thought else 3.2), dpi=110, facecolor="white")
+        figure = frame(3.2, 4.0 if thought else 3.2)
         rows = figure.add_gridspec(2 if thought else 1, 1, height_ratios=(3.0, 1.0) if thought else (1.0,))
         draw_path(figure.add_subplot(rows[0]), picture, look, scales, step)
         if thought:
@@ -90,13 +87,8 @@ def animation(trace: Trace, path: Path) -> None:
             axes.set_xticks([])
             axes.spines[:].set_visible(False)
             axes.tick_params(length=0)
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
-    file = io.BytesIO()
-    lasting = [STEP] * (steps - 1) + [LAST]
-    frames[0].save(file, format="GIF", save_all=True, append_images=frames[1:], duration=lasting, loop=0)
-    write_atomically(path, lambda partial: partial.write_bytes(file.getvalue()))
+        frames.append(figure)
+    write_gif(frames, path)
 
 
 def thoughts(trace: Trace) -> list[list[tuple[str, float]]]:

@@ -1,19 +1,25 @@
 """Where a model looked in a picture's cells as it wrote each word: the weights over the picture, a panel a word."""
 
 import math
+import textwrap
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from attend.attention.trace import Grid, Trace, Weights
-from attend.show.figure import INK, SMALL, blank, finish
+from attend.show.figure import INK, MEDIUM, SMALL, blank, finish
 from attend.show.glimpses import PATH, bare, picture_of
+from attend.show.moving import frame, write_gif
 from attend.show.words import visible
 
 ACROSS = 6
 PANEL = 1.5
+# Characters of a line of what is written below a moving picture.
+LINE = 44
 
 
 def grid_look(trace: Trace) -> Weights | None:
@@ -28,34 +34,61 @@ def word_maps(trace: Trace, path: Path | None = None) -> Figure:
     A choice of one cell (hard attention) is outlined. Written to `path` (.png or .svg) if given. Raises `ValueError`
     for a trace without a picture, or without weights over its cells.
     """
-    picture, look = picture_of(trace), grid_look(trace)
-    if look is None or not isinstance(look.memory, Grid):
-        raise ValueError("the trace has no weights over the cells of its picture")
-    rows, columns = look.memory.rows, look.memory.columns
+    picture, look = taken(trace)
     labels = look.steps.labels()
     lines = math.ceil(len(labels) / ACROSS)
     figure = blank(PANEL * ACROSS, (2 * PANEL + 0.3) * lines)
     grid = figure.add_gridspec(2 * lines, ACROSS, hspace=0.06, wspace=0.06)
-    place = (-0.5, picture.shape[1] - 0.5, picture.shape[0] - 0.5, -0.5)
     for step, label in enumerate(labels):
-        weights = look.weights[step].reshape(rows, columns)
-        for part, smoothing in enumerate(("nearest", "bicubic")):
+        for part in (0, 1):
             axes = figure.add_subplot(grid[2 * (step // ACROSS) + part, step % ACROSS])
-            axes.imshow(picture)
-            # What was not looked at is dark: the picture shines through where the weights are.
-            dark = np.zeros((rows, columns, 4))
-            dark[..., 3] = 0.85 * (1 - weights / max(weights.max(), 1e-9))
-            axes.imshow(dark, extent=place, interpolation=smoothing)
+            overlay(axes, picture, look, step, smoothed=part == 1)
             if part == 0:
                 axes.set_title(visible(label), fontsize=SMALL, color=INK, pad=3)
-                if look.hard:
-                    row, column = divmod(int(weights.argmax()), columns)
-                    height, width = picture.shape[0] / rows, picture.shape[1] / columns
-                    corner = (column * width - 0.5, row * height - 0.5)
-                    axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=PATH, linewidth=1.5))
             if step % ACROSS == 0:
                 axes.set_ylabel(("cells", "smoothed")[part], fontsize=SMALL, color=INK)
-            axes.set_xlim(place[:2])
-            axes.set_ylim(place[2:])
-            bare(axes)
     return finish(figure, path)
+
+
+def word_animation(trace: Trace, path: Path) -> None:
+    """The same word by word, over the cells' own weights, as a GIF. Errors are those of `word_maps`."""
+    picture, look = taken(trace)
+    labels = [visible(label) for label in look.steps.labels()]
+    frames = []
+    for step, label in enumerate(labels):
+        figure = frame(3.4, 4.0)
+        axes = figure.add_subplot()
+        overlay(axes, picture, look, step, smoothed=False)
+        axes.set_title(label, fontsize=MEDIUM, color=PATH, pad=5)
+        written = textwrap.fill(" ".join(labels[: step + 1]), LINE)
+        figure.text(0.5, 0.02, written, fontsize=SMALL, color=INK, ha="center", va="bottom")
+        frames.append(figure)
+    write_gif(frames, path)
+
+
+def taken(trace: Trace) -> tuple[UInt8[np.ndarray, "rows columns 3"], Weights]:
+    """The picture, and the weights over its cells."""
+    picture, look = picture_of(trace), grid_look(trace)
+    if look is None or not isinstance(look.memory, Grid):
+        raise ValueError("the trace has no weights over the cells of its picture")
+    return picture, look
+
+
+def overlay(axes: Axes, picture: UInt8[np.ndarray, "rows columns 3"], look: Weights, step: int, smoothed: bool) -> None:
+    """The picture, shining through where a step's weights are: what was not looked at is dark."""
+    assert isinstance(look.memory, Grid)
+    rows, columns = look.memory.rows, look.memory.columns
+    weights = look.weights[step].reshape(rows, columns)
+    place = (-0.5, picture.shape[1] - 0.5, picture.shape[0] - 0.5, -0.5)
+    dark = np.zeros((rows, columns, 4))
+    dark[..., 3] = 0.85 * (1 - weights / max(weights.max(), 1e-9))
+    axes.imshow(picture)
+    axes.imshow(dark, extent=place, interpolation="bicubic" if smoothed else "nearest")
+    if look.hard and not smoothed:
+        row, column = divmod(int(weights.argmax()), columns)
+        height, width = picture.shape[0] / rows, picture.shape[1] / columns
+        corner = (column * width - 0.5, row * height - 0.5)
+        axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=PATH, linewidth=1.5))
+    axes.set_xlim(place[:2])
+    axes.set_ylim(place[2:])
+    bare(axes)

@@ -24,7 +24,7 @@ from attend.attention.trace import Named, Trace, Windows
 from attend.contract import Drawings, Evaluation, Pictures, Split
 from attend.data.digits import binarise, read_digits
 from attend.data.files import DataError
-from attend.data.image import Form, Images, read_idx_images, read_npz
+from attend.data.image import Form, Images, as_data_uri, read_idx_images, read_npz, rows_first
 from attend.data.image_folder import ALL, read_folder
 from attend.inspect.glimpses import spread_over_images
 from attend.learning import importance_bound
@@ -130,14 +130,20 @@ class Drawing:
 
     def picture(self, step: int = -1) -> UInt8[np.ndarray, "rows columns *channel"]:
         """The canvas after a step, by default the last, as bytes: grey without an axis of channels, colour with it."""
-        canvas = np.rint(self.canvases[step] * 255).astype(np.uint8)
-        return canvas[0] if len(canvas) == 1 else canvas.transpose(1, 2, 0)
+        return rows_first(self.canvas(step))
+
+    def given(self) -> UInt8[np.ndarray, "rows columns *channel"] | None:
+        """The given image in the same form, if there is one."""
+        return None if self.pixels is None else rows_first(self.pixels)
+
+    def canvas(self, step: int) -> UInt8[np.ndarray, "channel rows columns"]:
+        """The canvas after a step, as bytes."""
+        return np.rint(self.canvases[step] * 255).astype(np.uint8)
 
     def trace(self, **about: str) -> Trace:
-        """Where the model read and wrote."""
-        return Trace(
-            self.name, "a new image" if self.pixels is None else "a drawing of it", dict(self.looks), None, about
-        )
+        """Where the model read and wrote, in the given image, or in the new one as it is at the end."""
+        drawn, output = (self.canvas(-1), "a new image") if self.pixels is None else (self.pixels, "a drawing of it")
+        return Trace(self.name, output, dict(self.looks), None, about, picture=as_data_uri(drawn))
 
 
 class Generation:
@@ -292,15 +298,18 @@ class DrawingModel:
         sizes = sum(parameter.numel() for parameter in self.systems[0].parameters())
         return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
 
-    def generate(self, count: int = 1, seed: int = 1) -> list[Drawing]:
-        """New images, drawn from noise: the same for the same seed, and the first of many are those of few."""
+    def generate(self, count: int = 1, seed: int = 1, first: int = 0) -> list[Drawing]:
+        """New images, drawn from noise: the same for the same seed, and the first of many are those of few.
+
+        `first` is the number, from 0, of that with which to begin.
+        """
         system: Any = self.systems[0]
-        each = [system.noise(1, seeded(seed, number)) for number in range(count)]
+        each = [system.noise(1, seeded(seed, first + number)) for number in range(count)]
         found: list[Drawing] = []
         for start in range(0, count, TOGETHER):
             with torch.inference_mode():
                 drawn = system.generate(torch.cat(each[start : start + TOGETHER], 1))
-            names = [f"noise {start + number + 1} of seed {seed}" for number in range(len(drawn.looks))]
+            names = [f"noise {first + start + number + 1} of seed {seed}" for number in range(len(drawn.looks))]
             found += [drawing(name, drawn, number) for number, name in enumerate(names)]
         return found
 
