@@ -201,7 +201,7 @@ def own_image(model: "ImageModel | CaptionModel | DrawingModel", named: str) -> 
     if split not in ("valid", "test") or not number.isdecimal() or Path(named).exists():
         return None
     part: Any = model.part(split)
-    images = part if hasattr(part, "select") else part.images
+    images = getattr(part, "images", part)
     if not 1 <= int(number) <= len(images):
         raise ValueError(f"{named}: the part {split} has images 1 to {len(images):,}")
     return images.select(np.array([int(number) - 1]))

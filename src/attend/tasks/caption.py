@@ -5,7 +5,6 @@ measures, and turns what a search returns into text and traces over the image's 
 `Captioner` over `Captioned` batches will do.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from jaxtyping import Float, Float32, Int, UInt8
 from torch import nn
 
 from attend import decoding, metrics
-from attend.atomic import write_atomically
 from attend.attention.trace import Grid, Named, Token, Tokens, Trace, Weights
 from attend.contract import END, Captioned, Evaluation, Split, Step
 from attend.data import scenes
@@ -26,17 +24,26 @@ from attend.data.codec import Codec
 from attend.data.corpus import collate
 from attend.data.files import DataError, locate
 from attend.data.grids import Grids, read_grids
-from attend.data.image import Form, ImageError, Images, as_data_uri, decode
-from attend.data.image_folder import ALL, read_folder
+from attend.data.image import Form, Images, as_data_uri
 from attend.data.nlvr import FORM as NLVR_FORM
 from attend.data.nlvr import divide, read_nlvr
 from attend.data.scenes import Scenes
 from attend.inspect.cells import cells_in_box, pairwise_variation, points_inside
 from attend.settings import check_range
 from attend.show.reading import row_entropy
-
-Part = Literal["train", "valid", "test"]
-PARTS: tuple[Part, ...] = ("train", "valid", "test")
+from attend.tasks.pictures import (
+    Part,
+    as_form,
+    as_members,
+    check_source,
+    check_training,
+    decode_file,
+    divided,
+    folder_parts,
+    form_of,
+    keep,
+    kept,
+)
 
 # Scenes to measure on are the same whatever seed a run is trained with, so that seeds can be compared.
 FROZEN_SEED: dict[Split, int] = {"valid": 0, "test": 1}
@@ -102,13 +109,9 @@ class CaptionData:
     """For a system with a backbone: the file of its weights, in a form that timm reads, for the run to begin with."""
 
     def __post_init__(self) -> None:
-        check_range(self, "batch scenes measured longest", 1)
-        check_range(self, "rows columns", 0)
+        check_range(self, "scenes measured longest", 1)
         check_range(self, "vocabulary", 5)
-        check_range(self, "held_out", 0, 1)
-        given = [name for name in ("folder", "train", "generated") if getattr(self, name)]
-        if len(given) > 1:
-            raise ValueError(f"data.{given[0]} and data.{given[1]} both say what to learn from: leave out one of them")
+        check_source(self, "folder", "train", "generated")
 
     @property
     def form(self) -> Form:
@@ -158,7 +161,10 @@ class Frozen:
         """At most so many of them, evenly chosen (without what is where)."""
         if count >= len(self):
             return self
-        index = np.arange(count) * len(self) // count
+        return self.select(np.arange(count) * len(self) // count)
+
+    def select(self, index: Int[np.ndarray, "chosen"]) -> "Frozen":
+        """Those of these numbers (without what is where)."""
         return Frozen(self.images.select(index), tuple(self.captions[number] for number in index))
 
 
@@ -258,11 +264,10 @@ class ImageToCaption:
             captions = scenes.draw_all(ALL_WORDS, FROZEN_SEED["valid"]).images.captions or ()
         else:
             train = parts["train"]
-            form, captions = form_of(train.images, data.fit), train.captions
+            form, captions = taken_form(train.images, data.fit), train.captions
         codec = Codec.train((caption for several in captions for caption in several), "word", data.vocabulary)
         codec.save(folder / cls.kept[1])
-        text = json.dumps(described_form(form), indent=2) + "\n"
-        write_atomically(folder / cls.kept[0], lambda partial: partial.write_text(text, encoding="utf-8"))
+        keep(folder / cls.kept[0], form._asdict() if isinstance(form, GridForm) else as_members(form))
         task = cls(build, data, seed, form, codec)
         task.begins = True
         task.take(parts, log)
@@ -271,13 +276,9 @@ class ImageToCaption:
     @classmethod
     def open(cls, build: Callable[..., nn.Module], data: CaptionData, seed: int, folder: Path) -> "ImageToCaption":
         """The task of a run folder, with no data read. Raises `DataError` if images.json is damaged."""
-        path = folder / cls.kept[0]
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            form = GridForm(**content) if "size" in content else Form(**content)
-        except (OSError, ValueError, TypeError) as error:
-            problem = f"does not say what images are made into ({error})"
-            raise DataError(str(path), problem, "train the run anew") from error
+        form = kept(
+            folder / cls.kept[0], lambda content: GridForm(**content) if "size" in content else as_form(content)
+        )
         return cls(build, data, seed, form, Codec.load(str(folder / cls.kept[1])))
 
     def read(self, log: Callable[[str], None]) -> None:
@@ -294,7 +295,7 @@ class ImageToCaption:
             log(f"scenes of {size}: {data.scenes:,} an epoch; {data.measured:,} to measure on")
         else:
             for part, images in parts.items():
-                found = form_of(images.images, data.fit)
+                found = taken_form(images.images, data.fit)
                 if (found.channels, found.rows, found.columns) != (
                     self.form.channels,
                     self.form.rows,
@@ -591,38 +592,28 @@ def read_parts(data: CaptionData, seed: int, log: Callable[[str], None]) -> dict
     """The parts of the data that is not generated anew. Raises `DataError` or `ValueError` if it can't be learnt."""
     if data.generated == "scenes":
         return {}
-    parts: dict[Part, Images | Grids]
+    parts: Mapping[Part, Images | Grids]
     if data.generated == "nlvr":
         train, valid = divide(read_nlvr("dev", NLVR_FORM))
         parts = {"train": train, "valid": valid, "test": read_nlvr("hidden", NLVR_FORM)}
         place = "NLVR"
     elif data.folder:
-        parts, place = read_folder_parts(data.folder, data.form, log), data.folder
+        parts, place = folder_parts(data.folder, data.form, log), data.folder
     elif data.train:
         place = data.train[0]
         named: dict[Part, tuple[str, ...]] = {"train": data.train, "valid": data.valid, "test": data.test}
         parts = {part: read_captioned_grids(part, paths) for part, paths in named.items() if paths}
     else:
         raise ValueError("there is nothing to learn from: set data.folder, data.train or data.generated")
-    if "train" not in parts:
-        raise DataError(place, "has no training images", "put some into a split called train")
+    check_training(parts, place)
     found: dict[Part, Frozen] = {}
     for part, images in parts.items():
         found[part] = with_captions(part, images, data.longest, place, log)
     if "valid" not in found:
-        found |= set_aside(found["train"], data.held_out, seed, place)
+        learnt, held = divided(len(found["train"]), data.held_out, seed, place)
+        found |= {"train": found["train"].select(learnt), "valid": found["train"].select(held)}
         log(f"{len(found['valid']):,} of the images are set aside to validate (data.held_out)")
     return found
-
-
-def read_folder_parts(folder: str, form: Form, log: Callable[[str], None]) -> dict[Part, Images | Grids]:
-    read = read_folder(folder, form)
-    log(f"{folder}: {read.report}")
-    if ALL not in read.parts:
-        return {part: read.parts[part] for part in PARTS if part in read.parts}
-    if len(read.parts) > 1:
-        raise DataError(folder, "says a split of some images only", "say one of all of them, or of none")
-    return {"train": read.parts[ALL]}
 
 
 def read_captioned_grids(part: Part, paths: tuple[str, ...]) -> Grids:
@@ -647,38 +638,9 @@ def with_captions(part: Part, images: Images | Grids, longest: int, place: str, 
     return Frozen(chosen, tuple(kept[number] for number in index))
 
 
-def set_aside(part: Frozen, share: float, seed: int, place: str) -> dict[Part, Frozen]:
-    """Training and validation images: a random share to validate, at least one of each."""
-    if len(part) < 2:
-        raise DataError(place, "has one image alone", "give at least two, to learn one and validate the other")
-    order = np.random.default_rng([seed]).permutation(len(part))
-    count = min(max(1, round(share * len(part))), len(part) - 1)
-
-    def chosen(index: np.ndarray) -> Frozen:
-        return Frozen(part.images.select(index), tuple(part.captions[number] for number in index))
-
-    return {"train": chosen(np.sort(order[count:])), "valid": chosen(np.sort(order[:count]))}
-
-
-def form_of(images: Images | Grids, fit: Literal["exact", "pad", "crop"]) -> Form | GridForm:
-    if isinstance(images, Grids):
-        return GridForm(*images.features.shape[1:])
-    channels, rows, columns = images.pixels.shape[1:]
-    return Form("grey" if channels == 1 else "colour", rows, columns, fit)
-
-
-def described_form(form: Form | GridForm) -> dict[str, Any]:
-    """As it is kept in a run's folder."""
-    if isinstance(form, GridForm):
-        return form._asdict()
-    return {"colour": form.colour, "rows": form.rows, "columns": form.columns, "fit": form.fit}
-
-
-def decode_file(path: str, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:
-    try:
-        return decode(locate(path), form).pixels
-    except ImageError as error:
-        raise DataError(path, str(error), "give a PNG or JPEG image") from error
+def taken_form(images: Images | Grids, fit: Literal["exact", "pad", "crop"]) -> Form | GridForm:
+    """What a run takes that learns from such."""
+    return GridForm(*images.features.shape[1:]) if isinstance(images, Grids) else form_of(images, fit)
 
 
 def captioned(

@@ -7,7 +7,6 @@ compared with them. Measuring is deterministic, with one sample an image from a 
 It knows no system: any `Drawer` over `Pictures` will do.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +17,28 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import nn
 
-from attend.atomic import write_atomically
 from attend.attention.glimpse import Views
 from attend.attention.trace import Named, Trace, Windows
 from attend.contract import Drawings, Evaluation, Pictures, Split
 from attend.data.digits import binarise, read_digits
 from attend.data.files import DataError
 from attend.data.image import Form, Images, as_data_uri, read_idx_images, read_npz, rows_first
-from attend.data.image_folder import ALL, read_folder
 from attend.inspect.glimpses import spread_over_images
 from attend.learning import importance_bound
 from attend.settings import check_range
-from attend.tasks.image import decode_file
-
-Part = Literal["train", "valid", "test"]
+from attend.tasks.pictures import (
+    Part,
+    as_form,
+    as_members,
+    check_source,
+    check_training,
+    decode_file,
+    divided,
+    folder_parts,
+    form_of,
+    keep,
+    kept,
+)
 
 # Of the binarisation of each part and of given images, whatever seed a run is trained with, so that seeds can be
 # compared.
@@ -91,12 +98,7 @@ class PictureData:
     """Images to a batch."""
 
     def __post_init__(self) -> None:
-        check_range(self, "batch", 1)
-        check_range(self, "rows columns", 0)
-        check_range(self, "held_out", 0, 1)
-        given = [name for name in ("folder", "train", "digits") if getattr(self, name)]
-        if len(given) > 1:
-            raise ValueError(f"data.{given[0]} and data.{given[1]} both say what to learn from: leave out one of them")
+        check_source(self, "folder", "train", "digits")
 
     @property
     def form(self) -> Form:
@@ -167,11 +169,8 @@ class Generation:
         cls, build: Callable[..., nn.Module], data: PictureData, seed: int, folder: Path, log: Callable[[str], None]
     ) -> "Generation":
         parts = read_parts(data, seed, log)
-        channels, rows, columns = parts["train"].pixels.shape[1:]
-        form = Form("grey" if channels == 1 else "colour", rows, columns, data.fit)
-        content = {"colour": form.colour, "rows": rows, "columns": columns, "fit": form.fit}
-        text = json.dumps(content, indent=2) + "\n"
-        write_atomically(folder / cls.kept[0], lambda partial: partial.write_text(text, encoding="utf-8"))
+        form = form_of(parts["train"], data.fit)
+        keep(folder / cls.kept[0], as_members(form))
         task = cls(build, data, seed, form)
         task.take(parts, log)
         return task
@@ -179,14 +178,7 @@ class Generation:
     @classmethod
     def open(cls, build: Callable[..., nn.Module], data: PictureData, seed: int, folder: Path) -> "Generation":
         """The task of a run folder, with no data read. Raises `DataError` if images.json is damaged."""
-        path = folder / cls.kept[0]
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(build, data, seed, Form(*(content[key] for key in ("colour", "rows", "columns", "fit"))))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                str(path), f"does not say what images are made into ({error})", "train the run anew"
-            ) from error
+        return cls(build, data, seed, kept(folder / cls.kept[0], as_form))
 
     def read(self, log: Callable[[str], None]) -> None:
         """Read the data. Raises `ValueError` if its images are not of the size that the run began with."""
@@ -364,26 +356,19 @@ def read_parts(data: PictureData, seed: int, log: Callable[[str], None]) -> dict
     """The parts of the data. Raises `DataError` or `ValueError` if they can't be read or learnt from."""
     if data.digits:
         return {"train": read_digits(data.digits, "train"), "valid": read_digits(data.digits, "valid")}
+    parts: dict[Part, Images]
     if data.folder:
-        read = read_folder(data.folder, data.form)
-        log(f"{data.folder}: {read.report}")
-        parts: dict[Part, Images] = {
-            part: read.parts[part] for part in ("train", "valid", "test") if part in read.parts
-        }
-        if ALL in read.parts:
-            if parts:
-                raise DataError(data.folder, "says a split of some images only", "say one of all of them, or of none")
-            parts = {"train": read.parts[ALL]}
+        parts = folder_parts(data.folder, data.form, log)
     elif data.train:
         named: dict[Part, tuple[str, ...]] = {"train": data.train, "valid": data.valid, "test": data.test}
         parts = {part: read_files(paths) for part, paths in named.items() if paths}
     else:
         raise ValueError("there is nothing to learn from: set data.folder, data.train or data.digits")
     place = data.folder or ", ".join(data.train)
-    if "train" not in parts:
-        raise DataError(place, "has no training images", "put some into a split called train")
+    check_training(parts, place)
     if "valid" not in parts:
-        parts |= set_aside(parts["train"], data.held_out, seed, place)
+        learnt, held = divided(len(parts["train"]), data.held_out, seed, place)
+        parts |= {"train": parts["train"].select(learnt), "valid": parts["train"].select(held)}
         log(f"{len(parts['valid']):,} of the images are set aside to validate (data.held_out)")
     return parts
 
@@ -396,15 +381,6 @@ def read_files(paths: tuple[str, ...]) -> Images:
             problem = f"has images of shape {images.pixels.shape[1:]}, but {paths[0]} {several[0].pixels.shape[1:]}"
             raise DataError(path, problem, "give images of one size")
     return Images(np.concatenate([images.pixels for images in several]))
-
-
-def set_aside(images: Images, share: float, seed: int, place: str) -> dict[Part, Images]:
-    """Training and validation images: a random share, at least one, to validate."""
-    if len(images) < 2:
-        raise DataError(place, "has one image alone", "give at least two, to learn from one and validate the other")
-    order = np.random.default_rng([seed]).permutation(len(images))
-    held = min(len(images) - 1, max(1, round(share * len(images))))
-    return {"train": images.select(np.sort(order[held:])), "valid": images.select(np.sort(order[:held]))}
 
 
 def audit(system: Any, images: Images) -> dict[str, float]:

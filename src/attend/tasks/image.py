@@ -4,7 +4,6 @@ It reads or generates images, gives the training loop its batches, answers, meas
 into traces. It knows no system: any `Classifier` over `Labelled` batches will do.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -16,18 +15,25 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import nn
 
-from attend.atomic import write_atomically
 from attend.attention.glimpse import Views
 from attend.attention.trace import Alternative, Named, Trace, Windows
 from attend.contract import Audited, Classified, Evaluation, Labelled, Split
 from attend.data.digits import TRANSLATED, Arrangement, Canvas, arrange, draw, draw_all, read_digits
-from attend.data.files import DataError, locate
+from attend.data.files import DataError
 from attend.data.image import Form, ImageError, Images, as_data_uri, decode, read_idx_images, read_npz
-from attend.data.image_folder import ALL, read_folder
 from attend.inspect.glimpses import class_entropy, share_on_object, spread_over_images
-from attend.settings import check_range
-
-Part = Literal["train", "valid", "test"]
+from attend.tasks.pictures import (
+    Part,
+    as_form,
+    as_members,
+    check_source,
+    check_training,
+    decode_file,
+    folder_parts,
+    form_of,
+    keep,
+    kept,
+)
 
 # Evaluation sets are the same whatever seed a run is trained with, so that seeds can be compared.
 FROZEN_SEED = 0
@@ -84,12 +90,7 @@ class ImageData:
     """Images to a batch."""
 
     def __post_init__(self) -> None:
-        check_range(self, "batch", 1)
-        check_range(self, "rows columns", 0)
-        check_range(self, "held_out", 0, 1)
-        given = [name for name in ("folder", "train", "digits") if getattr(self, name)]
-        if len(given) > 1:
-            raise ValueError(f"data.{given[0]} and data.{given[1]} both say what to learn from: leave out one of them")
+        check_source(self, "folder", "train", "digits")
         if self.moved and not self.digits:
             raise ValueError("data.moved is for data.digits")
 
@@ -188,11 +189,10 @@ class ImageToClass:
         """Read the data, and keep its classes and the form of its images in `folder`."""
         parts = read_parts(data, seed, log)
         train = parts["train"]
-        rows, columns = (data.canvas.rows, data.canvas.columns) if data.moved else train.pixels.shape[2:]
-        form = Form("grey" if train.pixels.shape[1] == 1 else "colour", rows, columns, data.fit)
-        content = {"colour": form.colour, "rows": rows, "columns": columns, "fit": form.fit, "classes": train.classes}
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(folder / cls.kept[0], lambda partial: partial.write_text(text, encoding="utf-8"))
+        form = form_of(train, data.fit)
+        if data.moved:
+            form = replace(form, rows=data.canvas.rows, columns=data.canvas.columns)
+        keep(folder / cls.kept[0], as_members(form) | {"classes": train.classes})
         task = cls(build, data, seed, form, train.classes)
         task.take(parts, log)
         return task
@@ -200,15 +200,8 @@ class ImageToClass:
     @classmethod
     def open(cls, build: Callable[..., nn.Module], data: ImageData, seed: int, folder: Path) -> "ImageToClass":
         """The task of a run folder, with no data read. Raises `DataError` if images.json is damaged."""
-        path = folder / cls.kept[0]
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            form = Form(content["colour"], content["rows"], content["columns"], content["fit"])
-            return cls(build, data, seed, form, content["classes"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                str(path), f"does not say what images are made into ({error})", "train the run anew"
-            ) from error
+        form, classes = kept(folder / cls.kept[0], lambda content: (as_form(content), content["classes"]))
+        return cls(build, data, seed, form, classes)
 
     def read(self, log: Callable[[str], None]) -> None:
         """Read or make the data. Raises `ValueError` if its classes are not those that the run began with."""
@@ -363,24 +356,16 @@ def read_parts(data: ImageData, seed: int, log: Callable[[str], None]) -> dict[P
     """The parts of the data. Raises `DataError` or `ValueError` if they can't be read or learnt from."""
     if data.digits:
         return {"train": read_digits(data.digits, "train"), "valid": read_digits(data.digits, "valid")}
+    parts: dict[Part, Images]
     if data.folder:
-        read = read_folder(data.folder, data.form)
-        log(f"{data.folder}: {read.report}")
-        parts: dict[Part, Images] = {
-            part: read.parts[part] for part in ("train", "valid", "test") if part in read.parts
-        }
-        if ALL in read.parts:
-            if parts:
-                raise DataError(data.folder, "says a split of some images only", "say one of all of them, or of none")
-            parts = {"train": read.parts[ALL]}
+        parts = folder_parts(data.folder, data.form, log)
     elif data.train:
-        named = {"train": data.train, "valid": data.valid, "test": data.test}
-        parts = {part: read_files(paths) for part, paths in named.items() if paths}  # pyright: ignore[reportAssignmentType]
+        named: dict[Part, tuple[str, ...]] = {"train": data.train, "valid": data.valid, "test": data.test}
+        parts = {part: read_files(paths) for part, paths in named.items() if paths}
     else:
         raise ValueError("there is nothing to learn from: set data.folder, data.train or data.digits")
     place = data.folder or ", ".join(data.train)
-    if "train" not in parts:
-        raise DataError(place, "has no training images", "put some into a split called train")
+    check_training(parts, place)
     for part, images in parts.items():
         if images.labels is None:
             raise DataError(place, f"the {part} images have no labels", "give each image its class")
@@ -424,13 +409,6 @@ def set_aside(images: Images, share: float, seed: int, place: str) -> dict[Part,
 def labelled(images: Images, index: np.ndarray) -> Labelled:
     assert images.labels is not None
     return Labelled(torch.from_numpy(images.floats(index)), torch.from_numpy(images.labels[index]))
-
-
-def decode_file(path: str, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:
-    try:
-        return decode(locate(path), form).pixels
-    except ImageError as error:
-        raise DataError(path, str(error), "give a PNG or JPEG image") from error
 
 
 def decode_bytes(content: bytes, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:

@@ -1,0 +1,101 @@
+"""What the tasks over pictures share: the parts of a folder, what is set aside, and the form of a run's images."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from attend.atomic import write_atomically
+from attend.data.files import DataError, locate
+from attend.data.image import Form, ImageError, Images, decode
+from attend.data.image_folder import ALL, read_folder
+from attend.settings import check_range
+
+Part = Literal["train", "valid", "test"]
+PARTS: tuple[Part, ...] = ("train", "valid", "test")
+Made = TypeVar("Made")
+
+
+def check_source(data: Any, *sources: str) -> None:
+    """Raises `ValueError` for settings out of their range, and for more than one of those that name what is learnt."""
+    check_range(data, "batch", 1)
+    check_range(data, "rows columns", 0)
+    check_range(data, "held_out", 0, 1)
+    given = [name for name in sources if getattr(data, name)]
+    if len(given) > 1:
+        raise ValueError(f"data.{given[0]} and data.{given[1]} both say what to learn from: leave out one of them")
+
+
+def folder_parts(folder: str, form: Form, log: Callable[[str], None]) -> dict[Part, Images]:
+    """The parts of a folder of images; one that says no split is all for training.
+
+    Raises `DataError` if it can't be read, or says the split of some images only.
+    """
+    read = read_folder(folder, form)
+    log(f"{folder}: {read.report}")
+    if ALL not in read.parts:
+        return {part: read.parts[part] for part in PARTS if part in read.parts}
+    if len(read.parts) > 1:
+        raise DataError(folder, "says a split of some images only", "say one of all of them, or of none")
+    return {"train": read.parts[ALL]}
+
+
+def check_training(parts: Mapping[Part, Any], place: str) -> None:
+    """Raises `DataError` if there is nothing to learn from."""
+    if "train" not in parts:
+        raise DataError(place, "has no training images", "put some into a split called train")
+
+
+def divided(
+    count: int, share: float, seed: int, place: str
+) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "valid"]]:
+    """The numbers of so many images to learn from and of a random share to validate, at least one of each, in order.
+
+    Raises `DataError` for fewer than two.
+    """
+    if count < 2:
+        raise DataError(place, "has one image alone", "give at least two, to learn from one and validate the other")
+    order = np.random.default_rng([seed]).permutation(count)
+    held = min(count - 1, max(1, round(share * count)))
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def form_of(images: Images, fit: Literal["exact", "pad", "crop"]) -> Form:
+    """The form that other images are brought to, to be like these."""
+    channels, rows, columns = images.pixels.shape[1:]
+    return Form("grey" if channels == 1 else "colour", rows, columns, fit)
+
+
+def as_members(form: Form) -> dict[str, Any]:
+    """A form as it is kept in a run's folder."""
+    return {"colour": form.colour, "rows": form.rows, "columns": form.columns, "fit": form.fit}
+
+
+def as_form(content: Mapping[str, Any]) -> Form:
+    """The form of such members, which may have others beside them. Raises `KeyError` for one that is missing."""
+    return Form(content["colour"], content["rows"], content["columns"], content["fit"])
+
+
+def keep(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what a run makes of images to its folder."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def kept(path: Path, made: Callable[[Any], Made]) -> Made:
+    """What is made of the content that was kept. Raises `DataError` if the file is damaged or missing."""
+    try:
+        return made(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(str(path), f"does not say what images are made into ({error})", "train the run anew") from error
+
+
+def decode_file(path: str, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:
+    """An image file in a form. Raises `DataError` for one that can't be read."""
+    try:
+        return decode(locate(path), form).pixels
+    except ImageError as error:
+        raise DataError(path, str(error), "give a PNG or JPEG image") from error
