@@ -1,9 +1,11 @@
 """What the page shows of traces of every kind, in a real browser."""
 
 import json
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import golden
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from attend.attention.trace import Trace, Weights
+from attend.attention.trace import Alternative, Trace, Weights
 from attend.show.page import frame
 from attend.show.reading import badges
 from attend.show.words import merge
@@ -193,6 +195,25 @@ def test_a_persons_links_and_the_error_rate(opened: Open) -> None:
     expect(page.locator("attend-matrix svg rect[stroke-dasharray]")).to_have_count(1)
     # A person's links are between words.
     expect(opened(golden.subwords(), address="u=token").locator("attend-matrix .legend")).not_to_contain_text("error")
+
+
+def test_what_was_thought_after_a_glimpse_stands_beside_it(opened: Open) -> None:
+    trace = golden.glimpses()
+    chances = [(0.5, 0.3, 0.2), (0.1, 0.2, 0.7)]
+    thought = tuple(
+        tuple(Alternative(number, f"class {number}", math.log(chance)) for number, chance in enumerate(step))
+        for step in chances
+    )
+    # Six windows are three scales of two glimpses.
+    page = opened(replace(trace, ids=(2,), alternatives=thought), address="v=windows.alternatives")
+    names = page.locator(".thought .name")
+    assert names.all_inner_texts() == ["class 0", "class 1", "class 2"]
+    page.locator("attend-windows .stage").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    assert names.all_inner_texts() == ["class 2", "class 1", "class 0"]
+    expect(page.locator("attend-alternatives")).to_contain_text("thought after step 2")
+    expect(page.locator("attend-alternatives .written")).to_contain_text("the answer")
 
 
 def test_a_picture_follows_the_words(opened: Open) -> None:

@@ -3,7 +3,7 @@
 import { aim } from "./act";
 import { button, isolated, make } from "./elements";
 import { framed, View } from "./view";
-import { visible } from "./trace";
+import { alternativesAt, visible } from "./trace";
 
 export class Alternatives extends View {
   private body = make("div", { class: "alternatives" });
@@ -19,12 +19,14 @@ export class Alternatives extends View {
     const { entry, reading, act } = this.panel;
     const { step } = aim(this.panel);
     const shown = step >= 0 && step < reading.steps.length ? step : 0;
-    const token = reading.stepTokens[shown]?.[0] ?? 0;
+    const token = alternativesAt(entry.trace, reading, shown);
+    // A system that looks step by step and then answers thinks something after each step.
+    const thinks = reading.look.kind === "windows";
     const choices = entry.trace.alternatives?.[token];
     const key = `${token} ${reading.steps[shown]}`;
     if (!choices || key === this.drawn) return;
     this.drawn = key;
-    const written = entry.trace.ids?.[token];
+    const written = entry.trace.ids?.[thinks ? 0 : token];
     const can = act.canAsk(entry);
     const rows = choices.map((choice) => {
       const share = Math.exp(choice.log_prob);
@@ -32,7 +34,7 @@ export class Alternatives extends View {
       const fill = make("span", { class: "fill" });
       fill.style.width = `${(share * 100).toFixed(1)}%`;
       const here = choice.id === written;
-      const label = here ? "written" : can ? "write this" : "";
+      const label = here ? (thinks ? "the answer" : "written") : can ? "write this" : "";
       const contents = [
         make("span", { class: "name" }, isolated(name)),
         make("span", { class: "rail" }, fill),
@@ -44,7 +46,8 @@ export class Alternatives extends View {
       act_.append(...contents);
       return act_;
     });
-    const head = make("p", { class: "quiet" }, "Step ", String(shown + 1), ": instead of ", isolated(`“${reading.steps[shown]}”`));
+    const instead = ["Step ", String(shown + 1), ": instead of ", isolated(`“${reading.steps[shown]}”`)];
+    const head = make("p", { class: "quiet" }, ...(thinks ? [`What it thought after step ${token + 1}`] : instead));
     this.body.replaceChildren(head, ...rows);
     if (can) this.body.append(this.own(token));
   }

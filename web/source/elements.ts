@@ -28,6 +28,20 @@ function fill<Made extends Element>(element: Made, attributes: Attributes, child
   return element;
 }
 
+// Narrower pictures than this are shown in their pixels: what a model saw of them is no smoother.
+const FEW_PIXELS = 200;
+
+/** A picture in a drawing, in its own pixels where these are few. */
+export function pictured(href: string, attributes: Attributes): SVGImageElement {
+  const made = draw("image", { href, preserveAspectRatio: "none", ...attributes });
+  const probe = new Image();
+  probe.addEventListener("load", () => {
+    if (probe.naturalWidth < FEW_PIXELS) made.style.imageRendering = "pixelated";
+  });
+  probe.src = href;
+  return made;
+}
+
 /** What may be wider, or higher, than there is room for: the keyboard can scroll it too. */
 export function scrolling(name: string, tall: boolean, ...children: Child[]): HTMLElement {
   const attributes = { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": name };

@@ -1,6 +1,6 @@
 // The image that was looked at, under what each word saw of it.
 
-import { choice, draw, make, button, FONT } from "./elements";
+import { choice, draw, make, button, pictured, FONT } from "./elements";
 import { LIGHT, palette } from "./colour";
 import { framed, saving, steered, View } from "./view";
 import { player, type Player } from "./player";
@@ -61,7 +61,7 @@ export class Overlay extends View {
     const most = this.settings.scale === "absolute" || best < 0 ? 1 : weights[best];
     const parts: SVGElement[] = [];
     if (entry.trace.picture) {
-      parts.push(draw("image", { href: entry.trace.picture, width, height, preserveAspectRatio: "none" }));
+      parts.push(pictured(entry.trace.picture, { width, height }));
     } else {
       parts.push(draw("rect", { width, height, fill: "#f4f2ed" }));
     }

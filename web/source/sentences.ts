@@ -22,7 +22,7 @@ export class Sentences extends View {
     const input = look.kind === "weights" && look.memory.kind !== "grid" ? this.line(look.memory, "cell") : [entry.trace.input];
     const output = this.line(look.steps, "step");
     // Steps that are no text of their own stand below the output that they led to.
-    if (look.steps.kind !== "tokens" && entry.trace.output) output.unshift(isolated(entry.trace.output), " ");
+    if (look.steps.kind !== "tokens" && entry.trace.output) output.unshift(isolated(entry.trace.output), make("span", { class: "after" }, " after steps "));
     this.append(this.sentence("Input", "source", input, "cell"), this.sentence("Output", "output", output, "step"));
   }
 

@@ -74,6 +74,13 @@ export interface Reading {
   cellTokens: number[][];
 }
 
+/** Which of a trace's alternatives stand at a step of a look: several windows, one a scale, may belong to one of them. */
+export function alternativesAt(trace: Trace, reading: Reading, step: number): number {
+  if (reading.look.kind !== "windows" || !trace.alternatives?.length) return reading.stepTokens[step]?.[0] ?? 0;
+  const windows = Math.max(Math.floor(reading.steps.length / trace.alternatives.length), 1);
+  return Math.min(Math.floor(step / windows), trace.alternatives.length - 1);
+}
+
 export function isTrace(form: unknown): form is Trace {
   const trace = form as Trace | null;
   return trace?.schema === "attend.trace.v1" && typeof trace.looks === "object" && trace.looks !== null;

@@ -1,14 +1,15 @@
 // Where a system with glimpses or filter banks put its windows, step by step, and what each one saw.
 
-import { draw, make, FONT } from "./elements";
+import { draw, isolated, make, pictured, FONT } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, steered, View } from "./view";
 import { player, type Player } from "./player";
-import type { Windows } from "./trace";
+import { alternativesAt, visible, type Windows } from "./trace";
 
 const SIDE = 420;
 const PATCH = 132;
 const MARGIN = 0.06;
+const LIKELIEST = 3;
 
 export class Glimpses extends View {
   private boxes: SVGGElement[] = [];
@@ -44,7 +45,7 @@ export class Glimpses extends View {
     const length = (value: number) => (value / (2 * half)) * SIDE;
     const edge = { x: at(-1), y: at(-1), width: length(2), height: length(2) };
     const parts: SVGElement[] = [draw("rect", { width: SIDE, height: SIDE, fill: colours.paper }), draw("rect", { ...edge, fill: colours.empty })];
-    if (entry.trace.picture) parts.push(draw("image", { ...edge, href: entry.trace.picture, preserveAspectRatio: "none" }));
+    if (entry.trace.picture) parts.push(pictured(entry.trace.picture, edge));
     parts.push(draw("rect", { ...edge, fill: "none", stroke: colours.quiet }));
     const path = look.centre.map(([x, y], step) => `${step ? "L" : "M"}${at(x).toFixed(1)} ${at(y).toFixed(1)}`).join("");
     parts.push(draw("path", { d: path, fill: "none", stroke: "#ffffff", "stroke-width": 4, opacity: 0.8, "stroke-linejoin": "round" }));
@@ -68,6 +69,21 @@ export class Glimpses extends View {
     return draw("svg", frame, ...parts, ...boxes);
   }
 
+  /** The likeliest answers after a step, where the trace says them. */
+  private thought(step: number): HTMLElement[] {
+    const { entry, reading } = this.panel;
+    const choices = entry.trace.alternatives?.[alternativesAt(entry.trace, reading, step)];
+    if (!choices) return [];
+    const likely = [...choices].sort((a, b) => b.log_prob - a.log_prob).slice(0, LIKELIEST);
+    const rows = likely.map((choice) => {
+      const fill = make("span", { class: "fill" });
+      fill.style.width = `${(Math.exp(choice.log_prob) * 100).toFixed(1)}%`;
+      const name = make("span", { class: "name" }, isolated(visible(choice.text)));
+      return make("div", { class: "thought" }, name, make("span", { class: "rail" }, fill), make("span", { class: "figure" }, Math.exp(choice.log_prob).toFixed(2)));
+    });
+    return [make("p", { class: "quiet" }, "What it then thought"), ...rows];
+  }
+
   override light(): void {
     const { entry, reading } = this.panel;
     const look = reading.look as Windows;
@@ -83,13 +99,13 @@ export class Glimpses extends View {
     const figures = make("p", { class: "quiet figure" }, `${reading.steps[step]}: ${width.toFixed(2)} × ${height.toFixed(2)} at ${x.toFixed(2)}, ${y.toFixed(2)}; scale ${look.scale[step]}`);
     const picture = entry.trace.picture;
     if (!picture || width <= 0 || height <= 0) {
-      this.patch.replaceChildren(figures);
+      this.patch.replaceChildren(figures, ...this.thought(step));
       return;
     }
     const tall = (PATCH * height) / width;
     const view = { width: PATCH, height: tall, viewBox: `${x - width / 2} ${y - height / 2} ${width} ${height}`, role: "img", "aria-label": "What the window saw" };
-    const image = { href: picture, x: -1, y: -1, width: 2, height: 2, preserveAspectRatio: "none" };
-    this.patch.replaceChildren(draw("svg", view, draw("image", image)), figures);
+    const image = pictured(picture, { x: -1, y: -1, width: 2, height: 2 });
+    this.patch.replaceChildren(draw("svg", view, image), figures, ...this.thought(step));
   }
 }
 
