@@ -53,10 +53,10 @@ page-check:
 		echo 'page: not checked, because Node is not installed here'; \
 	fi
 
-# The explorer's pictures in docs/, of a run of the dates demo.
+# The explorer's pictures in docs/, of a run of the dates demo (and PAGES="--translation RUN": see docs/screenshots.py).
 RUN ?= runs/demo
 screenshots: setup browser
-	.venv/bin/python docs/screenshots.py $(RUN)
+	.venv/bin/python docs/screenshots.py $(RUN) $(PAGES)
 
 web/node_modules: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund

@@ -1,8 +1,10 @@
 """The explorer's pictures in these pages, taken anew from a run of the dates demo: `make screenshots RUN=runs/demo`.
 
-Also writes docs/dates.html, the page of one date, as `attend show --out` does.
+Also writes docs/dates.html, the page of one date, as `attend show --out` does; and with more runs, given as
+`--translation RUN`, `--glimpses RUN` and `--captions RUN`, docs/translation.html and so on.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -22,6 +24,12 @@ from attend.show.page import page as html  # noqa: E402
 
 ATTEND = Path(sys.executable).with_name("attend")
 DATE = "Samstag, 3. Mai 2008"
+# What else there may be a page of, and of which input: a sentence of nobody's data, and images of the run's own.
+INPUTS = {
+    "translation": "two girls in red jackets throw a ball for a small brown dog on the beach .",
+    "glimpses": "valid:9",
+    "captions": "valid:1",
+}
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -53,7 +61,16 @@ def point(page: Page, row: int, column: int) -> None:
         page.keyboard.press(key)
 
 
-def main(run: Path) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="a run of the dates demo")
+    for name in INPUTS:
+        parser.add_argument(f"--{name}", type=Path, help="a run to write another page of")
+    arguments = parser.parse_args()
+    for name, text in INPUTS.items():
+        if (other := getattr(arguments, name)) is not None:
+            subprocess.run([str(ATTEND), "show", str(other), text, "--out", str(HERE / f"{name}.html")], check=True)
+    run = arguments.run
     subprocess.run([str(ATTEND), "show", str(run), DATE, "--out", str(HERE / "dates.html")], check=True)
     path = os.environ.get("ATTEND_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright, serving(run) as address:
@@ -98,4 +115,4 @@ def main(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
