@@ -197,6 +197,11 @@ class Captioner(Decoder, Protocol):
         """What its batches are of: pixels, or features."""
         ...
 
+    @property
+    def samples(self) -> bool:
+        """Whether it learns by looking at one sampled cell a step, its weights being the chances of that."""
+        ...
+
     def grid(self, rows: int, columns: int) -> tuple[int, int]:
         """Rows and columns of the cells that images, or grids, of this size have."""
         ...

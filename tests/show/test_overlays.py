@@ -1,4 +1,5 @@
 from base64 import b64encode
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -38,6 +39,13 @@ def test_a_chosen_cell_is_outlined_where_it_is():
     (first,), (second,) = figure.axes[0].patches, figure.axes[2].patches
     assert first.get_xy() == (3.5, -0.5)
     assert second.get_xy() == (3.5, 3.5)
+
+
+def test_a_cell_that_another_look_chose_is_outlined_in_the_weights():
+    trace = captioned(picture=uri(PIXELS))
+    both = replace(trace, looks={**trace.looks, "sampled": captioned(hard=True).looks["image"]})
+    assert [len(axes.patches) for axes in word_maps(trace).axes] == [0, 0, 0, 0]
+    assert [len(axes.patches) for axes in word_maps(both).axes] == [1, 0, 1, 0]
 
 
 def test_a_moving_picture_has_a_frame_a_word(tmp_path: Path):

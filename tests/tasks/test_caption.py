@@ -31,6 +31,7 @@ from attend.tasks.caption import (
     Frozen,
     ImageToCaption,
     Shuffled,
+    drawn_cells,
     pointing,
 )
 
@@ -199,6 +200,26 @@ def test_grids_of_features_are_learnt_and_described(tmp_path: Path):
         prepare(data, tmp_path / "run")[0].build()
     with pytest.raises(DataError, match=r"data\.train names 1 files"):
         prepare(CaptionData(train=files[:1]), tmp_path / "run", config)
+
+
+def test_hard_attention_says_a_cell_that_it_could_have_looked_at(tmp_path: Path):
+    files = write_grids(tmp_path)
+    data = CaptionData(train=files, valid=files, batch=4)
+    task, _ = prepare(data, tmp_path / "run", replace(TINY, encoder="none", attention="hard"))
+    model = CaptionModel(run.RunConfig("captioner", RECIPES["captioner"].settings, {}), task, [task.build().eval()])
+    images = task.decoded([files[0]])
+    first, again = (list(model.predict_many(images)) for _ in range(2))
+    for one, same in zip(first, again, strict=True):
+        assert one.sampled is not None
+        np.testing.assert_array_equal(one.sampled, same.sampled)
+        look = one.trace().looks["sampled"]
+        assert isinstance(look, Weights)
+        assert look.hard
+        np.testing.assert_array_equal(look.weights.argmax(1), one.sampled)
+    # Cells are drawn as often as they weigh.
+    weights = np.array([[0.7, 0.0, 0.3]])
+    drawn = np.array([drawn_cells(weights, seed)[0] for seed in range(500)])
+    assert np.bincount(drawn, minlength=3) / 500 == pytest.approx(weights[0], abs=0.06)
 
 
 def test_images_need_a_system_that_takes_images(tmp_path: Path):

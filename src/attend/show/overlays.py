@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -31,18 +31,18 @@ def grid_look(trace: Trace) -> Weights | None:
 def word_maps(trace: Trace, path: Path | None = None) -> Figure:
     """The picture, and for each word what it was bright with: above the cells' own weights, below the same smoothed.
 
-    A choice of one cell (hard attention) is outlined. Written to `path` (.png or .svg) if given. Raises `ValueError`
-    for a trace without a picture, or without weights over its cells.
+    A choice of one cell (hard attention), by this look or by another of the trace, is outlined. Written to `path` (.png
+    or .svg) if given. Raises `ValueError` for a trace without a picture, or without weights over its cells.
     """
     picture, look = taken(trace)
-    labels = look.steps.labels()
+    chosen, labels = chosen_cells(trace), look.steps.labels()
     lines = math.ceil(len(labels) / ACROSS)
     figure = blank(PANEL * ACROSS, (2 * PANEL + 0.3) * lines)
     grid = figure.add_gridspec(2 * lines, ACROSS, hspace=0.06, wspace=0.06)
     for step, label in enumerate(labels):
         for part in (0, 1):
             axes = figure.add_subplot(grid[2 * (step // ACROSS) + part, step % ACROSS])
-            overlay(axes, picture, look, step, smoothed=part == 1)
+            overlay(axes, picture, look, step, chosen, smoothed=part == 1)
             if part == 0:
                 axes.set_title(visible(label), fontsize=SMALL, color=INK, pad=3)
             if step % ACROSS == 0:
@@ -53,12 +53,12 @@ def word_maps(trace: Trace, path: Path | None = None) -> Figure:
 def word_animation(trace: Trace, path: Path) -> None:
     """The same word by word, over the cells' own weights, as a GIF. Errors are those of `word_maps`."""
     picture, look = taken(trace)
-    labels = [visible(label) for label in look.steps.labels()]
+    chosen, labels = chosen_cells(trace), [visible(label) for label in look.steps.labels()]
     frames = []
     for step, label in enumerate(labels):
         figure = frame(3.4, 4.0)
         axes = figure.add_subplot()
-        overlay(axes, picture, look, step, smoothed=False)
+        overlay(axes, picture, look, step, chosen, smoothed=False)
         axes.set_title(label, fontsize=MEDIUM, color=PATH, pad=5)
         written = textwrap.fill(" ".join(labels[: step + 1]), LINE)
         figure.text(0.5, 0.02, written, fontsize=SMALL, color=INK, ha="center", va="bottom")
@@ -74,7 +74,22 @@ def taken(trace: Trace) -> tuple[UInt8[np.ndarray, "rows columns 3"], Weights]:
     return picture, look
 
 
-def overlay(axes: Axes, picture: UInt8[np.ndarray, "rows columns 3"], look: Weights, step: int, smoothed: bool) -> None:
+def chosen_cells(trace: Trace) -> Int[np.ndarray, "step"] | None:
+    """The cell that each step chose, where a look says that one was."""
+    for look in trace.looks.values():
+        if isinstance(look, Weights) and isinstance(look.memory, Grid) and look.hard:
+            return look.weights.argmax(axis=1)
+    return None
+
+
+def overlay(
+    axes: Axes,
+    picture: UInt8[np.ndarray, "rows columns 3"],
+    look: Weights,
+    step: int,
+    chosen: Int[np.ndarray, "step"] | None,
+    smoothed: bool,
+) -> None:
     """The picture, shining through where a step's weights are: what was not looked at is dark."""
     assert isinstance(look.memory, Grid)
     rows, columns = look.memory.rows, look.memory.columns
@@ -84,8 +99,8 @@ def overlay(axes: Axes, picture: UInt8[np.ndarray, "rows columns 3"], look: Weig
     dark[..., 3] = 0.85 * (1 - weights / max(weights.max(), 1e-9))
     axes.imshow(picture)
     axes.imshow(dark, extent=place, interpolation="bicubic" if smoothed else "nearest")
-    if look.hard and not smoothed:
-        row, column = divmod(int(weights.argmax()), columns)
+    if chosen is not None and not smoothed:
+        row, column = divmod(int(chosen[step]), columns)
         height, width = picture.shape[0] / rows, picture.shape[1] / columns
         corner = (column * width - 0.5, row * height - 0.5)
         axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=PATH, linewidth=1.5))

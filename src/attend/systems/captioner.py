@@ -200,6 +200,11 @@ class System(nn.Module):
         """What its batches are of: pixels, or features."""
         return "grids" if self.encoder is None else "images"
 
+    @property
+    def samples(self) -> bool:
+        """Whether it learns by looking at one sampled cell a step, its weights being the chances of that."""
+        return self.config.attention == "hard"
+
     def load_backbone(self, path: str) -> None:
         """Begin with a backbone's weights from a file that timm reads. Raises `ValueError` if that can't be done."""
         if self.config.encoder != "backbone":

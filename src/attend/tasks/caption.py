@@ -181,7 +181,9 @@ class Caption:
     """One image's caption: its text, its words with log-probabilities, and where the model looked at each.
 
     `weights` has a row for each word and for the end, and a column for each cell, row by row, or a single one in a
-    system that reads the mean of all cells. `pixels` is None where the model was given a grid of features.
+    system that reads the mean of all cells. `pixels` is None where the model was given a grid of features. `sampled` is
+    a cell for each of them, drawn by these weights, where the system learnt by such draws (hard attention); what it
+    wrote here it read from the expectation.
     """
 
     name: str
@@ -194,6 +196,7 @@ class Caption:
     score: float
     weights: Float[np.ndarray, "step memory"]
     grid: tuple[int, int]
+    sampled: Int[np.ndarray, "step"] | None = None
 
     def __str__(self) -> str:
         return f"{self.name}: {self.text} ({self.log_prob:.3f})"
@@ -201,9 +204,12 @@ class Caption:
     def trace(self, **about: str) -> Trace:
         """Where the model looked, word by word; the scores are the words' log-probabilities."""
         cells = Grid(*self.grid) if self.weights.shape[1] == self.grid[0] * self.grid[1] else Named(("mean",))
-        look = Weights(self.weights, Tokens(self.text, self.tokens), cells)
+        steps = Tokens(self.text, self.tokens)
+        looks = {"image": Weights(self.weights, steps, cells)}
+        if self.sampled is not None:
+            looks["sampled"] = Weights(np.eye(len(cells))[self.sampled], steps, cells, hard=True)
         picture = None if self.pixels is None else as_data_uri(self.pixels)
-        return Trace(self.name, self.text, {"image": look}, self.token_log_probs, about, picture=picture)
+        return Trace(self.name, self.text, dict(looks), self.token_log_probs, about, picture=picture)
 
     def _repr_html_(self) -> str:
         from attend.show.page import frame
@@ -409,7 +415,7 @@ class ImageToCaption:
             else:
                 found = decoding.beam_search(system, batch, how.longest + 1, how.beam, how.length_penalty)
             for number, hypotheses in zip(index, found, strict=True):
-                yield self.caption(images, int(number), hypotheses[0], grid)
+                yield self.caption(system, images, int(number), hypotheses[0], grid)
             if report:
                 report(int(index[-1]) + 1)
 
@@ -425,7 +431,7 @@ class ImageToCaption:
         for index, batch in self.batches(system, images):
             found = decoding.forced(system, batch, [ids[number].tolist() for number in index])
             for number, hypothesis in zip(index, found, strict=True):
-                yield self.caption(images, int(number), hypothesis, grid, captions[int(number)])
+                yield self.caption(system, images, int(number), hypothesis, grid, captions[int(number)])
 
     def batches(self, system: Any, images: Images | Grids) -> Iterator[tuple[Int[np.ndarray, "batch"], Captioned]]:
         """Images to decode from, and their numbers; the captions are only placeholders, which no decoder reads."""
@@ -441,6 +447,7 @@ class ImageToCaption:
 
     def caption(
         self,
+        system: Any,
         images: Images | Grids,
         number: int,
         hypothesis: decoding.Hypothesis,
@@ -464,6 +471,7 @@ class ImageToCaption:
             hypothesis.score,
             hypothesis.weights,
             grid,
+            drawn_cells(hypothesis.weights, number) if getattr(system, "samples", False) else None,
         )
 
     def evaluate(
@@ -648,6 +656,12 @@ def captioned(
 ) -> Captioned:
     padded = collate(ids, ids)
     return Captioned(torch.from_numpy(images), padded.target, padded.target_mask)
+
+
+def drawn_cells(weights: Float[np.ndarray, "step memory"], seed: int) -> Int[np.ndarray, "step"]:
+    """A cell for each step, by its weights: the same every time."""
+    chance = np.random.default_rng([seed]).random((len(weights), 1)) * weights.sum(1, keepdims=True)
+    return np.minimum((weights.cumsum(1) <= chance).sum(1), weights.shape[1] - 1)
 
 
 def device_of(system: Any) -> torch.device:
