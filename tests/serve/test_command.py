@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,14 +42,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tiny"
 
 
-@pytest.fixture
-def started(run: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command, and where it serves."""
-    assert ATTEND
-    command = [ATTEND, "serve", str(run), "--port", "0", "--text", "abab"]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    ) as process:
+@contextmanager
+def serving(attend: list[str], run: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [*attend, "serve", str(run), "--port", "0", "--text", "abab"]
+    settings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=settings) as process:
         assert process.stderr
         try:
             line = process.stderr.readline()
@@ -57,6 +55,30 @@ def started(run: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             yield process, f"http://127.0.0.1:{found[1]}"
         finally:
             process.kill()
+
+
+@pytest.fixture
+def started(run: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command, and where it serves."""
+    assert ATTEND
+    with serving([ATTEND], run) as found:
+        yield found
+
+
+def test_an_installed_wheel_serves_the_page(run: Path, tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    root, site = Path(__file__).parents[2], str(tmp_path / "site")
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(root)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("attend-*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", site, str(wheel)], check=True, capture_output=True)
+    where = [sys.executable, "-c", "import attend; print(attend.__file__)"]
+    found = subprocess.run(where, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": site})
+    assert found.stdout.startswith(site)
+    with serving([sys.executable, "-m", "attend"], run, PYTHONPATH=site) as (_, address):
+        for path, content in (("/", b"attend-explorer"), ("/explorer.js", b"customElements")):
+            with urllib.request.urlopen(f"{address}{path}", timeout=60) as answer:
+                assert content in answer.read()
 
 
 def test_it_serves_a_run_and_ends_cleanly(started: tuple[subprocess.Popen[str], str]) -> None:
