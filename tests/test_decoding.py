@@ -23,6 +23,7 @@ from attend.decoding import (
     beam_search,
     forced,
     greedy,
+    likeliest,
     sample,
     teacher_forced,
 )
@@ -576,3 +577,10 @@ def test_a_given_target_is_stepped_through() -> None:
     steps = list(teacher_forced(toy, Sources([2], [4]), target))
     found = [float(step.logits[0, 0].log_softmax(0)[token]) for step, token in zip(steps, target[0], strict=True)]
     assert found == pytest.approx(log_probs, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [5, 96, 97, 192, 193, 1000])
+def test_the_likeliest_is_the_first_of_the_highest(size: int):
+    scores = torch.randint(20, (7, 3, size), generator=torch.Generator().manual_seed(size)).float()
+    expected = [[row.tolist().index(row.max()) for row in rows] for rows in scores]
+    assert likeliest(scores).tolist() == expected

@@ -20,10 +20,11 @@ PACKAGE = Path(attend.__path__[0])
 
 # What each of these parts may import of the others; it may import itself, and `contract` is everyone's.
 ONLY = {
-    "attention": set[str](),
+    "attention": {"fast"},
+    "fast": set[str](),
     "precision": set[str](),
     "settings": set[str](),
-    "recurrence": {"precision"},
+    "recurrence": {"fast", "precision"},
     "metrics": set[str](),
     "data": {"settings"},
     "learning": {"attention", "precision"},

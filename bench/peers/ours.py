@@ -18,6 +18,7 @@ from attend.contract import BEGIN, PAD, Pairs
 from attend.data.codec import Codec
 from attend.data.corpus import Corpus, collate, plan
 from attend.decoding import beam_search, greedy
+from attend.fast import keep_memory
 from attend.systems.rnnsearch_modern import Config, System
 
 # What an operation's name must contain one of, to belong to a group; the first group that fits takes it.
@@ -36,6 +37,7 @@ GROUPS = {
 class Ours:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        keep_memory()  # as training and loading a run do
         # Without dropout and label smoothing, which the other contenders don't have here either.
         config = Config(SIZE, SIZE, SIZE, "additive", 0.0, 0.0, 0.0, 0.0)
         self.system = System(config, *read_sizes(folder))

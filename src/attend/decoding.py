@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from attend.attention.memory import Memory, Read
 from attend.contract import BEGIN, END, PAD, Decoder, State, Step
 
+# Scores whose highest is found in one fast pass; finding where it is takes torch several.
+BLOCK = 96
 # Each example has as many cells as it has.
 Looks = Sequence[Mapping[int, Float[np.ndarray, "_"]]]
 
@@ -419,7 +421,9 @@ def allowed_log_probs(
     step: Step, forbid: Sequence[int], given: Int[Tensor, "examples step"], rows: Int[Tensor, "batch"], number: int
 ) -> Float[Tensor, "batch query vocabulary"]:
     """Log-probabilities of the next token; minus infinity where it is forbidden, or another one is given."""
-    log_probs = step.logits.float().log_softmax(dim=-1)
+    logits = step.logits.float()
+    # In the same place: nobody needs the logits any more, and another array of that size would take its time.
+    log_probs = torch.log_softmax(logits, dim=-1, out=logits)
     vocabulary = log_probs.shape[-1]
     for token in [*forbid, *given[rows, number : number + 1].flatten().clamp(min=0).tolist()]:
         if not 0 <= token < vocabulary:
@@ -447,8 +451,18 @@ def check_going(best: Float[Tensor, "batch query"], rows: Int[Tensor, "batch"], 
         )
 
 
-def likeliest(log_probs: Float[Tensor, "batch query vocabulary"]) -> Int[Tensor, "batch query"]:
-    return log_probs.max(dim=-1).indices  # the first of equals, and faster than argmax
+def likeliest(log_probs: Float[Tensor, "batch query vocabulary"], block: int = BLOCK) -> Int[Tensor, "batch query"]:
+    """The token of the highest score, of equals the first."""
+    vocabulary = log_probs.shape[-1]
+    if vocabulary <= block:
+        return log_probs.argmax(dim=-1)
+    # The first block that holds the highest score, and its place there. The last block may overlap the one before,
+    # which then comes first.
+    whole = log_probs[..., : vocabulary // block * block].unflatten(-1, (-1, block)).amax(dim=-1)
+    highest_of_each = torch.cat([whole, log_probs[..., -block:].amax(dim=-1, keepdim=True)], dim=-1)
+    start = (highest_of_each.argmax(dim=-1, keepdim=True) * block).clamp(max=vocabulary - block)
+    inside = log_probs.gather(-1, start + torch.arange(block, device=start.device)).argmax(dim=-1, keepdim=True)
+    return (start + inside).squeeze(-1)
 
 
 def highest(
@@ -466,7 +480,7 @@ def highest(
 
 
 def topk_by_blocks(
-    scores: Float[Tensor, "*rows choice"], count: int, block: int = 96
+    scores: Float[Tensor, "*rows choice"], count: int, block: int = BLOCK
 ) -> tuple[Float[Tensor, "*rows best"], Int[Tensor, "*rows best"]]:
     """As `topk`, for few of many choices: only the `count` blocks with the highest scores can hold them.
 

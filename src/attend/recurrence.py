@@ -17,10 +17,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from attend.fast import tanh_
 from attend.precision import in_float32
 
-_tanh_backward = torch.ops.aten.tanh_backward
-_sigmoid_backward = torch.ops.aten.sigmoid_backward
+# Into a given place.
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
 
 class Gates(NamedTuple):
@@ -41,7 +43,7 @@ def gru_step(
     reset_update = torch.sigmoid(inputs[..., : 2 * size] + recurrent[..., : 2 * size])
     reset, update = reset_update[..., :size], reset_update[..., size:]
     recurrent_new = recurrent[..., 2 * size :]
-    new = torch.tanh(torch.addcmul(inputs[..., 2 * size :], reset, recurrent_new))
+    new = tanh_(torch.addcmul(inputs[..., 2 * size :], reset, recurrent_new))
     return torch.lerp(new.to(state.dtype), state, update.to(state.dtype)), Gates(reset_update, new, recurrent_new)
 
 
@@ -51,13 +53,13 @@ def _gru_step_backward(
     """Fill the gradients of both projections; return the part of the state's that does not go through them."""
     size = state.shape[-1]
     reset_update, new, recurrent_new = gates
-    update = reset_update[..., size:]
-    through = grad * update
-    grad_new = _tanh_backward(grad - through, new)
-    grad_gates = torch.cat([grad_new * recurrent_new, grad * (state - new)], dim=-1)
-    grad_gates = _sigmoid_backward(grad_gates, reset_update)
-    grad_inputs[..., : 2 * size] = grad_gates
-    grad_inputs[..., 2 * size :] = grad_new
+    through = grad * reset_update[..., size:]
+    grad_new = grad_inputs[..., 2 * size :]
+    _tanh_backward(grad - through, new, grad_input=grad_new)
+    grad_gates = grad_inputs[..., : 2 * size]
+    torch.mul(grad_new, recurrent_new, out=grad_gates[..., :size])
+    torch.mul(grad, state - new, out=grad_gates[..., size:])
+    _sigmoid_backward(grad_gates, reset_update, grad_input=grad_gates)
     grad_recurrent[..., : 2 * size] = grad_gates
     torch.mul(grad_new, reset_update[..., :size], out=grad_recurrent[..., 2 * size :])
     return through
@@ -159,7 +161,7 @@ class _ConditionalGRU(torch.autograd.Function):
             middles[step] = middle
             recurrent2 = torch.addmm(bias_both, middle, both)
             if padding is not None and hidden is not None and keys is not None and energy is not None:
-                torch.add(keys, recurrent2[:, None, 3 * size :], out=hidden[step]).tanh_()
+                tanh_(torch.add(keys, recurrent2[:, None, 3 * size :], out=hidden[step]))
                 scores = torch.addmv(padding.view(-1), hidden[step].view(batch * cells, -1), energy)
                 torch.softmax(scores.view(batch, cells), dim=-1, out=weights[step])
             read = torch.bmm(weights[step].unsqueeze(1), projected).squeeze(1)
@@ -185,6 +187,7 @@ class _ConditionalGRU(torch.autograd.Function):
         both = torch.cat([weight2, query]) if attending else weight2
         grad_scores = torch.empty_like(weights)
         grad_keys = torch.zeros_like(hidden[0]) if attending else grad_scores.new_zeros(())
+        grad_hidden = torch.empty_like(grad_keys)
         grad = torch.zeros_like(states[0])
         for step in reversed(range(steps)):
             grad = grad + grad_states[step]
@@ -199,7 +202,8 @@ class _ConditionalGRU(torch.autograd.Function):
                 mean = (weights[step] * grad_weight).sum(-1, keepdim=True)
                 torch.mul(weights[step], grad_weight - mean, out=grad_scores[step])
                 # The gradient before the tanh, less the factor `energy`, which is the same for every cell and step.
-                grad_hidden = _tanh_backward(grad_scores[step].unsqueeze(-1).expand_as(hidden[step]), hidden[step])
+                before_energy = grad_scores[step].unsqueeze(-1).expand_as(grad_hidden)
+                _tanh_backward(before_energy, hidden[step], grad_input=grad_hidden)
                 grad_keys += grad_hidden
                 torch.mul(grad_hidden.sum(1), energy, out=grad_recurrent2[step, :, 3 * size :])
             grad = torch.addmm(through, grad_recurrent2[step], both)

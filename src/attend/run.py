@@ -31,6 +31,7 @@ import attend
 from attend.atomic import write_atomically
 from attend.catalogue import find
 from attend.contract import StoredTask
+from attend.fast import keep_memory
 from attend.folder import empty_folder
 from attend.recipes.recipe import Settings
 from attend.settings import merge, nearest
@@ -212,6 +213,7 @@ def load(*paths: str | Path, weights: WeightsName = "model") -> Any:
     """
     if not paths:
         raise ValueError("give at least one run folder")
+    keep_memory()
     folders = [Path(path) for path in paths]
     configs = [RunConfig.read(folder) for folder in folders]
     first = configs[0].open(folders[0])

@@ -29,6 +29,7 @@ from torch.nn.utils import get_total_norm
 
 from attend.atomic import write_atomically
 from attend.contract import Loss, Task
+from attend.fast import keep_memory
 from attend.settings import check_range
 
 # Measures that are better when lower; scores are better when higher.
@@ -175,6 +176,7 @@ class Run:
         self.device: torch.device = self.accelerator.device
         torch.set_num_threads(training.threads)
         torch.set_flush_denormal(True)
+        keep_memory()
         torch.manual_seed(training.seed)
         self.system = task.build()
         self.wrapped = self.accelerator.prepare_model(self.system)

@@ -8,10 +8,11 @@ before; only scores that say so use it.
 
 from typing import Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from attend.fast import tanh_
 
 
 @runtime_checkable
@@ -95,7 +96,7 @@ class Additive(nn.Module):
         keys: Float[Tensor, "batch memory size"],
         previous: Float[Tensor, "batch query memory"] | None = None,
     ) -> Float[Tensor, "batch query memory"]:
-        hidden = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # batch query memory size
+        hidden = tanh_(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # batch query memory size
         return self.energy(hidden).squeeze(-1)
 
 
@@ -152,5 +153,5 @@ class LocationAware(nn.Module):
             previous = keys.new_zeros(batch, queries, keys.shape[1])
         features = self.convolve(previous.reshape(batch * queries, 1, -1))  # batch*query filters memory
         features = features.mT.reshape(batch, queries, keys.shape[1], -1)
-        hidden = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1) + self.location(features))
+        hidden = tanh_(self.query(query).unsqueeze(2) + keys.unsqueeze(1) + self.location(features))
         return self.energy(hidden).squeeze(-1)

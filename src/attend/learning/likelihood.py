@@ -28,9 +28,11 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         grad_hidden = torch.empty_like(hidden) if learning else None
         grad_weight = torch.zeros_like(weight) if learning else None
         grad_bias = torch.zeros_like(bias) if learning else None
+        # One place for all parts' logits: so large an array is not to be had for nothing.
+        place = hidden.new_empty(min(rows, len(hidden)), vocabulary)
         for start in range(0, len(hidden), rows):
             part, gold = hidden[start : start + rows], target[start : start + rows]
-            logits = torch.addmm(bias, part, weight.mT)
+            logits = torch.addmm(bias, part, weight.mT, out=place[: len(part)])
             highest = logits.amax(dim=-1, keepdim=True)
             gold_logits = logits.gather(-1, gold.unsqueeze(-1))
             all_logits = logits.sum() if smoothing else None
