@@ -36,11 +36,8 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             highest = logits.amax(dim=-1, keepdim=True)
             gold_logits = logits.gather(-1, gold.unsqueeze(-1))
             all_logits = logits.sum() if smoothing else None
-            # In place, and normalised only in the small matrices below: each pass over the logits costs as much as a
-            # good part of a product.
-            unnormalised = logits.sub_(highest).exp_()
-            sums = unnormalised.sum(dim=-1, keepdim=True)
-            log_sum = highest + sums.log()
+            chances = torch.softmax(logits, dim=-1, out=logits)
+            log_sum = highest - chances.amax(dim=-1, keepdim=True).log()
             part_nll = (log_sum - gold_logits).sum()
             nll += part_nll
             total += (1 - smoothing) * part_nll
@@ -49,14 +46,13 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             if grad_hidden is not None and grad_weight is not None and grad_bias is not None:
                 # d total / d logits = softmax - (1 - smoothing) one_hot - smoothing / vocabulary; the last is constant
                 # and left to after the loop.
-                scaled = part / sums
                 kept = 1 - smoothing
-                torch.mm(unnormalised, weight, out=grad_hidden[start : start + rows])
-                grad_hidden[start : start + rows].div_(sums).sub_(weight[gold], alpha=kept)
-                grad_weight.addmm_(unnormalised.mT, scaled)
+                torch.mm(chances, weight, out=grad_hidden[start : start + rows])
+                grad_hidden[start : start + rows].sub_(weight[gold], alpha=kept)
+                grad_weight.addmm_(chances.mT, part)
                 grad_weight.index_add_(0, gold, part, alpha=-kept)
-                grad_bias.addmv_(unnormalised.mT, sums.reciprocal().squeeze(-1))
-                grad_bias.index_add_(0, gold, torch.full_like(sums, -kept).squeeze(-1))
+                grad_bias += chances.sum(0)
+                grad_bias.index_add_(0, gold, torch.full_like(log_sum, -kept).squeeze(-1))
         if smoothing and grad_hidden is not None and grad_weight is not None and grad_bias is not None:
             grad_hidden -= smoothing / vocabulary * weight.sum(0)
             grad_weight -= smoothing / vocabulary * hidden.sum(0)
@@ -80,7 +76,7 @@ def cross_entropy(
     bias: Float[Tensor, "vocabulary"],
     target: Int[Tensor, "token"],
     smoothing: float = 0.0,
-    rows: int = 256,
+    rows: int = 512,
 ) -> CrossEntropy:
     """Cross-entropy of softmax(hidden weight^T + bias), summed over the tokens.
 
