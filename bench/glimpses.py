@@ -78,7 +78,7 @@ def main() -> None:
             table.add_row(case.name, what, *rows, *(f"{value:.2f}" for value in faster), f"{cpu * 1e6:,.0f}")
     console.print(f"\n[bold]Glimpses[/], batches of {BATCH}, one thread")
     console.print(table)
-    metrics |= threads(cases, arguments.rounds)
+    metrics |= threads(cases, min(arguments.rounds, 3))
     record = {
         "recipe": "ram bench",
         "command": shlex.join([Path(sys.executable).name, *sys.argv]),
