@@ -196,7 +196,7 @@ class _ConditionalGRU(torch.autograd.Function):
                 grad, gates2, middles[step], grad_inputs2[step], grad_recurrent2[step, :, : 3 * size]
             )
             if attending:
-                # As a row times a matrix: torch takes fifteen times as long over a matrix times a column.
+                # As a row times a matrix: torch takes over ten times as long for a matrix times a column.
                 grad_weight = torch.baddbmm(
                     grad_weights[step].unsqueeze(1), grad_inputs2[step].unsqueeze(1), projected.mT
                 ).squeeze(1)
