@@ -174,7 +174,7 @@ def measure_floor(
 
 def measure_decoding(workers: Mapping[str, Worker], extent: Extent) -> Metrics:
     """Sentences a second and the ratios, greedily and with a beam of 5, one at a time and in batches."""
-    console.print("\n[bold]Decoding[/]: sentences a second, each to the length of its batch's longest reference")
+    console.print("\n[bold]Decoding[/]: sentences a second, each as long as its reference")
     contenders = ("ours", "joey", "opennmt")
     table = Table("search", *(NAMES[name].split()[0] for name in contenders), "attend / JoeyNMT", "attend / OpenNMT-py")
     metrics: Metrics = {}

@@ -16,11 +16,13 @@ from protocol import (
     LEARNING_RATE,
     SIZE,
     UNKNOWN,
+    Ends,
     Pair,
     handlers,
     own_loader,
     read_sizes,
     serve,
+    until,
     without,
 )
 
@@ -140,10 +142,15 @@ class JoeyNMT:
         self.optimizer.zero_grad()
         return batch.ntokens
 
-    def decode(self, batch: Batch, beam: int, steps: int) -> None:
+    def decode(self, batch: Batch, beam: int, lengths: list[int]) -> list[int]:
         self.model.eval()
-        batch.sort_by_src_length()
-        search(self.model, batch, steps, beam, beam_alpha=0, min_output_length=steps)
+        back = batch.sort_by_src_length()
+        # Its greedy search goes on with sentences that have ended, until the last one has.
+        ends = Ends(torch.tensor(lengths)[batch.indices], JOEY_END, drops=beam > 1)
+        hook = self.model.decoder.register_forward_hook(lambda module, inputs, outputs: ends(outputs[0].squeeze(1)))
+        output, _, _ = search(self.model, batch, max(lengths), beam, beam_alpha=0)
+        hook.remove()
+        return [until(output[place].tolist(), JOEY_END) for place in back]
 
 
 if __name__ == "__main__":

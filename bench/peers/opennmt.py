@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from protocol import LARGEST_GRADIENT, LEARNING_RATE, SIZE, UNKNOWN, Pair, handlers, read_sizes, serve, without
+from protocol import (
+    LARGEST_GRADIENT,
+    LEARNING_RATE,
+    SIZE,
+    UNKNOWN,
+    Ends,
+    Pair,
+    handlers,
+    read_sizes,
+    serve,
+    until,
+    without,
+)
 
 # torch has renamed decorators that OpenNMT-py uses.
 warnings.filterwarnings("ignore", category=FutureWarning)
@@ -27,7 +39,7 @@ from onmt.utils.optimizers import Optimizer
 from onmt.utils.parse import ArgumentParser
 
 # OpenNMT-py has the unknown word first and padding second, the other way round than the data folder.
-ONMT_UNKNOWN, ONMT_PAD, ONMT_BEGIN = 0, 1, 2
+ONMT_UNKNOWN, ONMT_PAD, ONMT_BEGIN, ONMT_END = 0, 1, 2, 3
 SPECIAL = ["<unk>", "<blank>", "<s>", "</s>"]
 SETTINGS = f"""
     --data none --src_vocab none --tgt_vocab none --encoder_type brnn --decoder_type rnn --rnn_type GRU
@@ -56,7 +68,8 @@ class OpenNMT:
 
     def batch(self, pairs: list[Pair]) -> Batch:
         # Its trainer hands over batches with the longest source first.
-        pairs = sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)
+        order = sorted(range(len(pairs)), key=lambda place: len(pairs[place][0]), reverse=True)
+        pairs = [pairs[place] for place in order]
 
         def pad(sentences: list[list[int]]) -> torch.Tensor:
             longest = max(map(len, sentences))
@@ -66,6 +79,7 @@ class OpenNMT:
         return {
             "src": pad([source for source, _ in pairs]),
             "srclen": torch.tensor([len(source) for source, _ in pairs]),
+            "order": torch.tensor(order),
             "tgt": pad([[ONMT_BEGIN, *target] for _, target in pairs]),
         }
 
@@ -80,20 +94,28 @@ class OpenNMT:
         self.optimizer.step()
         return tokens
 
-    def decode(self, batch: Batch, beam: int, steps: int) -> None:
+    def decode(self, batch: Batch, beam: int, lengths: list[int]) -> list[int]:
         self.model.eval()
         greedy: dict[str, Any] = {"random_sampling_topk": 1} if beam == 1 else {}
         translator = Translator(
             self.model,
             self.vocabularies,
-            min_length=steps,
-            max_length=steps,
+            min_length=0,
+            max_length=max(lengths),
             max_length_ratio=0,
             beam_size=beam,
             global_scorer=GNMTGlobalScorer(0.0, 0.0, "none", "none"),
             **greedy,
         )
-        translator.translate_batch({"src": batch["src"], "srclen": batch["srclen"]}, attn_debug=False)
+        ends = Ends(torch.tensor(lengths)[batch["order"]], ONMT_END, drops=True)
+        hook = self.model.generator.register_forward_hook(lambda module, inputs, scores: ends(scores))
+        found = translator.translate_batch({"src": batch["src"], "srclen": batch["srclen"]}, attn_debug=False)
+        hook.remove()
+        written = {
+            place: until(best[0].tolist(), ONMT_END)
+            for place, best in zip(batch["order"].tolist(), found["predictions"], strict=True)
+        }
+        return [written[place] for place in range(len(lengths))]
 
 
 if __name__ == "__main__":

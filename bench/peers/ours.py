@@ -66,13 +66,15 @@ class Ours:
         loss.total.item()
         return loss.units
 
-    def decode(self, batch: Pairs, beam: int, steps: int) -> None:
+    def decode(self, batch: Pairs, beam: int, lengths: list[int]) -> list[int]:
         self.system.eval()
-        forbid = (PAD, BEGIN, END)
+        # An output that may not end is cut off at its longest.
+        forbid, longest = (PAD, BEGIN, END), torch.tensor(lengths)
         if beam == 1:
-            greedy(self.system, batch, steps, forbid=forbid)
+            found = greedy(self.system, batch, longest, forbid=forbid)
         else:
-            beam_search(self.system, batch, steps, beam, forbid=forbid)
+            found = beam_search(self.system, batch, longest, beam, forbid=forbid)
+        return [len(best[0].tokens) for best in found]
 
 
 def measure_peak(size: int = 2048, products: int = 6) -> dict[str, float]:

@@ -39,17 +39,8 @@ class Plain:
         loss.item()
         return tokens
 
-    @torch.inference_mode()
-    def decode(self, batch: Batch, beam: int, steps: int) -> None:
-        if beam != 1:
-            raise ValueError("the plain loop has no beam search: ask it for beam 1")
-        self.model.eval()
-        source, mask = batch[0], batch[0] != PAD
-        annotations, state = self.model.encode(source, mask)
-        token = torch.full((len(source),), BEGIN)
-        for _ in range(steps):
-            scores, state = self.model.step(token, state, annotations, mask)
-            token = scores.argmax(1)
+    def decode(self, batch: Batch, beam: int, lengths: list[int]) -> list[int]:
+        raise ValueError("the plain loop is for training: it has no search")
 
 
 if __name__ == "__main__":

@@ -40,9 +40,32 @@ class Contender(Protocol):
         """One update; returns the batch's target tokens, padding not counted."""
         ...
 
-    def decode(self, batch: Any, beam: int, steps: int) -> None:
-        """Exactly `steps` tokens for every source of the batch, greedily if `beam` is 1."""
+    def decode(self, batch: Any, beam: int, lengths: list[int]) -> list[int]:
+        """Outputs of exactly these lengths, END counted, greedily if `beam` is 1; returns the lengths that came out."""
         ...
+
+
+class Ends:
+    """Sets END's score at each step, so that the n-th output of a batch ends at the n-th of `lengths`, END counted.
+
+    `drops` says whether the search takes sentences that have ended out of the batch.
+    """
+
+    def __init__(self, lengths: torch.Tensor, end: int, drops: bool) -> None:
+        self.lengths, self.end, self.drops = lengths, end, drops
+        self.length = 0
+
+    def __call__(self, scores: torch.Tensor) -> None:
+        """`scores` (row, vocabulary) are written over; the hypotheses of a sentence are rows beside each other."""
+        self.length += 1
+        left = self.lengths[self.lengths >= self.length] if self.drops else self.lengths
+        now = (left == self.length).repeat_interleave(len(scores) // len(left))
+        scores[:, self.end] = torch.where(now, 1e4, -torch.inf)
+
+
+def until(output: list[int], end: int) -> int:
+    """The length of an output up to its first END, END counted."""
+    return output.index(end) + 1
 
 
 def read_sizes(folder: Path) -> tuple[int, int]:
@@ -82,16 +105,17 @@ def handlers(contender: Contender, folder: Path) -> dict[str, Handler]:
         return timed(contender, [contender.batch(pairs)])
 
     def decode(start: int, count: int, size: int, beam: int) -> dict[str, Any]:
-        """Decode test sentences, `size` at a time, each batch to its longest reference's length."""
+        """Decode test sentences, `size` at a time, each to its own reference's length."""
         pairs = [test[n % len(test)] for n in range(start, start + count)]
-        batches = []
-        for first in range(0, count, size):
-            part = pairs[first : first + size]
-            batches.append((contender.batch(part), max(len(target) for _, target in part)))
+        parts = [pairs[first : first + size] for first in range(0, count, size)]
+        batches = [(contender.batch(part), [len(target) for _, target in part]) for part in parts]
         begin = time.perf_counter()
-        for batch, steps in batches:
-            contender.decode(batch, beam, steps)
-        return {"seconds": time.perf_counter() - begin, "sentences": count}
+        written = [contender.decode(batch, beam, lengths) for batch, lengths in batches]
+        seconds = time.perf_counter() - begin
+        wanted = [lengths for _, lengths in batches]
+        if written != wanted:
+            raise ValueError(f"the outputs have lengths {written}, not {wanted}")
+        return {"seconds": seconds, "sentences": count}
 
     return {"train": train, "train length": train_length, "decode": decode}
 
