@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from attend.data.files import DataError
+from attend.precision import WORTH_IT, bf16_speed
 from corpus import SENTENCES, Lengths, prepare
 from environments import environment
 from floor import training_flops
@@ -29,7 +30,15 @@ from worker import ROOT, THREADS, Worker
 SEED = 1
 SIZE = 256
 PEERS = {"joey": "joeynmt", "opennmt": "opennmt"}
-NAMES = {"ours": "attend", "plain": "plain loop", "joey": "JoeyNMT 2.3.0", "opennmt": "OpenNMT-py 3.5.1"}
+NAMES = {
+    "ours": "attend",
+    "bf16": "attend in bf16",
+    "plain": "plain loop",
+    "joey": "JoeyNMT 2.3.0",
+    "opennmt": "OpenNMT-py 3.5.1",
+}
+# Those whose own data loader is measured too.
+OWN_LOADER = {"ours", "bf16", "joey"}
 # A sentence at a time, and a batch; greedily, and with a beam.
 DECODING = {"greedy_batch_1": (1, 1), "greedy": (1, 64), "beam5_batch_1": (5, 1), "beam5": (5, 64)}
 
@@ -67,6 +76,10 @@ def main() -> None:
         except DataError as error:
             sys.exit(f"bench: {error}")
         pythons = {"ours": Path(sys.executable), "plain": Path(sys.executable)}
+        if bf16_speed() >= WORTH_IT:
+            pythons["bf16"] = Path(sys.executable)
+        else:
+            console.print("bf16 is not measured: this CPU has no instructions for it")
         pythons |= {name: environment(peer) for name, peer in PEERS.items()}
         workers = {name: Worker(name, python, folder) for name, python in pythons.items()}
         warm_up(workers)
@@ -100,9 +113,9 @@ def warm_up(workers: Mapping[str, Worker]) -> None:
     for name, worker in workers.items():
         worker.ask("train", start=0, count=2)
         for beam, size in DECODING.values():
-            if name != "plain":
+            if name not in ("plain", "bf16"):
                 worker.ask("decode", start=0, count=1, size=size, beam=beam)
-    for name in ("ours", "joey"):
+    for name in OWN_LOADER & workers.keys():
         workers[name].ask("train own", count=2)
     workers["ours"].ask("peak")
 
@@ -111,27 +124,38 @@ def measure_training(
     workers: Mapping[str, Worker], extent: Extent, lengths: list[Lengths], target_vocabulary: int
 ) -> Metrics:
     """Target tokens a second, the ratios, and how near the floor they come."""
-    turns = {name: training(workers[name], extent.batches) for name in ("ours", "plain", "opennmt", "joey")}
-    turns |= {f"{name} own": training_own(workers[name], extent.batches) for name in ("ours", "joey")}
+    turns = {name: training(worker, extent.batches) for name, worker in workers.items()}
+    turns |= {
+        f"{name} own": training_own(workers[name], extent.batches) for name in sorted(OWN_LOADER & workers.keys())
+    }
     turns["peak"] = lambda _: workers["ours"].ask("peak")["gflops"]
     rates = alternate(turns, extent.rounds)
-    console.print("\n[bold]Training[/]: target tokens a second, and how many times faster attend is")
-    table = Table("contender", "tokens/s", "attend is faster", "least", "most")
-    table.add_row("attend", f"{median(rates['ours']):,.0f}", "", "", "")
     metrics = {"tokens_per_second_attend": median(rates["ours"])}
-    for metric, ours, theirs, label in (
-        ("plain_loop", "ours", "plain", "plain loop"),
-        ("opennmt", "ours", "opennmt", NAMES["opennmt"]),
-        ("joeynmt_same_batches", "ours", "joey", f"{NAMES['joey']}, same batches"),
-        ("joeynmt", "ours own", "joey own", f"{NAMES['joey']}, own loader"),
-    ):
-        faster = ratio(rates[ours], rates[theirs])
-        metrics[f"tokens_per_second_{metric}"] = median(rates[theirs])
-        metrics[f"train_vs_{metric}"] = faster.middle
-        metrics[f"train_vs_{metric}_low"], metrics[f"train_vs_{metric}_high"] = faster.low, faster.high
-        table.add_row(label, f"{median(rates[theirs]):,.0f}", *(f"{value:.2f}" for value in faster))
+    for name, kind in (("ours", "train"), ("bf16", "train_bf16")):
+        if name not in rates:
+            continue
+        console.print(f"\n[bold]Training[/]: target tokens a second, and how many times faster {NAMES[name]} is")
+        table = Table("contender", "tokens/s", f"{NAMES[name]} is faster", "least", "most")
+        table.add_row(NAMES[name], f"{median(rates[name]):,.0f}", "", "", "")
+        for metric, ours, theirs, label in (
+            ("float32", name, "ours", NAMES["ours"]),
+            ("plain_loop", name, "plain", NAMES["plain"]),
+            ("opennmt", name, "opennmt", NAMES["opennmt"]),
+            ("joeynmt_same_batches", name, "joey", f"{NAMES['joey']}, same batches"),
+            ("joeynmt", f"{name} own", "joey own", f"{NAMES['joey']}, own loader"),
+        ):
+            if ours == theirs:
+                continue
+            faster = ratio(rates[ours], rates[theirs])
+            metrics[f"{kind}_vs_{metric}"] = faster.middle
+            metrics[f"{kind}_vs_{metric}_low"], metrics[f"{kind}_vs_{metric}_high"] = faster.low, faster.high
+            if theirs != "ours":
+                metrics[f"tokens_per_second_{metric}"] = median(rates[theirs])
+            table.add_row(label, f"{median(rates[theirs]):,.0f}", *(f"{value:.2f}" for value in faster))
+        console.print(table)
+    if "bf16" in rates:
+        metrics["tokens_per_second_attend_bf16"] = median(rates["bf16"])
     metrics["tokens_per_second_attend_own_loader"] = median(rates["ours own"])
-    console.print(table)
     return metrics | measure_floor(workers["ours"], extent, lengths, target_vocabulary, rates["ours"], rates["peak"])
 
 

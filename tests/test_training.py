@@ -162,9 +162,12 @@ def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path):
         learn(tmp_path, epochs=50, learning_rate=1e38)
 
 
-def test_half_precision_is_refused_on_a_cpu(tmp_path: Path):
-    with pytest.raises(ValueError, match="needs a GPU"):
+def test_half_precision_is_refused_on_a_cpu_that_is_not_made_for_it(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("attend.training.bf16_speed", lambda: 0.3)
+    with pytest.raises(ValueError, match=r"0\.3 times as fast as in float32"):
         learn(tmp_path, precision="bf16")
+    monkeypatch.setattr("attend.training.bf16_speed", lambda: 2.0)
+    learn(tmp_path, precision="bf16")
 
 
 def test_the_average_follows_the_weights(tmp_path: Path):

@@ -35,8 +35,8 @@ GROUPS = {
 
 
 class Ours:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, bf16: bool = False) -> None:
+        self.folder, self.bf16 = folder, bf16
         keep_memory()  # as training and loading a run do
         # Without dropout and label smoothing, which the other contenders don't have here either.
         config = Config(SIZE, SIZE, SIZE, "additive", 0.0, 0.0, 0.0, 0.0)
@@ -59,7 +59,8 @@ class Ours:
     def train(self, batch: Pairs) -> int:
         self.system.train()
         self.optimizer.zero_grad()
-        loss = self.system(batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):  # as training.precision bf16 does
+            loss = self.system(batch)
         (loss.total / loss.units).backward()
         clip_grad_norm_(self.system.parameters(), LARGEST_GRADIENT)
         self.optimizer.step()
@@ -102,9 +103,9 @@ def where_time_goes(ours: Ours, pairs: list[list[Pair]]) -> dict[str, float]:
     return {**shares, "Python and autograd": 1 - sum(shares.values())}
 
 
-if __name__ == "__main__":
+def main(bf16: bool) -> None:
     place = Path(sys.argv[1])
-    contender = Ours(place)
+    contender = Ours(place, bf16)
     train: list[list[Pair]] = json.loads((place / "train.json").read_text())
     serve(
         {
@@ -114,3 +115,7 @@ if __name__ == "__main__":
             "profile": lambda count: where_time_goes(contender, train[:count]),
         }
     )
+
+
+if __name__ == "__main__":
+    main(bf16=False)

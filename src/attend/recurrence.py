@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from attend.fast import tanh_
-from attend.precision import in_float32
+from attend.precision import by_hand, plus_product, product
 
 # Into a given place.
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -67,24 +67,32 @@ def _gru_step_backward(
 
 class _GRU(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, initial: Tensor, weight: Tensor, bias: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any,
+        products: torch.dtype,
+        inputs: Tensor,
+        initial: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
         steps, directions, batch, _ = inputs.shape
         size = initial.shape[-1]
         states = inputs.new_empty(steps + 1, directions, batch, size)
         states[0] = initial
-        transposed = weight.mT.contiguous()
+        transposed = weight.mT.to(products).contiguous()
         bias = bias.unsqueeze(1)
         trail = []
         for step in range(steps):
             state = states[step]
-            recurrent = torch.baddbmm(bias, state, transposed)
+            recurrent = plus_product(bias, state, transposed)
             new_state, gates = gru_step(inputs[step], recurrent, state)
             if mask is not None:
                 new_state = torch.where(mask[step], new_state, state)
             states[step + 1] = new_state
             trail.append(gates)
         ctx.save_for_backward(states, weight, *([] if mask is None else [mask]))
-        ctx.trail = trail
+        ctx.trail, ctx.products = trail, products
         return states[1:]
 
     @staticmethod
@@ -97,6 +105,7 @@ class _GRU(torch.autograd.Function):
         grad_inputs = states.new_empty(steps, directions, batch, 3 * size)
         grad_recurrent = torch.empty_like(grad_inputs)
         grad = torch.zeros_like(states[0])
+        weight = weight.to(ctx.products)
         for step in reversed(range(steps)):
             grad = grad + grad_states[step]
             kept = None
@@ -104,12 +113,13 @@ class _GRU(torch.autograd.Function):
                 kept = grad.masked_fill(mask[step], 0.0)
                 grad = grad - kept
             through = _gru_step_backward(grad, ctx.trail[step], states[step], grad_inputs[step], grad_recurrent[step])
-            grad = torch.baddbmm(through, grad_recurrent[step], weight)
+            grad = plus_product(through, grad_recurrent[step], weight)
             if kept is not None:
                 grad = grad + kept
         by_direction = grad_recurrent.transpose(0, 1).reshape(directions, steps * batch, 3 * size)
         before = states[:-1].transpose(0, 1).reshape(directions, steps * batch, size)
-        return grad_inputs, grad, by_direction.mT @ before, by_direction.sum(1), None
+        grad_weight = product(by_direction.mT, before, ctx.products)
+        return None, grad_inputs, grad, grad_weight, by_direction.sum(1), None
 
 
 def gru(
@@ -120,13 +130,14 @@ def gru(
     mask: Bool[Tensor, "step batch"] | None = None,
 ) -> Float[Tensor, "step direction batch hidden"]:
     """The states of one or two independent GRUs run side by side; where `mask` is False a state stays as it was."""
-    return in_float32(_GRU, inputs, initial, weight, bias, None if mask is None else mask[:, None, :, None])
+    return by_hand(_GRU, inputs, initial, weight, bias, None if mask is None else mask[:, None, :, None])
 
 
 class _ConditionalGRU(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        products: torch.dtype,
         inputs: Tensor,
         initial: Tensor,
         weight1: Tensor,
@@ -144,31 +155,35 @@ class _ConditionalGRU(torch.autograd.Function):
         states = inputs.new_empty(steps + 1, batch, size)
         middles = inputs.new_empty(steps, batch, size)
         states[0] = initial
-        transposed1 = weight1.mT.contiguous()
+        transposed1 = weight1.mT.to(products).contiguous()
         if query is not None and energy is not None and keys is not None:
+            # tanh(x) is 2 sigmoid(2 x) - 1, and softmax does not see what is taken from all scores alike:
+            # 2 sigmoid(2 x) will do. The factors cost nothing here, and two passes over the largest array a step.
+            twice_keys, twice_energy = 2 * keys, 2 * energy
             # The query and the second unit's recurrent product take the same state: one product gives both.
-            both = torch.cat([weight2, query]).mT.contiguous()
+            both = torch.cat([weight2, 2 * query]).mT.to(products).contiguous()
             bias_both = torch.cat([bias2, bias2.new_zeros(len(query))])
             padding, weights = weights, inputs.new_empty(steps, batch, cells)
             hidden = inputs.new_empty(steps, batch, cells, len(query))
         else:
-            both, bias_both, padding, hidden = weight2.mT.contiguous(), bias2, None, None
+            both, bias_both, padding, hidden = weight2.mT.to(products).contiguous(), bias2, None, None
+            twice_keys = twice_energy = None
             weights = weights.expand(steps, batch, cells)
         trail = []
         for step in range(steps):
-            recurrent1 = torch.addmm(bias1, states[step], transposed1)
+            recurrent1 = plus_product(bias1, states[step], transposed1)
             middle, gates1 = gru_step(inputs[step], recurrent1, states[step])
             middles[step] = middle
-            recurrent2 = torch.addmm(bias_both, middle, both)
-            if padding is not None and hidden is not None and keys is not None and energy is not None:
-                tanh_(torch.add(keys, recurrent2[:, None, 3 * size :], out=hidden[step]))
-                scores = torch.addmv(padding.view(-1), hidden[step].view(batch * cells, -1), energy)
+            recurrent2 = plus_product(bias_both, middle, both)
+            if hidden is not None and twice_keys is not None and twice_energy is not None and padding is not None:
+                torch.add(twice_keys, recurrent2[:, None, 3 * size :], out=hidden[step]).sigmoid_()
+                scores = torch.addmv(padding.view(-1), hidden[step].view(batch * cells, -1), twice_energy)
                 torch.softmax(scores.view(batch, cells), dim=-1, out=weights[step])
             read = torch.bmm(weights[step].unsqueeze(1), projected).squeeze(1)
             states[step + 1], gates2 = gru_step(read, recurrent2[:, : 3 * size], middle)
             trail.append((gates1, gates2))
         ctx.save_for_backward(states, middles, weights, projected, weight1, weight2, query, energy, hidden)
-        ctx.trail = trail
+        ctx.trail, ctx.products = trail, products
         ctx.mark_non_differentiable(*([] if hidden is not None else [weights]))
         return states[1:], weights
 
@@ -184,7 +199,9 @@ class _ConditionalGRU(torch.autograd.Function):
         grad_inputs2 = torch.empty_like(grad_inputs1)
         columns = 3 * size + (len(query) if attending else 0)
         grad_recurrent2 = states.new_empty(steps, batch, columns)
-        both = torch.cat([weight2, query]) if attending else weight2
+        both = (torch.cat([weight2, query]) if attending else weight2).to(ctx.products)
+        factor = 4 * energy if attending else weights.new_zeros(())  # d 2 sigmoid(2 x) / d x = 4 sigmoid (1 - sigmoid)
+        weight1 = weight1.to(ctx.products)
         grad_scores = torch.empty_like(weights)
         grad_keys = torch.zeros_like(hidden[0]) if attending else grad_scores.new_zeros(())
         grad_hidden = torch.empty_like(grad_keys)
@@ -202,27 +219,29 @@ class _ConditionalGRU(torch.autograd.Function):
                 ).squeeze(1)
                 mean = (weights[step] * grad_weight).sum(-1, keepdim=True)
                 torch.mul(weights[step], grad_weight - mean, out=grad_scores[step])
-                # The gradient before the tanh, less the factor `energy`, which is the same for every cell and step.
-                before_energy = grad_scores[step].unsqueeze(-1).expand_as(grad_hidden)
-                _tanh_backward(before_energy, hidden[step], grad_input=grad_hidden)
+                # The gradient before the sigmoid, less a factor that is the same for every cell and step.
+                before_factor = grad_scores[step].unsqueeze(-1).expand_as(grad_hidden)
+                _sigmoid_backward(before_factor, hidden[step], grad_input=grad_hidden)
                 grad_keys += grad_hidden
-                torch.mul(grad_hidden.sum(1), energy, out=grad_recurrent2[step, :, 3 * size :])
-            grad = torch.addmm(through, grad_recurrent2[step], both)
+                torch.mul(grad_hidden.sum(1), factor, out=grad_recurrent2[step, :, 3 * size :])
+            grad = plus_product(through, grad_recurrent2[step], both)
             through = _gru_step_backward(grad, gates1, states[step], grad_inputs1[step], grad_recurrent1[step])
-            grad = torch.addmm(through, grad_recurrent1[step], weight1)
+            grad = plus_product(through, grad_recurrent1[step], weight1)
         flat1 = grad_recurrent1.view(steps * batch, 3 * size)
         flat2 = grad_recurrent2.view(steps * batch, columns)
-        grad_both = flat2.mT @ middles.view(steps * batch, size)
+        grad_both = product(flat2.mT, middles.view(steps * batch, size), ctx.products)
         grad_projected = torch.bmm(weights.permute(1, 2, 0), grad_inputs2.transpose(0, 1))
         grad_query = grad_energy = None
         if attending:
             grad_query = grad_both[3 * size :]
-            grad_energy = hidden.view(-1, hidden.shape[-1]).mT @ grad_scores.view(-1)
-            grad_keys = grad_keys * energy
+            # The gradients of a look's scores sum to zero: here too the -1 of the tanh does nothing.
+            grad_energy = 2 * (hidden.view(-1, hidden.shape[-1]).mT @ grad_scores.view(-1))
+            grad_keys = grad_keys * factor
         return (
+            None,
             grad_inputs1,
             grad,
-            flat1.mT @ states[:-1].reshape(steps * batch, size),
+            product(flat1.mT, states[:-1].reshape(steps * batch, size), ctx.products),
             flat1.sum(0),
             grad_both[: 3 * size],
             flat2[:, : 3 * size].sum(0),
@@ -252,7 +271,7 @@ def conditional_gru(
     can be prepared once. `unit1` and `unit2` are the recurrent weights and biases.
     """
     padding = torch.zeros(mask.shape, device=inputs.device, dtype=initial.dtype).masked_fill(~mask, -torch.inf)
-    return in_float32(_ConditionalGRU, inputs, initial, *unit1, *unit2, query, energy, keys, projected, padding)
+    return by_hand(_ConditionalGRU, inputs, initial, *unit1, *unit2, query, energy, keys, projected, padding)
 
 
 def fixed_read_gru(
@@ -264,4 +283,4 @@ def fixed_read_gru(
     weights: Float[Tensor, "batch memory"],
 ) -> tuple[Float[Tensor, "step batch hidden"], Float[Tensor, "step batch memory"]]:
     """The conditional GRU when every step reads with the same given weights: the controls without attention."""
-    return in_float32(_ConditionalGRU, inputs, initial, *unit1, *unit2, None, None, None, projected, weights)
+    return by_hand(_ConditionalGRU, inputs, initial, *unit1, *unit2, None, None, None, projected, weights)

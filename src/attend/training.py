@@ -1,6 +1,6 @@
 """The one training loop: it knows tasks and losses, no system and no data.
 
-Accelerate gives it devices, precision and processes. A batch is planned for all processes together and each takes its
+Accelerate gives it devices and processes. A batch is planned for all processes together and each takes its
 share, and a loss is a sum over units (tokens, pictures) divided by the units of the whole batch: so several processes,
 or several accumulated batches, give the numbers of one.
 
@@ -30,6 +30,7 @@ from torch.nn.utils import get_total_norm
 from attend.atomic import write_atomically
 from attend.contract import Loss, Task
 from attend.fast import keep_memory
+from attend.precision import WORTH_IT, bf16_speed
 from attend.settings import check_range
 
 # Measures that are better when lower; scores are better when higher.
@@ -75,7 +76,7 @@ class Training:
     threads: int = 1
     """CPU threads. Small recurrent models gain little from more, and lose much when anything else runs."""
     precision: Literal["float32", "bf16"] = "float32"
-    """bf16 needs a GPU."""
+    """bf16 takes large products in bfloat16, for a GPU or a CPU that has instructions for it: "attend doctor" says."""
     tensorboard: bool = False
     """Write TensorBoard events into the run folder too."""
 
@@ -171,8 +172,7 @@ class Run:
 
     def __init__(self, task: Task, training: Training, folder: Path) -> None:
         self.task, self.training, self.folder = task, training, folder
-        precision = "bf16" if training.precision == "bf16" else "no"
-        self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         self.device: torch.device = self.accelerator.device
         torch.set_num_threads(training.threads)
         torch.set_flush_denormal(True)
@@ -245,13 +245,17 @@ class Run:
         mine = indices[self.accelerator.process_index :: self.accelerator.num_processes]
         return to_device(self.task.batch(mine or indices[:1]), self.device), int(bool(mine))
 
+    def autocast(self) -> torch.autocast:
+        """For a forward pass: bf16 needs nothing more, unlike float16, whose gradients must be scaled."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
+
     def update(self, group: Sequence[Sequence[int]], learning_rate: float) -> dict[str, float]:
         """One optimiser step over the batches of `group`. Returns the figures of the update, per unit."""
         sums: dict[str, Tensor] = {}
         for position, indices in enumerate(group):
             batch, weight = self.share(indices)
             last = position == len(group) - 1
-            with nullcontext() if last else self.accelerator.no_sync(self.wrapped), self.accelerator.autocast():
+            with nullcontext() if last else self.accelerator.no_sync(self.wrapped), self.autocast():
                 loss: Loss = self.wrapped(batch)
             self.accelerator.backward(weight * loss.total)
             found = {"units": loss.total.new_tensor(float(loss.units)), "loss": loss.total, **loss.terms}
@@ -348,8 +352,11 @@ def check_training(task: Task, training: Training) -> None:
         raise ValueError(f"training.watch is {training.watch!r}, but what is measured is {', '.join(known)}")
     if training.threads > (cores := os.cpu_count() or 1):
         raise ValueError(f"training.threads is {training.threads}, but this machine has {cores} core(s)")
-    if training.precision == "bf16" and not torch.cuda.is_available():
-        raise ValueError("training.precision bf16 needs a GPU: on a CPU it is slower than float32. Use float32.")
+    if training.precision == "bf16" and not torch.cuda.is_available() and (speed := bf16_speed()) < WORTH_IT:
+        raise ValueError(
+            f"training.precision bf16 is of no use on this CPU: it takes products in bf16 {speed:.1f} times as fast as"
+            " in float32. Use float32."
+        )
 
 
 def train(task: Task, training: Training, folder: Path, resume: bool, report: Report) -> Progress:

@@ -71,6 +71,8 @@ def packages() -> Iterator[Finding]:
 def device() -> Iterator[Finding]:
     import torch
 
+    from attend.precision import WORTH_IT, bf16_speed
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = torch.get_num_threads()
     if threads > cores:
@@ -86,6 +88,9 @@ def device() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "GPU", "none, and torch is built for the CPU")
+    speed = bf16_speed()
+    use = "training.precision bf16 may pay" if speed >= WORTH_IT else "leave training.precision at float32"
+    yield Finding("ok", "bf16", f"products are {speed:.1f} times as fast as in float32 on this CPU: {use}")
 
 
 def extras() -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attend.precision import in_float32
+from attend.precision import by_hand, plus_product
 
 
 class CrossEntropy(NamedTuple):
@@ -20,19 +20,27 @@ class CrossEntropy(NamedTuple):
 class _ProjectedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, rows: int
+        ctx: Any,
+        products: torch.dtype,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        target: Tensor,
+        smoothing: float,
+        rows: int,
     ) -> tuple[Tensor, Tensor]:
-        learning = any(ctx.needs_input_grad[:3])
+        learning = any(ctx.needs_input_grad[1:4])
         vocabulary = len(weight)
         total, nll = hidden.new_zeros(()), hidden.new_zeros(())
         grad_hidden = torch.empty_like(hidden) if learning else None
         grad_weight = torch.zeros_like(weight) if learning else None
         grad_bias = torch.zeros_like(bias) if learning else None
+        narrow = weight.to(products)
         # One place for all parts' logits: so large an array is not to be had for nothing.
         place = hidden.new_empty(min(rows, len(hidden)), vocabulary)
         for start in range(0, len(hidden), rows):
             part, gold = hidden[start : start + rows], target[start : start + rows]
-            logits = torch.addmm(bias, part, weight.mT, out=place[: len(part)])
+            logits = plus_product(bias, part, narrow.mT, out=place[: len(part)])
             highest = logits.amax(dim=-1, keepdim=True)
             gold_logits = logits.gather(-1, gold.unsqueeze(-1))
             all_logits = logits.sum() if smoothing else None
@@ -47,9 +55,9 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
                 # d total / d logits = softmax - (1 - smoothing) one_hot - smoothing / vocabulary; the last is constant
                 # and left to after the loop.
                 kept = 1 - smoothing
-                torch.mm(chances, weight, out=grad_hidden[start : start + rows])
-                grad_hidden[start : start + rows].sub_(weight[gold], alpha=kept)
-                grad_weight.addmm_(chances.mT, part)
+                likely = chances.to(products)
+                plus_product(-kept * weight[gold], likely, narrow, out=grad_hidden[start : start + rows])
+                plus_product(grad_weight, likely.mT, part.to(products), out=grad_weight)
                 grad_weight.index_add_(0, gold, part, alpha=-kept)
                 grad_bias += chances.sum(0)
                 grad_bias.index_add_(0, gold, torch.full_like(log_sum, -kept).squeeze(-1))
@@ -67,7 +75,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         scale = grad_outputs[0]
         grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
-        return grad_hidden * scale, grad_weight * scale, grad_bias * scale, None, None, None
+        return None, grad_hidden * scale, grad_weight * scale, grad_bias * scale, None, None, None
 
 
 def cross_entropy(
@@ -84,4 +92,4 @@ def cross_entropy(
     tokens are projected at a time: all logits of a batch never exist at once, and each part is still in the cache when
     its gradient is taken.
     """
-    return CrossEntropy(*in_float32(_ProjectedCrossEntropy, hidden, weight, bias, target, smoothing, rows))
+    return CrossEntropy(*by_hand(_ProjectedCrossEntropy, hidden, weight, bias, target, smoothing, rows))
