@@ -56,6 +56,12 @@ RECIPES = {
         MNIST,
         TRAINING,
     ),
+    "wsram-scaled-chance": recipe(
+        "the same as wsram-scaled, with a fifth of all places left to chance",
+        replace(PLAIN, chance=0.2),
+        MNIST,
+        TRAINING,
+    ),
     "wsram-scaled-variational": recipe(
         "control: the same, by REINFORCE on the variational bound", VARIATIONAL, MNIST, TRAINING
     ),
