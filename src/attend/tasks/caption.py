@@ -32,6 +32,7 @@ from attend.inspect.cells import cells_in_box, pairwise_variation, points_inside
 from attend.settings import check_range
 from attend.show.reading import row_entropy
 from attend.tasks.pictures import (
+    ImageSource,
     Part,
     as_form,
     as_members,
@@ -67,7 +68,7 @@ print(model.predict("picture.png", beam=3).text)
 
 
 @dataclass(frozen=True)
-class CaptionData:
+class CaptionData(ImageSource):
     """Images, or grids of features, with captions: a folder of them, files of them, or generated ones."""
 
     name: str = ""
@@ -78,10 +79,6 @@ class CaptionData:
     train: tuple[str, ...] = ()
     """Instead of a folder: an .npz or .safetensors file with an array "features", of floats [image rows columns size]
     or [image cells size], and a text file whose line n has the captions of grid n, with tabs between."""
-    valid: tuple[str, ...] = ()
-    """The same, to choose the best weights by; never learnt from."""
-    test: tuple[str, ...] = ()
-    """The same, for `attend evaluate` after training; neither learnt from nor chosen by."""
     generated: Literal["", "scenes", "nlvr"] = ""
     """Instead of files: scenes of coloured shapes, new ones in every epoch; or the pictures of NLVR's development set,
     from the folder that ATTEND_DATA names, each with the sentence that is true of it."""
@@ -89,16 +86,12 @@ class CaptionData:
     """Generated scenes to an epoch."""
     measured: int = 1000
     """Generated scenes to measure on; and images, of those to validate on, that are described after each epoch."""
-    held_out: float = 0.1
-    """The share of the training images that is set aside to validate, where the data has no part for that."""
     colour: Literal["grey", "colour"] = "colour"
     """What a folder's images are read as."""
     rows: int = 64
     """Height that a folder's images are resized to; 0 for that which most have."""
     columns: int = 64
     """Width that a folder's images are resized to; 0 for that which most have."""
-    fit: Literal["exact", "pad", "crop"] = "pad"
-    """What is done with a folder's images of another size: left out, fitted in and padded with black, or cropped."""
     vocabulary: int = 10_000
     """Entries of the vocabulary of words, the four special ones included."""
     longest: int = 50
@@ -112,10 +105,6 @@ class CaptionData:
         check_range(self, "scenes measured longest", 1)
         check_range(self, "vocabulary", 5)
         check_source(self, "folder", "train", "generated")
-
-    @property
-    def form(self) -> Form:
-        return Form(self.colour, self.rows or None, self.columns or None, self.fit)
 
 
 @dataclass(frozen=True)

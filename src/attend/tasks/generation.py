@@ -27,6 +27,7 @@ from attend.inspect.glimpses import spread_over_images
 from attend.learning import importance_bound
 from attend.settings import check_range
 from attend.tasks.pictures import (
+    ImageSource,
     Part,
     as_form,
     as_members,
@@ -64,7 +65,7 @@ print(model.reconstruct("picture.png").trace().looks)
 
 
 @dataclass(frozen=True)
-class PictureData:
+class PictureData(ImageSource):
     """Images to learn to draw: a folder of them, files of them, or digits."""
 
     name: str = ""
@@ -74,35 +75,17 @@ class PictureData:
     A relative path is also looked for in the folder that ATTEND_DATA names."""
     train: tuple[str, ...] = ()
     """Instead of a folder: .npz files with images, or idx files of images."""
-    valid: tuple[str, ...] = ()
-    """The same, to choose the best weights by; never learnt from."""
-    test: tuple[str, ...] = ()
-    """The same, for `attend evaluate` after training; neither learnt from nor chosen by."""
     digits: Literal["", "mnist", "small"] = ""
     """Instead of files: MNIST's training images from the folder that ATTEND_DATA names (the first 50,000 to learn, the
     last 10,000 to validate), or the small ones that scikit-learn carries."""
     pixels: Literal["binarised", "grey"] = "binarised"
     """Black and white, each pixel white with its brightness as probability, once and for all; or as they are, for
     pictures with shades, where a brightness is a probability of white and nats are of no use but to compare runs."""
-    held_out: float = 0.1
-    """The share of the training images that is set aside to validate, where the data has no part for that."""
-    colour: Literal["grey", "colour"] = "grey"
-    """What a folder's images are read as."""
-    rows: int = 0
-    """Height that a folder's images are resized to; 0 for that which most have."""
-    columns: int = 0
-    """Width that a folder's images are resized to; 0 for that which most have."""
-    fit: Literal["exact", "pad", "crop"] = "pad"
-    """What is done with a folder's images of another size: left out, fitted in and padded with black, or cropped."""
     batch: int = 128
     """Images to a batch."""
 
     def __post_init__(self) -> None:
         check_source(self, "folder", "train", "digits")
-
-    @property
-    def form(self) -> Form:
-        return Form(self.colour, self.rows or None, self.columns or None, self.fit)
 
 
 @dataclass(frozen=True)

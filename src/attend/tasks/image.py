@@ -23,6 +23,7 @@ from attend.data.files import DataError
 from attend.data.image import Form, ImageError, Images, as_data_uri, decode, read_idx_images, read_npz
 from attend.inspect.glimpses import class_entropy, share_on_object, spread_over_images
 from attend.tasks.pictures import (
+    ImageSource,
     Part,
     as_form,
     as_members,
@@ -54,7 +55,7 @@ print(model.predict("picture.png").text)
 
 
 @dataclass(frozen=True)
-class ImageData:
+class ImageData(ImageSource):
     """Images and their classes: a folder of them, files of them, or digits."""
 
     name: str = ""
@@ -65,10 +66,6 @@ class ImageData:
     folder that ATTEND_DATA names."""
     train: tuple[str, ...] = ()
     """Instead of a folder: an idx file of images and one of labels, or one .npz file with images and labels."""
-    valid: tuple[str, ...] = ()
-    """The same, to choose the best weights by; never learnt from."""
-    test: tuple[str, ...] = ()
-    """The same, for `attend evaluate` after training; neither learnt from nor chosen by."""
     digits: Literal["", "mnist", "small"] = ""
     """Instead of files: MNIST's training images from the folder that ATTEND_DATA names (the first 50,000 to learn, the
     last 10,000 to validate), or the small ones that scikit-learn carries."""
@@ -76,27 +73,11 @@ class ImageData:
     """Put the digits on a larger canvas, at other places in every epoch."""
     canvas: Canvas = field(default_factory=lambda: TRANSLATED)
     """The canvas of moved digits."""
-    held_out: float = 0.1
-    """The share of the training images that is set aside to validate, where the data has no part for that."""
-    colour: Literal["grey", "colour"] = "grey"
-    """What a folder's images are read as."""
-    rows: int = 0
-    """Height that a folder's images are resized to; 0 for that which most have."""
-    columns: int = 0
-    """Width that a folder's images are resized to; 0 for that which most have."""
-    fit: Literal["exact", "pad", "crop"] = "pad"
-    """What is done with a folder's images of another size: left out, fitted in and padded with black, or cropped."""
-    batch: int = 64
-    """Images to a batch."""
 
     def __post_init__(self) -> None:
         check_source(self, "folder", "train", "digits")
         if self.moved and not self.digits:
             raise ValueError("data.moved is for data.digits")
-
-    @property
-    def form(self) -> Form:
-        return Form(self.colour, self.rows or None, self.columns or None, self.fit)
 
 
 @dataclass(frozen=True)

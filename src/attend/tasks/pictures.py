@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,11 +16,44 @@ from attend.data.image_folder import ALL, read_folder
 from attend.settings import check_range
 
 Part = Literal["train", "valid", "test"]
+Fit = Literal["exact", "pad", "crop"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Made = TypeVar("Made")
 
 
-def check_source(data: Any, *sources: str) -> None:
+@dataclass(frozen=True)
+class ImageSource:
+    """What is said of images whatever is learnt from them; a task says more of some of it."""
+
+    name: str = ""
+    """What the data is called in results and model cards."""
+    folder: str = ""
+    """A folder of PNG and JPEG images."""
+    train: tuple[str, ...] = ()
+    """Files, instead of a folder."""
+    valid: tuple[str, ...] = ()
+    """The same as train, to choose the best weights by; never learnt from."""
+    test: tuple[str, ...] = ()
+    """The same as train, for `attend evaluate` after training; neither learnt from nor chosen by."""
+    held_out: float = 0.1
+    """The share of the training images that is set aside to validate, where the data has no part for that."""
+    colour: Literal["grey", "colour"] = "grey"
+    """What a folder's images are read as."""
+    rows: int = 0
+    """Height that a folder's images are resized to; 0 for that which most have."""
+    columns: int = 0
+    """Width that a folder's images are resized to; 0 for that which most have."""
+    fit: Fit = "pad"
+    """What is done with a folder's images of another size: left out, fitted in and padded with black, or cropped."""
+    batch: int = 64
+    """Images to a batch."""
+
+    @property
+    def form(self) -> Form:
+        return Form(self.colour, self.rows or None, self.columns or None, self.fit)
+
+
+def check_source(data: ImageSource, *sources: str) -> None:
     """Raises `ValueError` for settings out of their range, and for more than one of those that name what is learnt."""
     check_range(data, "batch", 1)
     check_range(data, "rows columns", 0)
@@ -63,7 +97,7 @@ def divided(
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def form_of(images: Images, fit: Literal["exact", "pad", "crop"]) -> Form:
+def form_of(images: Images, fit: Fit) -> Form:
     """The form that other images are brought to, to be like these."""
     channels, rows, columns = images.pixels.shape[1:]
     return Form("grey" if channels == 1 else "colour", rows, columns, fit)
