@@ -17,7 +17,7 @@ from attend.training import Training
 SMALL = captioner.Config(
     encoder="convolutional", features=64, embedding=96, hidden=256, alignment=64, dropout=0.3, penalty=0.0
 )
-TRAINING = Training(epochs=20, learning_rate=1.5e-3, schedule="cosine", warmup=100, watch="exact_match")
+TRAINING = Training(epochs=12, learning_rate=1.5e-3, schedule="cosine", warmup=100, watch="exact_match")
 SCENES = CaptionData(name="scenes", generated="scenes", vocabulary=100, longest=20, batch=32)
 NLVR = CaptionData(name="nlvr", generated="nlvr", measured=300, batch=32)
 
@@ -68,10 +68,10 @@ RECIPES = {
         perplexity=4.0,
     ),
     "captioner-scenes-soft": recipe(
-        "generated scenes, soft attention, in 20 minutes", on_scenes("soft"), exact_match=0.95, pointing_accuracy=0.80
+        "generated scenes, soft attention", on_scenes("soft"), exact_match=0.95, pointing_accuracy=0.80
     ),
     "captioner-scenes-hard": recipe(
-        "generated scenes, hard attention, in 20 minutes", on_scenes("hard"), exact_match=0.92
+        "generated scenes, hard attention", on_scenes("hard"), exact_match=0.92
     ),
     "captioner-scenes-mean": recipe("control: generated scenes, from the mean of all cells", on_scenes("mean")),
     "captioner-nlvr": recipe("people's sentences that are true of NLVR's pictures", on_nlvr("soft")),

@@ -87,10 +87,12 @@ class Config:
 
 
 class ConvolutionalEncoder(nn.Module):
-    """An annotation for every 8 x 8 pixels: three convolutions that halve the image, and one that sees around.
+    """An annotation for every 8 x 8 pixels: three convolutions that halve the image, and one that sees a cell alone.
 
-    The last is told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's cells: what
-    small differences between mostly dark images there are at first would take long to be noticed.
+    An annotation sees 15 x 15 pixels. It should not see much more than its cell: what can be read from the cell beside
+    a thing as well says little of where the thing is. The last convolution is told where each cell is, x and y from -1
+    to 1. Annotations are normalised over an image's cells: what small differences between mostly dark images there are
+    at first would take long to be noticed.
     """
 
     def __init__(self, channels: int, features: int) -> None:
@@ -99,9 +101,9 @@ class ConvolutionalEncoder(nn.Module):
         self.halve = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(widths)
         )
-        self.around = nn.Conv2d(features + 2, features, 3, padding=1)
+        self.placed = nn.Conv2d(features + 2, features, 1)
         self.normalise = nn.GroupNorm(1, features)
-        for layer in (*self.halve, self.around):
+        for layer in (*self.halve, self.placed):
             nn.init.kaiming_normal_(layer.get_parameter("weight"), nonlinearity="relu")
             nn.init.zeros_(layer.get_parameter("bias"))
 
@@ -109,7 +111,7 @@ class ConvolutionalEncoder(nn.Module):
         seen = images
         for layer in self.halve:
             seen = F.relu(layer(seen))
-        return F.relu(self.normalise(self.around(torch.cat([seen, places(seen)], dim=1))))
+        return F.relu(self.normalise(self.placed(torch.cat([seen, places(seen)], dim=1))))
 
 
 class Backbone(nn.Module):
