@@ -172,7 +172,8 @@ class Run:
 
     def __init__(self, task: Task, training: Training, folder: Path) -> None:
         self.task, self.training, self.folder = task, training, folder
-        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        # The run's settings say the precision, not the launcher's environment.
+        self.accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
         self.device: torch.device = self.accelerator.device
         torch.set_num_threads(training.threads)
         torch.set_flush_denormal(True)
