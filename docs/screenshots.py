@@ -17,11 +17,6 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests" / "page"))
-import golden  # noqa: E402
-
-from attend.show.page import page as html  # noqa: E402
-
 ATTEND = Path(sys.executable).with_name("attend")
 DATE = "Samstag, 3. Mai 2008"
 # What else there may be a page of, and of which input: a sentence of nobody's data, and images of the run's own.
@@ -88,21 +83,16 @@ def main() -> None:
         page.locator("article").nth(1).wait_for()
         take(page, "explorer-beside")
         page.goto("about:blank")
-        page.goto(f"{address}#v=beam.alternatives.evidence")
+        page.goto(f"{address}#v=beam.alternatives.evidence&p=6_12")  # the month is pinned
         page.get_by_role("button", name="Find out").click()
         page.locator(".why-table").wait_for()
-        page.locator(".sentence.output .piece").nth(6).hover()
-        page.locator("attend-alternatives").scroll_into_view_if_needed()
-        page.set_viewport_size({"width": 1280, "height": 1100})
+        page.set_viewport_size({"width": 1280, "height": 1300})
         page.locator("attend-beam").evaluate("element => element.scrollIntoView({ block: 'start' })")
         take(page, "explorer-why")
-        caption = HERE.parent / "build" / "caption.html"
-        caption.parent.mkdir(exist_ok=True)
-        caption.write_text(html([golden.caption()], "A picture by word"), encoding="utf-8")
         page.set_viewport_size({"width": 1280, "height": 900})
-        page.goto(caption.absolute().as_uri())
+        page.goto((HERE / "captions.html").as_uri())
         page.locator("attend-picture .stage").focus()
-        for _ in range(5):
+        for _ in range(7):  # to "diamond"
             page.keyboard.press("ArrowRight")
         take(page, "explorer-picture")
         page.close()

@@ -90,6 +90,13 @@ def test_pins_stay_and_escape_takes_them_away(opened: Open) -> None:
     assert "p=" not in page.url
 
 
+def test_an_address_with_a_pin_opens_there(opened: Open) -> None:
+    page = opened(golden.subwords(), address="u=word&p=1_1.2_-1")
+    expect(page.locator(".bar-said")).to_contain_text("“rennt” reads “runs”")
+    page = opened(golden.subwords(), address="u=word&p=999_999")
+    expect(page.locator(".bar-said")).to_contain_text("Point at a word")
+
+
 def test_the_keyboard_reaches_everything(opened: Open) -> None:
     page = opened(golden.subwords(), address="v=matrix.arcs.strips.beam.evidence.alternatives&u=word")
     said = page.locator("[role=status]")

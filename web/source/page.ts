@@ -73,10 +73,12 @@ class Explorer extends HTMLElement implements Act {
     this.store.onLight = (spoken) => this.light(spoken);
     this.append(this.top(), this.stage, this.spoken);
     this.render();
+    this.openAtPin();
     onSchemeChange(() => this.render());
     window.addEventListener("hashchange", () => {
       this.store.settings = understood(location.hash).settings;
       this.render();
+      this.openAtPin();
     });
     let width = window.innerWidth;
     window.addEventListener("resize", () => {
@@ -99,20 +101,20 @@ class Explorer extends HTMLElement implements Act {
       this.say(sentence(error));
       return;
     }
-    this.render();
     const { settings } = this.store;
+    this.render();
     for (const { index, label, ask } of asked) {
       if (index !== this.store.entries.length) continue;
       const trace = await this.fetched(ask, false);
       if (!trace) return;
       this.store.entries = [...this.store.entries, { trace, label, ask }];
     }
-    if (asked.length) {
-      this.store.settings = settings;
-      this.render();
-    }
     const first = this.models.find((model) => model.examples.length);
     if (first && !this.store.entries.length) await this.askFor({ model: first.name, input: first.examples[0], beam: widthOf(first) }, "", null);
+    // What the address says to show holds for what has come only now.
+    this.store.settings = settings;
+    this.render();
+    this.openAtPin();
   }
 
   // ----- drawing
@@ -231,6 +233,13 @@ class Explorer extends HTMLElement implements Act {
       bar.append(button("Table", () => this.store.change({ table: !settings.table }), { "aria-pressed": settings.table ? "true" : "false" }));
     }
     return bar;
+  }
+
+  /** An address with pins leads to the last of them. */
+  private openAtPin(): void {
+    const pin = this.store.settings.pins.at(-1);
+    const reading = this.panels[0]?.reading;
+    if (pin && reading && pin.step < reading.steps.length && pin.cell < reading.cells.length) this.store.light(pin);
   }
 
   private setUnit(unit: "token" | "word"): void {
