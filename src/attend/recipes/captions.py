@@ -70,9 +70,7 @@ RECIPES = {
     "captioner-scenes-soft": recipe(
         "generated scenes, soft attention", on_scenes("soft"), exact_match=0.95, pointing_accuracy=0.80
     ),
-    "captioner-scenes-hard": recipe(
-        "generated scenes, hard attention", on_scenes("hard"), exact_match=0.92
-    ),
+    "captioner-scenes-hard": recipe("generated scenes, hard attention", on_scenes("hard"), exact_match=0.92),
     "captioner-scenes-mean": recipe("control: generated scenes, from the mean of all cells", on_scenes("mean")),
     "captioner-nlvr": recipe("people's sentences that are true of NLVR's pictures", on_nlvr("soft")),
     "captioner-nlvr-mean": recipe(
