@@ -442,6 +442,7 @@ def test_unknown_words_are_replaced(run: Path, tmp_path: Path, capsys: pytest.Ca
         (["--best", "2"], "several outputs a line need --format"),
         (["--best", "3", "--format", "tsv"], "--best is 3: it must be from 1 to the beam, which is 2"),
         (["--best", "2", "--samples", "2", "--format", "tsv"], "leave out one"),
+        (["--samples", "-1"], "--samples is -1"),
         (["--weights", "averaged"], "averaged.safetensors does not exist"),
     ],
 )
@@ -449,6 +450,27 @@ def test_predict_refuses(
     options: list[str], said: str, run: Path, lines: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in error_of(capsys, "predict", str(run), str(lines), *options)
+
+
+def test_no_output_takes_the_place_of_an_input(
+    run: Path, lines: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, link, record = tmp_path / "text", tmp_path / "link", tmp_path / "record.json"
+    text.write_text("a dog\n")
+    link.symlink_to(text)
+    record.write_text('{"mine": 1}')
+    already = "is read or written by this command already"
+    for flag in ("--out", "--alignments"):
+        assert already in error_of(capsys, "predict", str(run), str(text), flag, str(link))
+    both = ("--out", str(tmp_path / "new"), "--alignments", str(tmp_path / "new"))
+    assert already in error_of(capsys, "predict", str(run), str(text), *both)
+    assert "is a folder" in error_of(capsys, "predict", str(run), str(text), "--out", str(tmp_path))
+    assert "is a .json file" in error_of(capsys, "evaluate", str(run), "--record", str(text))
+    assert "is no results record" in error_of(capsys, "evaluate", str(run), "--record", str(record))
+    below = ("--out", str(text / "lengths.png"))
+    assert "can't be written" in error_of(capsys, "compare", str(run), str(run.parent), *below)
+    assert text.read_text() == "a dog\n"
+    assert record.read_text() == '{"mine": 1}'
 
 
 def test_predict_names_the_line_that_is_not_utf8(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

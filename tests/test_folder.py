@@ -1,15 +1,20 @@
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from attend.folder import OWN_FILES, empty_folder
+from attend.folder import OWN_FILES, empty_folder, held
+
+CONFIGURATION = {"attend": "0", "recipe": "ram", "settings": {}}
 
 
 def run_in(folder: Path, *more: str) -> None:
     """What a run, the demo and TensorBoard leave, and more files."""
     for name in (*OWN_FILES, "checkpoint.pt.partial", "tensorboard/events.out.tfevents.1.host.2.0", *more):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("{}")
+        (folder / name).write_text(json.dumps(CONFIGURATION))
 
 
 def names(folder: Path) -> list[str]:
@@ -62,6 +67,37 @@ def test_what_only_looks_like_a_run_is_left_alone(tmp_path: Path, left: str) -> 
         with pytest.raises(ValueError, match="exists and is not a run"):
             empty_folder(folder, overwrite=True).__enter__()
     assert names(tmp_path) == sorted([left, "source.tokenizer.json"])
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"architectures": ["Bert"]}'])
+def test_another_program_s_configuration_is_no_run(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(ValueError, match="exists and is not a run"), empty_folder(tmp_path, overwrite=True):
+        pass
+    assert names(tmp_path) == ["config.json", "model.safetensors"]
+
+
+def test_a_run_that_is_being_trained_is_not_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run_in(folder)
+    before = names(folder)
+    program = f"""
+from pathlib import Path
+from attend.folder import empty_folder, held
+try:
+    with empty_folder(Path({str(folder)!r}), overwrite=True): pass
+except ValueError as error:
+    print(error)
+"""
+    with held(folder), pytest.raises(ValueError, match="is being trained by another process"), held(folder):
+        pass
+    with held(folder):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "is being trained by another process" in done.stdout
+    assert names(folder) == before
+    with held(folder):
+        pass
 
 
 def test_what_was_there_is_there_again_after_a_failure(tmp_path: Path) -> None:

@@ -221,6 +221,12 @@ def test_schedules(fields: dict[str, Any], expected: list[float]):
     assert found == pytest.approx(expected)
 
 
+def test_a_warm_up_takes_a_fifth_of_all_updates_at_most():
+    training = Training(learning_rate=1.0, schedule="constant", epochs=2, warmup=400)
+    found = [rate(training, Progress(update=update), updates_an_epoch=10) for update in range(6)]
+    assert found == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0, 1.0])
+
+
 def test_halving_begins_after_five_epochs():
     training = Training(learning_rate=0.7, schedule="halving")
     found = [rate(training, Progress(update=update), updates_an_epoch=10) for update in (0, 49, 50, 54, 55, 59, 60)]

@@ -57,6 +57,8 @@ def write_data(out: Path) -> dict[dates.Split, Path]:
 
 def train(recipe: str, out: Path, data: dict[dates.Split, Path], overwrite: bool) -> None:
     settings = find(recipe).settings
+    if (out / "config.json").exists() and (found := run.RunConfig.read(out).recipe) != recipe:
+        raise ValueError(f"{out} is a run of {found!r}, not of the demo's {recipe!r}: choose another --out")
     if (out / "config.json").exists() and not overwrite:
         if (out / "training.json").exists():
             say(f"{out} has been trained already: --overwrite trains it anew")

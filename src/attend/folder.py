@@ -1,5 +1,7 @@
 """Making room for a run, without losing anything that is not a run's own."""
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -36,6 +38,9 @@ def empty_folder(folder: Path, overwrite: bool) -> Iterator[None]:
     or a run that may not be overwritten.
     """
     aside = None
+    if folder.is_dir():
+        with held(folder):
+            pass  # a run that is being trained is not replaced
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not holds_run(folder):
             raise ValueError(f"{folder} exists and is not a run: choose another folder")
@@ -62,8 +67,41 @@ def holds_run(folder: Path) -> bool:
     """Whether there is a run here, or nothing but what one is prepared with."""
     if not folder.is_dir():
         return False
+    if (folder / "config.json").exists():
+        return is_configuration(folder / "config.json")
     prepared = {name + suffix for name in PREPARED for suffix in ("", ".partial")}
-    return (folder / "config.json").exists() or all(path.name in prepared for path in folder.iterdir())
+    return all(path.name in prepared for path in folder.iterdir())
+
+
+def is_configuration(path: Path) -> bool:
+    """Whether a config.json is a run's: other programs have files of that name too."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"attend", "recipe", "settings"} <= content.keys()
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a run's folder, where the system can do that (it can't on Windows): nobody else trains in it or replaces it.
+
+    Raises `ValueError` if another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"{folder} is being trained by another process: stop that one, or wait for it") from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def free_name(folder: Path) -> Path:

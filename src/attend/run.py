@@ -16,6 +16,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -32,7 +33,7 @@ from attend.atomic import write_atomically
 from attend.catalogue import find
 from attend.contract import StoredTask
 from attend.fast import keep_memory
-from attend.folder import empty_folder
+from attend.folder import empty_folder, held
 from attend.recipes.recipe import Settings
 from attend.settings import merge, nearest
 from attend.tasks.text_model import TextModel
@@ -137,9 +138,10 @@ def start(
     def prepare() -> StoredTask:
         with empty_folder(folder, overwrite):
             task = config.task.prepare(config.build, settings.data, settings.training.seed, folder, log)
-            # What can't be trained must not cost the run that was here.
+            # What can't be trained must not cost the run that was here, nor leave one that can't go on.
             check_training(task, settings.training)
             task.build()
+            task.plan(0)
             config.save(folder)
         return task
 
@@ -185,8 +187,10 @@ def first_process_first(prepare: Callable[[], Made], follow: Callable[[], Made])
 
 
 def go(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: Report) -> Progress:
-    progress = train(task, config.settings.training, folder, again, report)
-    if not PartialState().is_main_process:
+    main = PartialState().is_main_process
+    with held(folder) if main else nullcontext():
+        progress = train(task, config.settings.training, folder, again, report)
+    if not main:
         return progress
     found = {
         "parameters": sum(parameter.numel() for parameter in task.build().parameters()),

@@ -55,7 +55,7 @@ class Training:
     """After the warm-up: constant; sqrt(warmup / update); a cosine down to zero at the last epoch; halved when a
     validation is no better than the best; halved every half epoch after the fifth (Sutskever et al. 2014)."""
     warmup: int = 0
-    """Updates over which the rate rises from zero."""
+    """Updates over which the rate rises from zero; a fifth of all updates if those are fewer."""
     mean_over: Literal["units", "examples"] = "units"
     """What the gradient is a mean over: the loss's units (target tokens), or examples, as in the papers of 2014, whose
     rates and limits are for the gradient of a whole sentence."""
@@ -116,14 +116,16 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for i
 
 def rate(training: Training, progress: Progress, updates_an_epoch: int) -> float:
     """The learning rate of the next update."""
-    update = progress.update + 1
-    factor = min(1.0, update / training.warmup) if training.warmup else 1.0
-    past = max(0, update - training.warmup)
+    update, updates = progress.update + 1, training.epochs * updates_an_epoch
+    # On little data a warm-up made for much would last to the end.
+    warmup = min(training.warmup, updates // 5)
+    factor = min(1.0, update / warmup) if warmup else 1.0
+    past = max(0, update - warmup)
     match training.schedule:
         case "inverse-sqrt":
-            factor *= (max(training.warmup, 1) / max(training.warmup, update)) ** 0.5
+            factor *= (max(warmup, 1) / max(warmup, update)) ** 0.5
         case "cosine":
-            length = max(1, training.epochs * updates_an_epoch - training.warmup)
+            length = max(1, updates - warmup)
             factor *= 0.5 * (1 + math.cos(math.pi * min(1.0, past / length)))
         case "halving":
             factor *= 0.5 ** max(0, math.ceil(2 * (update / updates_an_epoch - 5)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from attend.commands.options import Data, OutFile, Runs, parse
-from attend.commands.output import print_json, print_table
+from attend.commands.output import check_outputs, print_json, print_table
 from attend.progress import counting
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError("give two different run folders or more")
     if options.out is not None and options.out.suffix not in (".png", ".svg"):
         raise ValueError(f"{options.out}: a picture is written as .png or .svg")
+    check_outputs([options.out], options.data)
     import numpy as np
 
     from attend import metrics

@@ -1,8 +1,10 @@
 """`attend evaluate`"""
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from attend.commands.options import (
@@ -18,7 +20,7 @@ from attend.commands.options import (
     flat,
     parse,
 )
-from attend.commands.output import print_json, print_table
+from attend.commands.output import check_outputs, print_json, print_table
 from attend.data.files import DataError
 from attend.progress import counting
 
@@ -72,6 +74,9 @@ def main(arguments: Sequence[str]) -> int:
     from attend.run import load, provenance, write_json
     from attend.tasks.text_model import TextModel
 
+    if options.record is not None:
+        check_record(options.record)
+        check_outputs([options.record], [*options.data, options.gold])
     runs = (options.run, *flat(options.ensemble))
     model = load(*runs)
     started = time.monotonic()
@@ -98,7 +103,6 @@ def main(arguments: Sequence[str]) -> int:
     if options.record is not None:
         from attend.record import result
 
-        options.record.parent.mkdir(parents=True, exist_ok=True)
         write_json(options.record, result(runs, nested, provenance()["command"]))
     if options.json:
         signature = {"signature": found.signatures["bleu"]} if "bleu" in found.signatures else {}
@@ -112,6 +116,19 @@ def main(arguments: Sequence[str]) -> int:
         for name, signature in found.signatures.items():
             print(f"{name}: {signature}")
     return 0
+
+
+def check_record(path: Path) -> None:
+    """Raises `ValueError` for what is not named as a results record, or is there and is none."""
+    if path.suffix != ".json":
+        raise ValueError(f"{path}: a results record is a .json file")
+    if path.exists():
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict) or not {"recipe", "metrics"} <= content.keys():
+            raise ValueError(f"{path} exists and is no results record: name another file")
 
 
 def evaluate_text(model: "TextModel", options: Options) -> "tuple[tuple[str, ...], Decoding, Evaluation]":

@@ -1,13 +1,35 @@
 """Data for standard output: tables for people, JSON for scripts, text for either."""
 
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from attend.atomic import whole_file
+
+
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
+    """Raises `ValueError` for a file that can't be written, or is read or written by the same command already."""
+    given = [Path(name) for name in inputs if name is not None]
+    for path in (path for path in outputs if path is not None):
+        if any(same(path, other) for other in given):
+            raise ValueError(f"{path} is read or written by this command already: name another file")
+        given.append(path)
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder: name a file")
+        place = next(place for place in path.absolute().parents if place.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            raise ValueError(f"{path}: can't be written: {place} is no folder that may be written to")
+
+
+def same(path: Path, other: Path) -> bool:
+    if path.absolute() == other.absolute():
+        return True
+    # Unlike those of `Path` these take any text, such as one to predict from.
+    return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from attend.commands.options import Beam, Ensemble, InFile, LengthPenalty, OutFile, Run, changed, flat, parse
-from attend.commands.output import text_output
+from attend.commands.output import check_outputs, text_output
 from attend.data.files import DataError, read_lines
 from attend.progress import counting, say
 
@@ -90,6 +90,9 @@ def main(arguments: Sequence[str]) -> int:
     from attend.tasks.image import ImageModel
     from attend.tasks.text_model import TextModel
 
+    check_outputs([options.out, options.alignments], [*options.files, options.dictionary])
+    if options.samples < 0:
+        raise ValueError(f"--samples is {options.samples}: it must be at least 1, or 0 for a search")
     if options.best > 1 and options.samples:
         raise ValueError("--best is of a search and --samples of chance: leave out one of them")
     if options.format == "text" and max(options.best, options.samples) > 1:

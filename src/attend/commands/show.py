@@ -5,7 +5,8 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from tyro.conf import Positional, arg
 
 from attend.atomic import write_atomically
 from attend.commands.options import GoldForm, InFile, OutFiles, Run, flat, parse
+from attend.commands.output import check_outputs
 from attend.data.files import DataError
 from attend.progress import say
 
@@ -71,6 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     for path in files:
         if path.suffix not in (*PICTURES, ".gif", ".html", ".json", ".npz", ".pharaoh"):
             raise ValueError(f"{path}: name a file .png, .svg, .gif, .html, .json, .npz or .pharaoh")
+    check_outputs(files, [options.text, options.gold])
     pictured = any(path.suffix in (*PICTURES, ".html") for path in files)
     if options.gold is not None and (options.target is None or options.subwords or not pictured):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
@@ -123,9 +126,11 @@ def show_image(model: "ImageModel | CaptionModel", options: Options, files: "Seq
     for path in files:
         match path.suffix:
             case ".png" | ".svg":
-                word_maps(trace, path) if in_cells else scan_path(trace, path)
+                with warnings_said(path):
+                    word_maps(trace, path) if in_cells else scan_path(trace, path)
             case ".gif":
-                word_animation(trace, path) if in_cells else animation(trace, path)
+                with warnings_said(path):
+                    word_animation(trace, path) if in_cells else animation(trace, path)
             case _:
                 write_trace(path, trace)
     if not files:
@@ -142,7 +147,9 @@ def show_drawing(model: "DrawingModel", options: Options, files: "Sequence[Path]
     check_for_images(options, files)
     word, _, number = options.text.partition(":")
     if word == "new" and (number.isdecimal() or not number) and not Path(options.text).exists():
-        drawn = model.generate(first=max(int(number or 1), 1) - 1)[0]
+        if number and int(number) < 1:
+            raise ValueError(f"{options.text}: new images are counted from 1")
+        drawn = model.generate(first=int(number or 1) - 1)[0]
     elif (chosen := own_image(model, options.text)) is not None:
         drawn = next(model.reconstruct_many(chosen, (options.text,)))
     else:
@@ -272,11 +279,18 @@ def write_text(path: Path, text: str) -> None:
 
 
 def picture(path: Path, look: "Weights", gold: "Collection[Link]") -> None:
-    """A heat map; what it warns of, such as a font that is missing, is said as the command line says things."""
+    """A heat map."""
     from attend.show.figure import heat_map
 
+    with warnings_said(path):
+        heat_map(look, path, gold)
+
+
+@contextmanager
+def warnings_said(path: Path) -> Iterator[None]:
+    """What a picture warns of, such as a font that is missing, is said once, as the command line says things."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        heat_map(look, path, gold)
-    for warning in caught:
-        say(f"attend: {path}: {warning.message}")
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        say(f"attend: {path}: {message}")

@@ -1,5 +1,6 @@
 """`attend train`"""
 
+import shlex
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -142,7 +143,8 @@ def train(folder: Path, training: "Training", unit: str, go: "Callable[[Report],
         with training_report(training.epochs, unit) as report:
             progress = go(report)
     except Interrupted as stop:
-        say(f"attend: stopped by {stop}, with everything saved. To go on: attend train --resume --out {folder}")
+        again = shlex.join(["attend", "train", "--resume", "--out", str(folder)])
+        say(f"attend: stopped by {stop}, with everything saved. To go on: {again}")
         return 128 + stop.signal
     finally:
         leave_processes()

@@ -167,8 +167,8 @@ def plan(
     lengths = np.stack([corpus.source_lengths, corpus.target_lengths])
     if sentences is None and lengths.max(initial=0) > tokens:
         raise ValueError(
-            f"a batch of {tokens} tokens can't hold the longest sentence, of {lengths.max()}: raise tokens, or leave "
-            "long sentences out"
+            f"a batch of {tokens} tokens (data.batch_tokens) can't hold the longest sentence, of {lengths.max()}: "
+            "raise it, or leave long sentences out"
         )
 
     def divide(members: np.ndarray) -> list[np.ndarray]:
