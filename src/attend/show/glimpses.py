@@ -18,6 +18,7 @@ from PIL import Image
 from attend.attention.trace import Trace, Windows
 from attend.show.figure import FAINT, INK, SMALL, blank, finish
 from attend.show.moving import frame, write_gif
+from attend.show.terminal import shorten
 from attend.show.words import visible
 
 PATH, NOW = "#d55e00", "#56b4e9"
@@ -78,8 +79,10 @@ def animation(trace: Trace, path: Path) -> None:
         rows = figure.add_gridspec(2 if thought else 1, 1, height_ratios=(3.0, 1.0) if thought else (1.0,))
         draw_path(figure.add_subplot(rows[0]), picture, look, scales, step)
         if thought:
-            axes = figure.add_subplot(rows[1])
+            # At a fixed place, with room for names of so many columns: what moves is the path.
+            axes = figure.add_axes((0.4, 0.06, 0.55, 0.2))
             labels, chances = zip(*thought[step - 1][:3], strict=True)
+            labels = [shorten(label, 14) for label in labels]
             axes.barh(range(len(labels)), chances, color=[PATH, *[FAINT] * (len(labels) - 1)])
             axes.set_xlim(0, 1)
             axes.set_yticks(range(len(labels)), [visible(label) for label in labels], fontsize=SMALL, color=INK)

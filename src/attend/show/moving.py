@@ -1,6 +1,7 @@
 """Pictures that move: a frame for each step, as an animated GIF."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def write_gif(frames: Sequence[Figure], path: Path) -> None:
     images = []
     for figure in frames:
         canvas = FigureCanvasAgg(finish(figure, None))
-        canvas.draw()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # `finish` said so, and what to do
+            canvas.draw()
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
     file = io.BytesIO()
     lasting = [STEP] * (len(images) - 1) + [LAST]

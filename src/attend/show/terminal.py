@@ -26,7 +26,7 @@ def heat_map(look: Weights, width: int, colour: bool) -> str:
     rows = [visible(label) for label in look.steps.labels()]
     columns = [visible(label) for label in look.memory.labels()]
     margin = min(max(map(cell_len, rows), default=0), width // 3)
-    rows = [_pad_left(_shorten(label, margin), margin) for label in rows]
+    rows = [_pad_left(shorten(label, margin), margin) for label in rows]
     per_panel = (width - margin - 1) // 2
     panels = [
         _panel(look, rows, columns, margin, range(first, min(first + per_panel, len(columns))), colour)
@@ -86,7 +86,7 @@ def _vertical(labels: Sequence[str]) -> list[str]:
     return ["".join(line) for line in zip(*columns, strict=True)]
 
 
-def _shorten(label: str, width: int) -> str:
+def shorten(label: str, width: int) -> str:
     return label if cell_len(label) <= width else set_cell_size(label, width - 1) + "…"
 
 
