@@ -16,6 +16,7 @@ from attend.metrics import (
     cider,
     corpus_scores,
     exact_match,
+    looks_tokenized,
     sentence_statistics,
 )
 
@@ -115,3 +116,9 @@ def test_captions_that_do_not_fit_their_images_are_refused(measure) -> None:
         measure([], [])
     with pytest.raises(ValueError, match="image 2 has no reference"):
         measure(["a", "b"], [("a",), ()])
+
+
+def test_tokenized_text_is_known_by_full_stops_that_stand_alone():
+    assert looks_tokenized(["a dog runs ."] + ["a dog runs"] * 9)
+    assert not looks_tokenized(["a dog runs ."] + ["a dog runs."] * 10)
+    assert not looks_tokenized([])

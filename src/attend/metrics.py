@@ -130,8 +130,13 @@ def _sacrebleu(tokenize: str) -> BLEU:
             f"tokenize is {tokenize!r}; choose one of {', '.join(TOKENIZERS)} "
             "(for Japanese: char, or none over text tokenized beforehand)"
         )
-    # force: sacreBLEU warns of text that looks tokenized, which is what "none" says it is.
-    return BLEU(tokenize=tokenize, force=tokenize == "none")
+    # force: no warnings of text that looks tokenized: training warns of that once, with what to do (`looks_tokenized`).
+    return BLEU(tokenize=tokenize, force=True)
+
+
+def looks_tokenized(texts: Sequence[str]) -> bool:
+    """Whether a tenth of the texts or more end in a full stop that stands alone, as tokenizers leave it."""
+    return bool(texts) and sum(text.endswith(" .") for text in texts) >= len(texts) / 10
 
 
 def caption_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, str]:

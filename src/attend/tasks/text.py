@@ -21,6 +21,7 @@ from attend.data.check import check
 from attend.data.codec import Codec, Encoded, Unit
 from attend.data.corpus import Corpus, LeftOut, collate, plan
 from attend.data.files import Pair, read_pairs
+from attend.metrics import looks_tokenized
 from attend.settings import check_range
 
 END_SHOWN = "</s>"
@@ -195,6 +196,11 @@ class TextToText:
         log(f"{len(self.corpus):,} training pairs; {self.left_out}")
         self.valid, empty = usable_pairs(data.valid, data)
         log(f"{len(self.valid):,} validation pairs" + (f"; {empty:,} left out for an empty side" if empty else ""))
+        if data.tokenize != "none" and looks_tokenized([pair.target for pair in self.valid]):
+            log(
+                "the validation targets look tokenised already, and BLEU would cut them once more: if they are, set"
+                " data.tokenize to none (--data.tokenize none)"
+            )
         log(f"vocabularies of {len(self.source_codec):,} and {len(self.target_codec):,} {data.unit} tokens")
 
     def files(self, split: Literal["train", "valid", "test"]) -> tuple[str, ...]:
