@@ -17,7 +17,7 @@ from attend.training import Training
 SMALL = captioner.Config(
     encoder="convolutional", features=64, embedding=96, hidden=256, alignment=64, dropout=0.3, penalty=0.0
 )
-TRAINING = Training(epochs=12, learning_rate=1.5e-3, schedule="cosine", warmup=100, watch="exact_match")
+TRAINING = Training(epochs=20, learning_rate=1.5e-3, schedule="cosine", warmup=100, watch="exact_match")
 SCENES = CaptionData(name="scenes", generated="scenes", vocabulary=100, longest=20, batch=32)
 NLVR = CaptionData(name="nlvr", generated="nlvr", measured=300, batch=32)
 
@@ -26,8 +26,9 @@ def recipe(about: str, settings: Settings[Any, Any, Any], **reaches: float) -> R
     return Recipe(about, settings, captioner.System, reaches, ImageToCaption)
 
 
-def on_scenes(attention: Literal["soft", "hard", "mean"]) -> Settings[Any, Any, Any]:
-    return Settings(replace(SMALL, attention=attention), SCENES, TRAINING, Describing(longest=20))
+def on_scenes(attention: Literal["soft", "hard", "mean"], epochs: int = 12) -> Settings[Any, Any, Any]:
+    training = replace(TRAINING, epochs=epochs)
+    return Settings(replace(SMALL, attention=attention), SCENES, training, Describing(longest=20))
 
 
 def on_nlvr(attention: Literal["soft", "mean"]) -> Settings[Any, Any, Any]:
@@ -70,7 +71,8 @@ RECIPES = {
     "captioner-scenes-soft": recipe(
         "generated scenes, soft attention", on_scenes("soft"), exact_match=0.95, pointing_accuracy=0.80
     ),
-    "captioner-scenes-hard": recipe("generated scenes, hard attention", on_scenes("hard"), exact_match=0.92),
+    # Sampled cells tell less of where to look than a gradient does: at 12 epochs 0.88 of its captions are right.
+    "captioner-scenes-hard": recipe("generated scenes, hard attention", on_scenes("hard", 20), exact_match=0.97),
     "captioner-scenes-mean": recipe("control: generated scenes, from the mean of all cells", on_scenes("mean")),
     "captioner-nlvr": recipe("people's sentences that are true of NLVR's pictures", on_nlvr("soft")),
     "captioner-nlvr-mean": recipe(
