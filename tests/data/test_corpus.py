@@ -118,7 +118,7 @@ def test_pairs_of_like_lengths_are_together():
 
 
 def test_a_sentence_beyond_the_budget_is_an_error():
-    with pytest.raises(ValueError, match="a batch of 20 tokens can't hold the longest sentence, of 31"):
+    with pytest.raises(ValueError, match=r"of 20 tokens \(data.batch_tokens\) can.t hold the longest sentence, of 31"):
         plan(corpus_of([(3, 30)]), 20, 1, 1)
 
 
