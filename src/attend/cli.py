@@ -81,7 +81,7 @@ def verb(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in VERBS:
         raise ValueError(f"there is no verb {name!r}; {nearest(name, list(VERBS))}")
-    # Before torch is imported. These models gain little from more threads, and become ten times slower with them where
-    # another program keeps one of them waiting. Training has its own setting.
+    # Before torch is imported. More threads help on a machine with nothing else to do; where another program keeps one
+    # of them waiting, ten minutes were measured for what one thread did in one. Training has its own setting.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return import_module(f"attend.commands.{name}").main(rest)

@@ -79,11 +79,8 @@ def device() -> Iterator[Finding]:
         advice = f"torch would use {threads} threads on {cores} core(s), which is slow: set OMP_NUM_THREADS={cores}"
         yield Finding("warning", "threads", advice)
     else:
-        yield Finding(
-            "ok",
-            "threads",
-            f"{threads} of torch on {cores} core(s): OMP_NUM_THREADS says otherwise; training uses training.threads",
-        )
+        advice = "OMP_NUM_THREADS sets them; training uses training.threads"
+        yield Finding("ok", "threads", f"{threads} of torch on {cores} core(s): {advice}")
     if torch.cuda.is_available():
         yield Finding("ok", "GPU", f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}")
     elif torch.version.cuda:
