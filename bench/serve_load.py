@@ -10,6 +10,8 @@ import argparse
 import http.client
 import json
 import re
+import resource
+import shlex
 import subprocess
 import sys
 import threading
@@ -19,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from run import commit, cpu_seconds, machine
 
 TEXTS = ("Samstag, 3. Mai 2008", "2008年5月3日", "samedi 3 mai 2008", "3/5/08", "May 3, 2008", "3. mája 2008")
 SETTINGS = {"one at a time": 1, "batches of up to 16": 16}
@@ -82,6 +86,9 @@ def load(port: int, texts: list[str], clients: int, seconds: float) -> dict[str,
     took = time.perf_counter() - started
     found.sort()
 
+    if not found:
+        sys.exit(f"no request of {clients} clients was answered in {seconds:g} s: {dict(odd)}")
+
     def percentile(share: int) -> float:
         return round(1000 * found[int(share / 100 * (len(found) - 1))], 1)
 
@@ -100,24 +107,34 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64])
     parser.add_argument("--text", nargs="+", default=list(TEXTS))
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--note", default="", help="what else went on on this machine")
     options = parser.parse_args()
     if max(options.clients) > 64 or options.seconds > 60:
         parser.error("this is a bounded test: at most 64 clients, for at most 60 seconds")
-    rows: list[dict[str, Any]] = []
-    for name, batch in SETTINGS.items():
+    metrics: dict[str, float] = {}
+    for (name, batch), word in zip(SETTINGS.items(), ("single", "batched"), strict=True):
         with serving(options.run, batch) as port:
             load(port, options.text, 1, 0.5)  # the first requests warm it up
             for clients in options.clients:
-                rows.append({"batching": name, **load(port, options.text, clients, options.seconds)})
-                print(" | ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+                found = load(port, options.text, clients, options.seconds)
+                metrics |= {f"{word}_{clients}_{key}": value for key, value in found.items() if key != "clients"}
+                print(" | ".join(f"{key} {value}" for key, value in ({"batching": name} | found).items()), flush=True)
     if options.out:
-        from attend.run import provenance, write_json
-
-        machine = {**provenance(), "command": f"python bench/serve_load.py {options.run} --seconds {options.seconds:g}"}
-        write_json(
-            options.out, {"measured": "attend serve, /v1/predict", **machine, "note": options.note, "rows": rows}
-        )
+        config = json.loads((options.run / "config.json").read_text())
+        record = {
+            "recipe": f"{config['recipe']} serve",
+            "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+            "commit": commit(),
+            "seed": 1,
+            "machine": machine(threads=1),
+            "data": "the same few inputs, one after the other",
+            "split": "none",
+            "metrics": metrics,
+            "train_seconds": 0.0,
+            "cpu_seconds": cpu_seconds(),
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
+        }
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":
