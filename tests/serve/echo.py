@@ -1,7 +1,6 @@
 """A model that needs no training, and servers over it: in this process, and behind a real socket."""
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 import uvicorn
 
 from attend.attention.trace import Alternative, Named, Token, Tokens, Trace, Weights
+from attend.commands.serve import listening
 from attend.serve.connections import bounded
 from attend.serve.guard import Guard
 from attend.serve.limits import Limits
@@ -120,8 +120,7 @@ class Echo:
 @contextmanager
 def serving(app: Guard, limits: Limits = LIMITS) -> Iterator[int]:
     """The application behind a real socket on the loopback; gives its port."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener = listening("127.0.0.1", 0)
     server = uvicorn.Server(
         uvicorn.Config(app, http=bounded(limits), ws="none", log_level="critical", timeout_graceful_shutdown=5)
     )

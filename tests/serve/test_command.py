@@ -151,3 +151,11 @@ def test_runs_of_one_name_are_told_apart(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, other)
     names = [model.name for model in serve.models(serve.Options((run, other)))]
     assert names == [f"{run.parent.name}/tiny", "elsewhere/tiny"]
+
+
+def test_answers_are_sent_without_delay() -> None:
+    with serve.listening("127.0.0.1", 0) as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            # What asyncio asks a socket for before it sets TCP_NODELAY.
+            assert accepted.proto == socket.IPPROTO_TCP
