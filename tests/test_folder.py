@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attend.folder import OWN_FILES, empty_folder, held
+from attend.catalogue import RECIPES
+from attend.folder import OWN_FILES, PREPARED, empty_folder, held
 
 CONFIGURATION = {"attend": "0", "recipe": "ram", "settings": {}}
 
@@ -19,6 +20,11 @@ def run_in(folder: Path, *more: str) -> None:
 
 def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_all_that_a_task_keeps_is_a_run_s_own() -> None:
+    for name, recipe in RECIPES.items():
+        assert set(recipe.task.kept) <= set(PREPARED), name
 
 
 def test_a_run_is_overwritten_as_often_as_one_likes(tmp_path: Path) -> None:

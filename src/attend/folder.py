@@ -10,7 +10,14 @@ from pathlib import Path
 from attend.progress import say
 
 # What a run is prepared with. config.json comes last: a folder without it was left by a run killed before it began.
-PREPARED = ("source.tokenizer.json", "target.tokenizer.json", "config.json")
+PREPARED = (
+    "source.tokenizer.json",
+    "target.tokenizer.json",
+    "captions.tokenizer.json",
+    "images.json",
+    "data.json",
+    "config.json",
+)
 OWN_FILES = (
     *PREPARED,
     "log.jsonl",

@@ -3,6 +3,7 @@
 config.json               recipe and settings, with the command and commit that made the run
 model.safetensors         the weights that validated best; also last.safetensors and averaged.safetensors
 source.tokenizer.json     with target.tokenizer.json: the vocabularies
+data.json                 checksums of what it learns from
 log.jsonl                 the learning curve; curve.png is its picture
 metrics.json              what the training took and reached
 README.md                 the model card
@@ -32,6 +33,7 @@ import attend
 from attend.atomic import write_atomically
 from attend.catalogue import find
 from attend.contract import StoredTask
+from attend.data.checksum import check_unchanged, checksums
 from attend.fast import keep_memory
 from attend.folder import empty_folder, held
 from attend.recipes.recipe import Settings
@@ -142,6 +144,7 @@ def start(
             check_training(task, settings.training)
             task.build()
             task.plan(0)
+            write_json(folder / "data.json", checksums(read_by(settings.data)))
             config.save(folder)
         return task
 
@@ -150,12 +153,21 @@ def start(
 
 
 def resume(folder: Path, log: Callable[[str], None], report: Report) -> Progress:
-    """Go on with a run that was stopped, as if it never had been. Raises `ValueError` if the folder is no run."""
+    """Go on with a run that was stopped, as if it never had been. Raises `ValueError` if the folder is no run,
+    or what it learns from has changed."""
     config = RunConfig.read(folder)
+    if (folder / "data.json").exists():  # runs of earlier versions have none
+        check_unchanged(read_json(folder / "data.json"))
     begun = (folder / "checkpoint.pt").exists()
     if not begun:
         log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
     return go(config, opened(config, folder, log), folder, begun, report)
+
+
+def read_by(data: Any) -> list[str]:
+    """The files and folders that training reads, by the settings of its data."""
+    named = (getattr(data, name, ()) for name in ("folder", "train", "valid"))
+    return [path for paths in named for path in ((paths,) if isinstance(paths, str) else paths) if path]
 
 
 def opened(config: RunConfig, folder: Path, log: Callable[[str], None]) -> StoredTask:

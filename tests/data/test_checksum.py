@@ -1,0 +1,42 @@
+import gzip
+import re
+import zlib
+from pathlib import Path
+
+import pytest
+
+from attend.data.checksum import check_unchanged, checksum, checksums
+from attend.data.files import DataError
+
+
+def test_a_files_checksum_is_its_crc(tmp_path: Path) -> None:
+    content = b"a line\n" * 1_000_000
+    (tmp_path / "file").write_bytes(content)
+    assert checksum(str(tmp_path / "file")) == f"{zlib.crc32(content):08x}"
+
+
+def test_what_changed_is_named(tmp_path: Path) -> None:
+    text, photographs = tmp_path / "text.gz", tmp_path / "photographs"
+    (photographs / "cats").mkdir(parents=True)
+    (photographs / "cats" / "1.png").write_bytes(b"12")
+    (photographs / "metadata.csv").write_text("file_name,label\ncats/1.png,cat\n")
+    text.write_bytes(gzip.compress(b"one\n"))
+    known = checksums([str(text), str(photographs), str(text)])
+    assert list(known) == [str(text), str(photographs)]
+    check_unchanged(known)
+
+    def refuses(path: Path) -> None:
+        with pytest.raises(DataError, match=f"{re.escape(str(path))}: has changed since this run began"):
+            check_unchanged(known)
+
+    (photographs / "metadata.csv").write_text("file_name,label\ncats/1.png,dog\n")
+    refuses(photographs)
+    (photographs / "metadata.csv").write_text("file_name,label\ncats/1.png,cat\n")
+    check_unchanged(known)
+    (photographs / "cats" / "1.png").rename(photographs / "2.png")
+    refuses(photographs)
+    text.write_bytes(gzip.compress(b"two\n"))
+    refuses(text)
+    text.unlink()
+    with pytest.raises(DataError, match="there is no file"):
+        check_unchanged(known)
