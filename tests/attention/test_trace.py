@@ -290,3 +290,7 @@ def test_a_trace_without_details_has_no_keys_for_them() -> None:
     form = every_kind().to_json()
     plain = {key: form[key] for key in ("schema", "input", "output", "looks", "scores", "about")}
     assert Trace.from_json(plain).to_json() == plain
+
+
+def test_a_subword_without_a_place_has_a_label() -> None:
+    assert Tokens("q", (Token("", 0, 0), Token("q", 0, 1))).labels() == [" ", "q"]

@@ -102,7 +102,8 @@ export function size(axis: Axis): number {
 export function labels(axis: Axis): string[] {
   switch (axis.kind) {
     case "tokens":
-      return axis.tokens.map((token) => visible(token.text));
+      // A subword may be only the space that is put before a text, and has no place in it.
+      return axis.tokens.map((token) => visible(token.text || " "));
     case "grid":
       return Array.from({ length: size(axis) }, (_, cell) => {
         return `row ${Math.floor(cell / axis.columns) + 1}, column ${(cell % axis.columns) + 1}`;

@@ -55,7 +55,8 @@ class Tokens:
         return len(self.tokens)
 
     def labels(self) -> list[str]:
-        return [token.text for token in self.tokens]
+        """The tokens' texts; a space for a subword that is only the one put before a text, which has no place in it."""
+        return [token.text or " " for token in self.tokens]
 
 
 @dataclass(frozen=True)
