@@ -24,7 +24,7 @@ from matplotlib.text import Text
 
 from attend.atomic import write_atomically
 from attend.attention.trace import Weights
-from attend.show.words import visible
+from attend.show.words import shorten, visible
 
 # Okabe and Ito's colours, told apart under every common colour blindness, without the yellow that is lost on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -36,6 +36,7 @@ SMALL, MEDIUM = 8, 10
 CELL_INCHES = 0.2
 LARGEST_INCHES = 30
 MOST_LABELS = 120
+LONGEST_LABEL = 30
 
 PREFERRED_FONTS = ("DejaVu Sans", "Noto Sans", "Noto Sans CJK JP", "Noto Sans Arabic", "Noto Sans Hebrew")
 # The first word of a character's Unicode name -> the Debian package with a font for it.
@@ -76,8 +77,8 @@ def heat_map(look: Weights, path: Path | None = None, gold: Collection[tuple[int
     """The matrix, target rows by source columns, with a dot at the strongest cell of each row.
 
     `gold` are (source, target) cells to outline, such as the links of a person's alignment. The picture grows with the
-    matrix up to 30 inches; longer axes name every second, third, ... cell. Written to `path` (.png or .svg) if given.
-    Warns of characters that no installed font has. Raises `ValueError` for an empty look and for another suffix.
+    matrix up to 30 inches; longer axes name every second, third, ... cell, and a name ends after 30 characters. Written
+    to `path` (.png or .svg) if given. Warns of characters that no installed font has. Raises `ValueError` for an empty look and for another suffix.
     """
     steps, cells = look.weights.shape
     if not steps or not cells:
@@ -102,13 +103,18 @@ def heat_map(look: Weights, path: Path | None = None, gold: Collection[tuple[int
 
     axes.xaxis.tick_top()
     every = math.ceil(cells / MOST_LABELS)
-    axes.set_xticks(range(0, cells, every), [visible(label) for label in look.memory.labels()[::every]], rotation=90)
+    axes.set_xticks(range(0, cells, every), [label_of(label) for label in look.memory.labels()[::every]], rotation=90)
     every = math.ceil(steps / MOST_LABELS)
-    axes.set_yticks(range(0, steps, every), [visible(label) for label in look.steps.labels()[::every]])
+    axes.set_yticks(range(0, steps, every), [label_of(label) for label in look.steps.labels()[::every]])
     for part in (axes, bar):
         part.tick_params(length=0, labelsize=SMALL, labelcolor=INK, pad=3)
         part.spines[:].set_visible(False)
     return finish(figure, path)
+
+
+def label_of(text: str) -> str:
+    """A token as it is named beside a matrix: a word of hundreds of characters must not push the matrix aside."""
+    return shorten(visible(text), LONGEST_LABEL)
 
 
 def curves(

@@ -18,8 +18,7 @@ from PIL import Image
 from attend.attention.trace import Trace, Windows
 from attend.show.figure import FAINT, INK, SMALL, blank, finish
 from attend.show.moving import frame, write_gif
-from attend.show.terminal import shorten
-from attend.show.words import visible
+from attend.show.words import shorten, visible
 
 PATH, NOW = "#d55e00", "#56b4e9"
 MOST_CLASSES = 10
@@ -50,7 +49,8 @@ def scan_path(trace: Trace, path: Path | None = None) -> Figure:
     picture, (look, scales) = picture_of(trace), windows_of(trace)
     steps = len(look.scale) // scales
     thought = thoughts(trace)
-    figure = blank(3.2 + 0.85 * steps, max(3.0, 0.85 * scales + (0.17 * len(thought[0]) + 0.5 if thought else 0)))
+    classes = min(len(thought[0]), MOST_CLASSES) if thought else 0
+    figure = blank(3.2 + 0.85 * steps, max(3.0, 0.85 * scales + (0.17 * classes + 0.5 if thought else 0)))
     columns = figure.add_gridspec(1, 2, width_ratios=(3.0, 0.85 * steps), wspace=0.06)
     draw_path(figure.add_subplot(columns[0]), picture, look, scales, steps)
     rows = columns[1].subgridspec(scales + bool(thought), steps, hspace=0.15, wspace=0.08)
@@ -82,10 +82,10 @@ def animation(trace: Trace, path: Path) -> None:
             # At a fixed place, with room for names of so many columns: what moves is the path.
             axes = figure.add_axes((0.4, 0.06, 0.55, 0.2))
             labels, chances = zip(*thought[step - 1][:3], strict=True)
-            labels = [shorten(label, 14) for label in labels]
             axes.barh(range(len(labels)), chances, color=[PATH, *[FAINT] * (len(labels) - 1)])
             axes.set_xlim(0, 1)
-            axes.set_yticks(range(len(labels)), [visible(label) for label in labels], fontsize=SMALL, color=INK)
+            named = [shorten(visible(label), 14) for label in labels]
+            axes.set_yticks(range(len(labels)), named, fontsize=SMALL, color=INK)
             axes.invert_yaxis()
             axes.set_xticks([])
             axes.spines[:].set_visible(False)
@@ -147,7 +147,7 @@ def draw_thoughts(axes: Axes, thought: list[list[tuple[str, float]]]) -> None:
         axes.plot(step, row, "o", color=colour, markersize=3)
     axes.set_xticks([])
     axes.yaxis.tick_right()
-    axes.set_yticks(range(len(order)), [visible(label) for label in order], fontsize=SMALL, color=INK)
+    axes.set_yticks(range(len(order)), [shorten(visible(label), 24) for label in order], fontsize=SMALL, color=INK)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

@@ -14,7 +14,7 @@ from attend.attention.trace import Grid, Trace, Weights
 from attend.show.figure import INK, MEDIUM, SMALL, blank, finish
 from attend.show.glimpses import PATH, bare, picture_of
 from attend.show.moving import frame, write_gif
-from attend.show.words import visible
+from attend.show.words import shorten, visible
 
 ACROSS = 6
 PANEL = 1.5
@@ -37,14 +37,15 @@ def word_maps(trace: Trace, path: Path | None = None) -> Figure:
     picture, look = taken(trace)
     chosen, labels = chosen_cells(trace), look.steps.labels()
     lines = math.ceil(len(labels) / ACROSS)
-    figure = blank(PANEL * ACROSS, (2 * PANEL + 0.3) * lines)
+    height = PANEL * float(np.clip(picture.shape[0] / picture.shape[1], 1 / 4, 4))
+    figure = blank(PANEL * ACROSS, (2 * height + 0.3) * lines)
     grid = figure.add_gridspec(2 * lines, ACROSS, hspace=0.06, wspace=0.06)
     for step, label in enumerate(labels):
         for part in (0, 1):
             axes = figure.add_subplot(grid[2 * (step // ACROSS) + part, step % ACROSS])
             overlay(axes, picture, look, step, chosen, smoothed=part == 1)
             if part == 0:
-                axes.set_title(visible(label), fontsize=SMALL, color=INK, pad=3)
+                axes.set_title(shorten(visible(label), 18), fontsize=SMALL, color=INK, pad=3)
             if step % ACROSS == 0:
                 axes.set_ylabel(("cells", "smoothed")[part], fontsize=SMALL, color=INK)
     return finish(figure, path)
@@ -59,7 +60,7 @@ def word_animation(trace: Trace, path: Path) -> None:
         figure = frame(3.4, 4.0)
         axes = figure.add_subplot()
         overlay(axes, picture, look, step, chosen, smoothed=False)
-        axes.set_title(label, fontsize=MEDIUM, color=PATH, pad=5)
+        axes.set_title(shorten(label, 36), fontsize=MEDIUM, color=PATH, pad=5)
         written = textwrap.fill(" ".join(labels[: step + 1]), LINE)
         figure.text(0.5, 0.02, written, fontsize=SMALL, color=INK, ha="center", va="bottom")
         frames.append(figure)

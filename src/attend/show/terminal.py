@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size, split_graphemes
 
 from attend.attention.trace import Weights
-from attend.show.words import visible
+from attend.show.words import shorten, visible
 
 SHADES = " ░▒▓█"
 # The colour map cividis in the 256 colours that nearly every terminal has, from no weight to all of it.
@@ -84,10 +84,6 @@ def _vertical(labels: Sequence[str]) -> list[str]:
     height = max(map(len, columns), default=0)
     columns = [["  "] * (height - len(column)) + column for column in columns]
     return ["".join(line) for line in zip(*columns, strict=True)]
-
-
-def shorten(label: str, width: int) -> str:
-    return label if cell_len(label) <= width else set_cell_size(label, width - 1) + "…"
 
 
 def _pad_left(label: str, width: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
+from rich.cells import cell_len, set_cell_size
 
 from attend.attention.trace import Axis, Token, Tokens, Weights
 
@@ -59,6 +60,11 @@ def visible(text: str) -> str:
     if text and not text.strip(" "):
         return "␣" * len(text)
     return "".join(_visible_character(character) for character in text)
+
+
+def shorten(label: str, width: int) -> str:
+    """The label, or what of it and "…" fits in so many cells of a terminal: a Chinese character takes two."""
+    return label if cell_len(label) <= width else set_cell_size(label, width - 1) + "…"
 
 
 def _visible_character(character: str) -> str:
