@@ -130,8 +130,13 @@ def test_runs_are_compared(run: Path, pictures: Path, tmp_path: Path, capsys: py
     assert [row["run"] for row in found["runs"]] == [str(run), str(other)]
     assert found["runs"][0]["error"] < found["runs"][1]["error"]
     (tested,) = found["comparisons"]
-    assert tested["difference"] == pytest.approx(found["runs"][0]["error"] - found["runs"][1]["error"])
+    assert (tested["run"], tested["against"]) == (str(other), str(run))
+    assert tested["difference"] == pytest.approx(found["runs"][1]["error"] - found["runs"][0]["error"])
     assert tested["p"] < 0.05
+    assert main(["compare", str(run), str(other)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"| figure | {run} | {other} |"
+    assert any(line.startswith("| error | ") for line in shown)
     assert main(["compare", str(run), str(other), "--out", str(tmp_path / "x.png")]) == 2
     assert "by source length" in capsys.readouterr().err
 

@@ -132,13 +132,16 @@ def compare_answers(models: "Mapping[str, Model]", options: Options) -> int:
             raise ValueError(f"{name} is measured on other examples than {base}: they can't be compared")
         if not run.references:  # no output is right or wrong: there is the table alone
             continue
-        tested = paired_bootstrap(base_run.outputs, run.outputs, run.references, ERROR, options.samples, options.seed)
-        comparisons.append({"run": base, "against": name, "metric": ERROR.name, **asdict(tested)})
+        tested = paired_bootstrap(run.outputs, base_run.outputs, run.references, ERROR, options.samples, options.seed)
+        comparisons.append({"run": name, "against": base, "metric": ERROR.name, **asdict(tested)})
     rows = table({name: run.figures | taken(Path(name), models[name]) for name, run in found.items()})
     if options.json:
         print_json({"runs": rows, "comparisons": comparisons})
         return 0
-    for part in filter(None, (rows, comparisons)):
+    # Pictures have more figures than a line has room for: a row is a figure, a column a run.
+    names = [name for name in rows[0] if name != "run"]
+    across = [{"figure": name.replace("_", " "), **{row["run"]: row[name] for row in rows}} for name in names]
+    for part in filter(None, (across, comparisons)):
         print_table(part)
         print()
     return 0

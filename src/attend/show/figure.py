@@ -77,8 +77,9 @@ def heat_map(look: Weights, path: Path | None = None, gold: Collection[tuple[int
     """The matrix, target rows by source columns, with a dot at the strongest cell of each row.
 
     `gold` are (source, target) cells to outline, such as the links of a person's alignment. The picture grows with the
-    matrix up to 30 inches; longer axes name every second, third, ... cell, and a name ends after 30 characters. Written
-    to `path` (.png or .svg) if given. Warns of characters that no installed font has. Raises `ValueError` for an empty look and for another suffix.
+    matrix up to 30 inches; longer axes name every second, third, ... cell, and a name ends after 30 characters.
+    Written to `path` (.png or .svg) if given. Warns of characters that no installed font has. Raises `ValueError` for
+    an empty look and for another suffix.
     """
     steps, cells = look.weights.shape
     if not steps or not cells:
