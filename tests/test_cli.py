@@ -1,10 +1,12 @@
 """The command line, mostly in this process; in others where a signal, a pipe or what is imported matters."""
 
+import ast
 import io
 import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,7 @@ from attend.cli import VERBS, main
 from attend.commands.predict import one_line
 from attend.inspect.alignment import read_pharaoh
 from attend.progress import duration, training_line
+from attend.record import write_card
 from attend.show.formats import read_nematus, read_npz
 from attend.training import Progress
 
@@ -232,6 +235,17 @@ def test_training_leaves_a_whole_run(run: Path, data: Path) -> None:
     card = (run / "README.md").read_text()
     for part in (metrics["signatures"]["bleu"], str(data / "train.s"), "| training pairs | 240 |", "attend.load"):
         assert part in card
+
+
+def test_the_cards_commands_work_for_any_folder_name(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / 'two words, "quoted"'
+    shutil.copytree(run, folder)
+    write_card(folder)
+    card = (folder / "README.md").read_text()
+    (command,) = re.findall(r"attend predict (.+)", card)
+    assert shlex.split(command) == [str(folder)]
+    (loaded,) = re.findall(r"attend\.load\((.+)\)", card)
+    assert ast.literal_eval(loaded) == str(folder)
 
 
 def test_flags_win_over_the_file(summary: Path) -> None:

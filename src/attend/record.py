@@ -1,6 +1,7 @@
 """What a finished run leaves for people to read: a picture of its learning curve, a model card, a results record."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -125,7 +126,7 @@ def write_card(folder: Path) -> None:
         read_json(folder / "metrics.json"),
     )
     settings, made = config.settings, config.provenance
-    how = settings.training
+    how, place = settings.training, str(folder)
     content = CARD.format(
         recipe=config.recipe,
         about=find(config.recipe).about,
@@ -158,7 +159,7 @@ def write_card(folder: Path) -> None:
                 "command": f"`{made['command']}`",
             }
         ),
-        use=config.task.use.format(folder=folder),
+        use=config.task.use.format(folder=shlex.quote(place), string=json.dumps(place, ensure_ascii=False)),
     )
     write_atomically(folder / "README.md", lambda partial: partial.write_text(content, encoding="utf-8"))
 

@@ -62,7 +62,7 @@ attend evaluate {folder}
 ```python
 import attend
 
-model = attend.load("{folder}")
+model = attend.load({string})
 print(model.predict("picture.png", beam=3).text)
 ```"""
 

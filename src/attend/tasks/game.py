@@ -21,7 +21,7 @@ attend evaluate {folder}
 ```python
 import attend
 
-model = attend.load("{folder}")
+model = attend.load({string})
 print(model.evaluate("valid").figures)
 ```"""
 

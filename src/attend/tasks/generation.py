@@ -57,7 +57,7 @@ attend evaluate {folder}
 import attend
 from PIL import Image
 
-model = attend.load("{folder}")
+model = attend.load({string})
 new = model.generate(count=16, seed=1)
 Image.fromarray(new[0].picture()).save("new.png")
 print(model.reconstruct("picture.png").trace().looks)

@@ -49,7 +49,7 @@ attend show {folder} picture.png --out look.png
 ```python
 import attend
 
-model = attend.load("{folder}")
+model = attend.load({string})
 print(model.predict("picture.png").text)
 ```"""
 

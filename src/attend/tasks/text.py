@@ -34,7 +34,7 @@ attend show {folder} "..."
 ```python
 import attend
 
-model = attend.load("{folder}")
+model = attend.load({string})
 print(model.predict("...").text)
 ```"""
 
