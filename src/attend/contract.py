@@ -340,8 +340,8 @@ class StoredTask(Task, Protocol):
     kept: ClassVar[tuple[str, ...]]
     """The files that `prepare` leaves in the run folder, such as vocabularies."""
     use: ClassVar[str]
-    """How a trained model is used, in Markdown for the model card, with {folder} for its run folder as a shell writes it
-    and {string} as Python does."""
+    """How a trained model is used, in Markdown for the model card. {folder} stands for its run folder as a shell writes
+    it, {string} as Python does."""
 
     @classmethod
     def prepare(
