@@ -1,9 +1,10 @@
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
 
-from attend.settings import merge, nearest
+from attend.settings import check_range, merge, nearest
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,10 @@ class Inner:
     kind: Literal["soft", "hard"] = "soft"
     files: tuple[str, ...] = ()
     on: bool = False
+
+    def __post_init__(self) -> None:
+        check_range(self, "size", 1)
+        check_range(self, "rate", 0)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,9 @@ def test_fields_are_replaced_at_any_depth_and_the_rest_stays():
         ({"inner": {"size": "big"}}, "'inner.size' must be of type int, not 'big'"),
         ({"inner": {"size": True}}, "must be of type int"),
         ({"inner": {"size": 1.5}}, "must be of type int"),
+        ({"inner": {"size": 0}}, "^run.toml: inner.size must be at least 1, not 0$"),
+        ({"inner": {"rate": math.inf}}, "^run.toml: inner.rate must be at least 0 and below inf, not inf$"),
+        ({"inner": {"rate": math.nan}}, "not nan$"),
         ({"inner": {"on": 1}}, "must be of type bool"),
         ({"inner": {"kind": "firm"}}, "must be one of 'soft', 'hard', not 'firm'"),
         ({"inner": {"files": "a"}}, "'inner.files' must be"),

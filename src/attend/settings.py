@@ -18,7 +18,7 @@ def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "")
     """`settings` with the fields that `changes` names replaced, at any depth.
 
     `place` (a file, say) and the field's path stand in the `ValueError` for a key that is no field, or a value that is
-    not of the field's type.
+    not of the field's type or out of its range.
     """
     names = [field.name for field in fields(settings)]
     hints = get_type_hints(type(settings))
@@ -34,7 +34,10 @@ def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "")
             new[key] = merge(old, value, place, f"{where}.")
         else:
             new[key] = convert(value, hints[key], f"{place}: {where!r}")
-    return replace(settings, **new)
+    try:
+        return replace(settings, **new)
+    except ValueError as error:
+        raise ValueError(f"{place}: {path}{error}") from error
 
 
 def convert(value: Any, kind: Any, what: str) -> Any:
@@ -63,7 +66,7 @@ def check_range(settings: Any, names: str, least: float, below: float = inf) -> 
     for name in names.split():
         value = getattr(settings, name)
         if not least <= value < below:
-            limit = "" if below == inf else f" and below {below:g}"
+            limit = "" if below == inf and value < least else f" and below {below:g}"
             raise ValueError(f"{name} must be at least {least:g}{limit}, not {value}")
 
 

@@ -68,6 +68,9 @@ def test_a_trace_says_how_it_came_about(client: TestClient) -> None:
     assert trace.search
     about = {"model": "tiny", "recipe": "none", "beam": "3", "given": "1 tokens", "set by hand": "steps 2"}
     assert trace.about == about
+    asked["weights"] = {"400": [0, 1, 0]}
+    trace = Trace.from_json(client.post("/v1/trace", json=asked).json()["trace"])
+    assert "set by hand" not in trace.about  # the output ends before that step
 
 
 def test_evidence_is_given_where_it_is_asked_for(client: TestClient) -> None:

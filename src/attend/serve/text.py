@@ -49,22 +49,23 @@ class TextModel:
     def trace(self, ask: Ask, stop: Callable[[], None]) -> Trace:
         how = self.how(ask.beam)
         trace = explore(self.task, self.decoder, question(ask), how, stop)
-        return replace(trace, about={**self.said(ask), "beam": str(how.beam)})
+        return replace(trace, about={**self.said(ask, trace), "beam": str(how.beam)})
 
     def stream(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> Trace:
         trace = stream(self.task, self.decoder, question(ask), self.how(1), tell)
-        return replace(trace, about={**self.said(ask), "beam": "1"})
+        return replace(trace, about={**self.said(ask, trace), "beam": "1"})
 
     def how(self, beam: int | None) -> Decoding:
         return self.decoding if beam is None else replace(self.decoding, beam=beam)
 
-    def said(self, ask: Ask) -> dict[str, str]:
+    def said(self, ask: Ask, trace: Trace) -> dict[str, str]:
         """What made a trace, for people."""
         found = {"model": self.name, **self.about}
         if ask.prefix:
             found["given"] = f"{len(ask.prefix)} tokens"
-        if ask.weights:
-            found["set by hand"] = "steps " + ", ".join(str(step + 1) for step in sorted(ask.weights))
+        # An output may end before a step that a look was set for.
+        if by_hand := [str(step + 1) for step in sorted(ask.weights) if step < len(trace.ids or ())]:
+            found["set by hand"] = "steps " + ", ".join(by_hand)
         return found
 
 
