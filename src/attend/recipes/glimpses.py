@@ -33,10 +33,12 @@ def recipe(about: str, settings: Settings[Any, Any, Any], **reaches: float) -> R
     return Recipe(about, settings, ram.System, reaches, ImageToClass)
 
 
-def at_once(kind: str, config: Any, build: Callable[..., nn.Module], epochs: int, data: ImageData = MNIST) -> Recipe:
+def at_once(
+    kind: str, config: Any, build: Callable[..., nn.Module], epochs: int, data: ImageData = MNIST, whose: str = ""
+) -> Recipe:
     """A control that sees the whole image, for as many epochs as RAM has on the same images."""
-    settings = digits(config, epochs, data)
-    return Recipe(f"control: a {kind} network that sees the whole image at once", settings, build, task=ImageToClass)
+    about = f"control: a {kind} network that sees the whole image at once{whose}"
+    return Recipe(about, digits(config, epochs, data), build, task=ImageToClass)
 
 
 PLAIN = ram.Config()
@@ -81,6 +83,12 @@ RECIPES = {
     ),
     "ram-cluttered-random": recipe(
         "control: the same at random places", digits(replace(WIDE, places="random"), 120, MOVED["cluttered"])
+    ),
+    "feedforward": at_once(
+        "fully connected", CONNECTED, feedforward.System, 100, ImageData(), ", for your own images and classes"
+    ),
+    "feedforward-convolutional": at_once(
+        "convolutional", CONVOLUTIONAL, feedforward.Convolutional, 100, ImageData(), ", for your own images and classes"
     ),
     "feedforward-mnist": at_once("fully connected", feedforward.Config(), feedforward.System, 50),
     "feedforward-mnist-convolutional": at_once(
