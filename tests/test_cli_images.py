@@ -149,5 +149,8 @@ def test_from_python(run: Path, pictures: Path):
     assert "<iframe" in answer._repr_html_()
     pixels = np.zeros((1, 16, 16), dtype=np.uint8)
     assert model.predict(pixels).text in ("left", "right")
-    with pytest.raises(ValueError, match="this run takes"):
-        model.predict(pixels[:, :4])
+    with Image.open(pictures / "0.png") as image:
+        assert model.predict(image).text == "left"
+    for wrong in (pixels[:, :4], pixels.astype(np.float32)):
+        with pytest.raises(ValueError, match="this run takes"):
+            model.predict(wrong)

@@ -183,29 +183,34 @@ def size_of(file: Path) -> tuple[int, int]:
 def decode(file: Path | BytesIO, form: Form) -> Decoded:
     """Read a PNG or JPEG image in this form. Raises `ImageError` if that can't be done."""
     with opened(file) as image:
-        turned, size = orientation(image) in range(2, 9), upright_size(image)
-        rows, columns = form.rows or size[0], form.columns or size[1]
-        if size != (rows, columns):
-            if form.fit == "exact":
-                raise ImageError(f"not of {rows} x {columns} pixels")
-            # A JPEG can be decoded at a half, a quarter, ... of its size, in as much less time; twice what is needed
-            # leaves the resizing below something to average.
-            enough = 2 * max(rows, columns)
-            image.draft(None, (enough, enough))
-        upright = ImageOps.exif_transpose(image)
-        over_black = upright.has_transparency_data
-        if upright.mode.startswith("I"):  # 16 bits of grey; Pillow would clip them to 8 instead of scaling
-            upright = Image.fromarray(np.clip(np.asarray(upright) >> 8, 0, 255).astype(np.uint8))
-        elif over_black:
-            upright = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", upright.size, (0, 0, 0, 255)), upright)
-        upright = upright.convert("L" if form.colour == "grey" else "RGB")
-        if size != (rows, columns):
-            fit = ImageOps.pad if form.fit == "pad" else ImageOps.fit
-            upright = fit(upright, (columns, rows), Image.Resampling.BILINEAR)
-        pixels = np.asarray(upright)
-        pixels = pixels[np.newaxis] if form.colour == "grey" else pixels.transpose(2, 0, 1)
-        return Decoded(pixels, size, over_black, turned)
+        return formed(image, form)
+
+
+def formed(image: Image.Image, form: Form) -> Decoded:
+    """A Pillow image in this form. Raises `ImageError` if it is of another size and must not be."""
+    turned, size = orientation(image) in range(2, 9), upright_size(image)
+    rows, columns = form.rows or size[0], form.columns or size[1]
+    if size != (rows, columns):
+        if form.fit == "exact":
+            raise ImageError(f"not of {rows} x {columns} pixels")
+        # A JPEG can be decoded at a half, a quarter, ... of its size, in as much less time; twice what is needed leaves
+        # the resizing below something to average.
+        enough = 2 * max(rows, columns)
+        image.draft(None, (enough, enough))
+    upright = ImageOps.exif_transpose(image)
+    over_black = upright.has_transparency_data
+    if upright.mode.startswith("I"):  # 16 bits of grey; Pillow would clip them to 8 instead of scaling
+        upright = Image.fromarray(np.clip(np.asarray(upright) >> 8, 0, 255).astype(np.uint8))
+    elif over_black:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, (0, 0, 0, 255)), upright)
+    upright = upright.convert("L" if form.colour == "grey" else "RGB")
+    if size != (rows, columns):
+        fit = ImageOps.pad if form.fit == "pad" else ImageOps.fit
+        upright = fit(upright, (columns, rows), Image.Resampling.BILINEAR)
+    pixels = np.asarray(upright)
+    pixels = pixels[np.newaxis] if form.colour == "grey" else pixels.transpose(2, 0, 1)
+    return Decoded(pixels, size, over_black, turned)
 
 
 def number_labels(labels: Sequence[str]) -> tuple[Int[np.ndarray, "image"], tuple[str, ...]]:

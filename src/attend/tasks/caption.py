@@ -34,6 +34,7 @@ from attend.show.reading import row_entropy
 from attend.tasks.pictures import (
     ImageSource,
     Part,
+    Picture,
     as_form,
     as_members,
     check_source,
@@ -44,6 +45,8 @@ from attend.tasks.pictures import (
     form_of,
     keep,
     kept,
+    name_of,
+    pixels_of,
 )
 
 # Scenes to measure on are the same whatever seed a run is trained with, so that seeds can be compared.
@@ -530,8 +533,8 @@ class CaptionModel:
         how: Describing = self.config.settings.decoding
         return how if beam is None else replace(how, beam=beam)
 
-    def predict(self, image: str | Path | np.ndarray, beam: int | None = None) -> Caption:
-        """The caption of an image file, of pixels of the form that the run takes, or of a grid of features.
+    def predict(self, image: Picture | np.ndarray, beam: int | None = None) -> Caption:
+        """The caption of an image file, a Pillow image, pixels of the form that the run takes, or a grid of features.
 
         A grid is an array [rows columns size], or a file with one. Raises `DataError` for a file that can't be read,
         `ValueError` for an array of another shape or type, or a file with several grids.
@@ -542,7 +545,7 @@ class CaptionModel:
         """The captions of images of the form that the run takes (see `task.decoded`), in order."""
         return self.task.describe(self.systems[0], images, self.how(beam))
 
-    def attention(self, image: str | Path | np.ndarray, caption: str) -> Caption:
+    def attention(self, image: Picture | np.ndarray, caption: str) -> Caption:
         """The given caption as if the model had written it: its log-probabilities, and where the model looked.
 
         The caption is tidied as those are that the run learnt from (see `attend.data.captions.tidy`). Raises
@@ -553,24 +556,24 @@ class CaptionModel:
             raise ValueError(f"the caption can't be scored: {next(iter(left_out.images))}")
         return next(self.task.force(self.systems[0], self.taken(image), several))
 
-    def score(self, pairs: Sequence[tuple[str | Path | np.ndarray, str]]) -> list[float]:
+    def score(self, pairs: Sequence[tuple[Picture | np.ndarray, str]]) -> list[float]:
         """log p(caption | image) of each pair, in nats, END included. Raises `ValueError` as `attention` does."""
         return [self.attention(image, caption).log_prob for image, caption in pairs]
 
-    def taken(self, image: str | Path | np.ndarray) -> Images | Grids:
+    def taken(self, image: Picture | np.ndarray) -> Images | Grids:
         """One image, or one grid, as the system takes it."""
         form = self.task.form
+        if not isinstance(form, GridForm):
+            return Images(pixels_of(image, form)[np.newaxis], names=(name_of(image),))
         if not isinstance(image, np.ndarray):
-            images = self.task.decoded([str(image)])
-            if len(images) > 1:
-                raise ValueError(f"{image} has {len(images)} grids: use predict_many(model.task.decoded([...]))")
-            return images
-        is_grid = isinstance(form, GridForm)
-        expected = tuple(form) if isinstance(form, GridForm) else (form.channels, form.rows, form.columns)
-        if image.shape != expected or (image.dtype.kind != "f" if is_grid else image.dtype != np.uint8):
-            kind = "floats" if is_grid else "unsigned bytes"
-            raise ValueError(f"the array is {image.dtype} of shape {image.shape}; this run takes {kind} of {expected}")
-        return Grids(image[np.newaxis]) if is_grid else Images(image[np.newaxis])
+            grids = self.task.decoded([str(image)])
+            if len(grids) > 1:
+                raise ValueError(f"{image} has {len(grids)} grids: use predict_many(model.task.decoded([...]))")
+            return grids
+        if image.shape != tuple(form) or image.dtype.kind != "f":
+            what = f"the array is {image.dtype} of shape {image.shape}"
+            raise ValueError(f"{what}; this run takes floats of {tuple(form)}")
+        return Grids(image[np.newaxis])
 
     def part(self, split: Split) -> Frozen:
         """A part of the run's own data. Raises `ValueError` if it has no such part."""

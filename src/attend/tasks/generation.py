@@ -29,16 +29,18 @@ from attend.settings import check_range
 from attend.tasks.pictures import (
     ImageSource,
     Part,
+    Picture,
     as_form,
     as_members,
     check_source,
     check_training,
-    decode_file,
     divided,
     folder_parts,
     form_of,
     keep,
     kept,
+    name_of,
+    pixels_of,
 )
 
 # Of the binarisation of each part and of given images, whatever seed a run is trained with, so that seeds can be
@@ -288,20 +290,13 @@ class DrawingModel:
             found += [drawing(name, drawn, number) for number, name in enumerate(names)]
         return found
 
-    def reconstruct(self, image: str | Path | UInt8[np.ndarray, "channel rows columns"], seed: int = 1) -> Drawing:
-        """An image file, or pixels of the form that the run takes (see `task.form`), drawn anew from what is read.
+    def reconstruct(self, image: Picture, seed: int = 1) -> Drawing:
+        """An image, as `attend.tasks.pictures.pixels_of` takes one, drawn anew from what is read.
 
-        It is first made black and white if the run learnt from such. Raises `DataError` for a file that can't be read,
-        `ValueError` for pixels of another shape.
+        It is first made black and white if the run learnt from such. Errors are those of `pixels_of`.
         """
-        if isinstance(image, np.ndarray):
-            if image.shape != self.task.shape:
-                raise ValueError(f"the pixels are of shape {image.shape}; this run takes {self.task.shape}")
-            name, pixels = "an image", image
-        else:
-            name, pixels = str(image), decode_file(str(image), self.task.form)
-        images = self.task.as_drawn(Images(pixels[np.newaxis]), "given")
-        return next(self.reconstruct_many(images, (name,), seed))
+        images = self.task.as_drawn(Images(pixels_of(image, self.task.form)[np.newaxis]), "given")
+        return next(self.reconstruct_many(images, (name_of(image),), seed))
 
     def reconstruct_many(self, images: Images, names: Sequence[str] = (), seed: int = 1) -> Iterator[Drawing]:
         """The drawings of images as the run takes them, such as those of `part`, in order."""

@@ -25,6 +25,7 @@ from attend.inspect.glimpses import class_entropy, share_on_object, spread_over_
 from attend.tasks.pictures import (
     ImageSource,
     Part,
+    Picture,
     as_form,
     as_members,
     check_source,
@@ -34,6 +35,8 @@ from attend.tasks.pictures import (
     form_of,
     keep,
     kept,
+    name_of,
+    pixels_of,
 )
 
 # Evaluation sets are the same whatever seed a run is trained with, so that seeds can be compared.
@@ -301,18 +304,12 @@ class ImageModel:
         sizes = sum(parameter.numel() for parameter in self.systems[0].parameters())
         return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
 
-    def predict(self, image: str | Path | UInt8[np.ndarray, "channel rows columns"]) -> Answer:
-        """The answer for an image file, or for pixels of the form that the run takes (see `task.form`).
+    def predict(self, image: Picture) -> Answer:
+        """The answer for an image file, a Pillow image, or pixels of the form that the run takes (see `task.form`).
 
-        Raises `DataError` for a file that can't be read, `ValueError` for pixels of another shape.
+        Raises `DataError` for a file that can't be read, `ValueError` for pixels of another shape or type.
         """
-        if isinstance(image, np.ndarray):
-            expected = (self.task.form.channels, self.task.form.rows, self.task.form.columns)
-            if image.shape != expected:
-                raise ValueError(f"the pixels are of shape {image.shape}; this run takes {expected}")
-            images = Images(image[np.newaxis])
-        else:
-            images = self.task.decoded([str(image)])
+        images = Images(pixels_of(image, self.task.form)[np.newaxis], names=(name_of(image),))
         return next(self.predict_many(images))
 
     def predict_many(self, images: Images) -> Iterator[Answer]:

@@ -8,10 +8,11 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Int, UInt8
+from PIL import Image
 
 from attend.atomic import write_atomically
 from attend.data.files import DataError, locate
-from attend.data.image import Form, ImageError, Images, decode
+from attend.data.image import Form, ImageError, Images, decode, formed
 from attend.data.image_folder import ALL, read_folder
 from attend.settings import check_range
 
@@ -19,6 +20,8 @@ Part = Literal["train", "valid", "test"]
 Fit = Literal["exact", "pad", "crop"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Made = TypeVar("Made")
+# A file, an image that Pillow has open, or pixels.
+Picture = str | Path | Image.Image | UInt8[np.ndarray, "channel rows columns"]
 
 
 @dataclass(frozen=True)
@@ -133,3 +136,23 @@ def decode_file(path: str, form: Form) -> UInt8[np.ndarray, "channel rows column
         return decode(locate(path), form).pixels
     except ImageError as error:
         raise DataError(path, str(error), "give a PNG or JPEG image") from error
+
+
+def pixels_of(image: Picture, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:
+    """An image in a form; pixels must be of it already.
+
+    Raises `DataError` for a file that can't be read, `ValueError` for pixels of another shape or type.
+    """
+    if isinstance(image, Image.Image):
+        return formed(image, form).pixels
+    if not isinstance(image, np.ndarray):
+        return decode_file(str(image), form)
+    expected = (form.channels, form.rows, form.columns)
+    if image.shape != expected or image.dtype != np.uint8:
+        what = f"the array is {image.dtype} of shape {image.shape}"
+        raise ValueError(f"{what}; this run takes an image file, or unsigned bytes of {expected}")
+    return image
+
+
+def name_of(image: Picture) -> str:
+    return str(image) if isinstance(image, str | Path) else "an image"
