@@ -208,7 +208,7 @@ def test_the_small_digits():
 
 def test_missing_digits_are_said_to_be_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTEND_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=r"there is no file mnist/train-images.*or choose the small digits"):
+    with pytest.raises(DataError, match=r"there is no file or folder mnist/train-images.*or choose the small digits"):
         read_digits("mnist", "train")
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(DataError, match=r"scikit-learn is not installed; pip install 'attend\[image\]'"):

@@ -63,13 +63,15 @@ def locate(path: str) -> Path:
         if os.path.exists(place):
             return place
     looked = " or ".join(str(place) for place in places)
-    hint = "check the path" if folder else "check the path, or set ATTEND_DATA to the folder with the data"
+    hint = "check the path" if os.path.isabs(path) else f"check the path, which is looked for from {os.getcwd()}"
+    if not folder and not os.path.isabs(path):
+        hint += ", or set ATTEND_DATA to the folder with the data"
     for place in places:
         names = os.listdir(place.parent) if os.path.isdir(place.parent) else []
         if nearest := get_close_matches(place.name, names, n=1):
             hint = f"did you mean {place.parent / nearest[0]}?"
             break
-    raise DataError(path, f"there is no file {looked}", hint)
+    raise DataError(path, f"there is no file or folder {looked}", hint)
 
 
 def read_lines(path: str) -> Iterator[str]:

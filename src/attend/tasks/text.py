@@ -294,6 +294,8 @@ class TextToText:
     def force(self, system: Any, pairs: Sequence[tuple[str, str]], sentences: int = 64) -> list[Prediction]:
         """The given targets as predictions, in order: log-probabilities and attention. An empty side is an error."""
         for number, pair in enumerate(pairs, start=1):
+            if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(side, str) for side in pair):
+                raise TypeError(f"pair {number} must be two texts, a source and a target, not {pair!r}")
             if not all(side.strip() for side in pair):
                 raise ValueError(f"pair {number} has an empty side: there is nothing to score")
         encoded = [self.source_codec.encode(source) for source, _ in pairs]
