@@ -324,6 +324,10 @@ def test_pointing_is_measured_at_the_noun_of_each_object():
     assert pointing(late, drawn, 8, 8)["pointing_accuracy"] < 0.3
     early = [replace(caption, weights=np.roll(caption.weights, -1, axis=0)) for caption in captions]
     assert pointing(early, drawn, 8, 8)["pointing_accuracy_first_word"] == 1.0
+    # In half of the captions at the noun, in half at the word before it: always at either.
+    mixed = pointing([*captions[:2], *early[2:]], drawn, 8, 8)
+    assert max(mixed["pointing_accuracy"], mixed["pointing_accuracy_first_word"]) < 0.9
+    assert mixed["pointing_accuracy_either_word"] == 1.0
 
 
 def spelt(text: str, weights: np.ndarray) -> Caption:

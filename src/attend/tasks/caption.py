@@ -676,7 +676,8 @@ def pointing(captions: Sequence[Caption], drawn: Scenes, rows: int, columns: int
     """Of all objects in scenes, how often the strongest cell at a word is in the object's box; and by chance.
 
     The captions are the scenes' own. The accuracy is at an object's noun, the last word of what names it ("circle" of
-    "red circle"); beside it is that at the first word: a model may read all of an object there, and then remember.
+    "red circle"). A model may read all of an object at the first word, and then remember: beside it is the accuracy at
+    that word, and the share of objects looked at with either.
     """
     at_noun, at_first, chances = [], [], []
     for number, caption in enumerate(captions):
@@ -687,8 +688,10 @@ def pointing(captions: Sequence[Caption], drawn: Scenes, rows: int, columns: int
         at_noun.append(points_inside(caption.weights[[ends[end] for _, end in spans]], boxes, rows, columns))
         at_first.append(points_inside(caption.weights[[starts[start] for start, _ in spans]], boxes, rows, columns))
         chances += [cells_in_box(box, rows, columns).mean() for box in boxes]
+    noun, first = np.concatenate(at_noun), np.concatenate(at_first)
     return {
-        "pointing_accuracy": float(np.concatenate(at_noun).mean()),
-        "pointing_accuracy_first_word": float(np.concatenate(at_first).mean()),
+        "pointing_accuracy": float(noun.mean()),
+        "pointing_accuracy_first_word": float(first.mean()),
+        "pointing_accuracy_either_word": float((noun | first).mean()),
         "pointing_by_chance": float(np.mean(chances)),
     }
