@@ -57,6 +57,7 @@ def every_kind() -> Trace:
         picture="data:image/png;base64,iVBORw0KGgo=",
         ids=(7, 8, 3),
         alternatives=((Alternative(7, "das", -0.1), Alternative(9, "der", -2.5)),),
+        entropies=(0.25, 0.5, 0.0),
         search=(Node(None, 7, "das", -0.1, -0.1, "kept"), Node(0, 8, "haus", -0.2, -0.3, "pruned")),
         gold={"source": Gold(sure=((0, 0),), possible=((0, 0), (1, 1)))},
         evidence=Evidence(
@@ -127,7 +128,7 @@ def test_hostile_json_is_a_trace_or_a_value_error(path: tuple[str | int, ...], v
 def test_missing_key_is_named(path: tuple[str | int, ...]) -> None:
     if path[-2:-1] in {("looks",), ("about",), ("gold",), ("attributions",)}:
         return  # the keys of these are the user's
-    if path[0] in {"picture", "ids", "alternatives", "search", "gold", "evidence"} and len(path) == 1:
+    if path[0] in {"picture", "ids", "alternatives", "entropies", "search", "gold", "evidence"} and len(path) == 1:
         return  # a trace may lack these
     form = copy.deepcopy(FORM)
     parent: Any = form

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
@@ -34,6 +35,62 @@ def test_an_edited_text_is_read_beside_the_old_one_and_can_be_undone(served: Pag
     expect(outputs(served)).to_have_text(["A DOG RUNS", "TWO CATS"])
     served.get_by_role("button", name="Undo").click()
     expect(outputs(served)).to_have_text(["A DOG RUNS"])
+
+
+def test_what_was_typed_stays(served: Page) -> None:
+    text = served.get_by_label("Text to read")
+    text.fill("two cats")
+    served.set_viewport_size({"width": 800, "height": 900})
+    expect(text).to_have_value("two cats")
+    served.get_by_role("button", name="Read").click()
+    expect(outputs(served)).to_have_text(["A DOG RUNS", "TWO CATS"])
+    expect(served.locator("[role=status]")).to_have_text("Trace 2: “TWO CATS”.")
+    expect(text).to_have_value("two cats")
+    served.get_by_role("button", name="Undo").click()
+    expect(text).to_have_value("a dog runs")
+
+
+def test_a_link_can_be_pasted_into_an_open_page(served: Page) -> None:
+    served.get_by_label("Text to read").fill("two cats")
+    served.get_by_role("button", name="Read").click()
+    expect(outputs(served)).to_have_text(["A DOG RUNS", "TWO CATS"])
+    link = served.url
+    other = served.context.new_page()
+    other.goto(link.split("#")[0])
+    expect(outputs(other)).to_have_text(["A DOG RUNS"])
+    other.goto(link)  # the same page: nothing is loaded anew
+    expect(outputs(other)).to_have_text(["A DOG RUNS", "TWO CATS"])
+    other.get_by_role("button", name="Undo").click()
+    expect(outputs(other)).to_have_text(["A DOG RUNS"])
+    other.go_back()
+    expect(outputs(other)).to_have_text(["A DOG RUNS", "TWO CATS"])
+    other.close()
+
+
+def test_models_started_with_one_text_stand_side_by_side(tab: Page) -> None:
+    models = [Echo(examples=["a dog runs"]), Echo("second", examples=["a dog runs"]), Echo("third", examples=["cats"])]
+    with serving(application(models, LIMITS)) as port:
+        tab.goto(f"http://127.0.0.1:{port}/")
+        expect(outputs(tab)).to_have_text(["A DOG RUNS", "A DOG RUNS"])
+        expect(tab.locator("article .about").nth(1)).to_contain_text("model second")
+
+
+def test_pictures_can_be_read_again_and_are_kept_out_of_the_address(tab: Page, tmp_path: Path) -> None:
+    path = tmp_path / "noise.png"
+    Image.effect_noise((96, 96), 90).save(path)
+    with serving(application([Echo(reads="image")], LIMITS)) as port:
+        tab.goto(f"http://127.0.0.1:{port}/")
+        read = tab.get_by_role("button", name="Read")
+        read.click()
+        expect(tab.locator(".said")).to_have_text("Choose a picture to read first.")
+        tab.get_by_label("Picture").set_input_files(path)
+        expect(tab.get_by_role("img", name="The picture that was chosen")).to_be_visible()
+        for count in (1, 2):
+            read.click()
+            expect(outputs(tab)).to_have_count(count)
+        assert "q=" not in tab.url
+        assert len(tab.url) < 200
+        expect(tab.get_by_role("button", name="write another word")).to_have_count(0)
 
 
 def test_a_greedy_output_is_streamed(served: Page) -> None:

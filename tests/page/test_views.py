@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from attend.attention.trace import Alternative, Trace, Weights
+from attend.attention.trace import Alternative, Gold, Trace, Weights
+from attend.show.formats import write_nematus
 from attend.show.page import frame
 from attend.show.reading import badges
 from attend.show.words import merge
@@ -88,6 +89,36 @@ def test_pins_stay_and_escape_takes_them_away(opened: Open) -> None:
     page.keyboard.press("Escape")
     expect(page.locator(".bar-said")).to_contain_text("Point at a word")
     assert "p=" not in page.url
+
+
+def test_escape_and_other_keys_work_wherever_the_focus_is(opened: Open) -> None:
+    page = opened(golden.subwords(), address="u=word&v=matrix.beam")
+    page.locator(".sentence.output .piece").nth(2).click()
+    assert "p=2_-1" in page.url
+    expect(page.locator(".sentence.output .piece").nth(2)).to_have_class(re.compile("pinned"))
+    page.keyboard.press("Escape")
+    assert "p=" not in page.url
+    page.keyboard.press("t")
+    page.locator("table.numbers td").nth(10).hover()
+    expect(page.locator(".bar-said")).to_contain_text("reads")
+    expect(page.locator("table.numbers .here")).to_have_count(2)
+    page.locator("attend-beam [tabindex]").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("details.menu summary").click()
+    page.keyboard.press("Escape")
+    expect(page.locator("details.menu[open]")).to_have_count(0)
+
+
+def test_a_node_that_is_not_the_outputs_lights_none_of_its_steps(opened: Open) -> None:
+    page = opened(golden.subwords(), address="v=beam.matrix")
+    nodes = page.locator("attend-beam .node")
+    for text, lit in ((" hund", 1), (" Hund", 0)):
+        nodes.filter(has_text=re.compile(f"^“{text.strip()}”")).first.hover()
+        expect(page.locator(".sentence.output .piece.here")).to_have_count(lit)
+    page.mouse.move(5, 5)
+    expect(page.locator("attend-beam .on-path")).to_have_count(0)
 
 
 def test_an_address_with_a_pin_opens_there(opened: Open) -> None:
@@ -181,6 +212,7 @@ def test_the_address_holds_what_is_shown(opened: Open, tab: Page) -> None:
 def test_addresses_that_make_no_sense_do_no_harm(opened: Open, address: str) -> None:
     page = opened(golden.subwords(), address=address)
     expect(page.locator("attend-explorer h1")).to_have_text("Traces")
+    expect(page.locator("article")).to_have_count(1)
 
 
 def test_arcs_show_the_strongest_until_so_much_weight(opened: Open) -> None:
@@ -194,6 +226,23 @@ def test_arcs_show_the_strongest_until_so_much_weight(opened: Open) -> None:
 
     for mass in (50, 75, 95):
         expect(opened(trace, address=f"m={mass}").locator("attend-arcs path")).to_have_count(arcs(mass / 100))
+
+
+def test_an_arc_can_be_pointed_at_and_special_tokens_hidden(opened: Open) -> None:
+    page = opened(golden.subwords(), address="v=arcs")
+    count = page.locator("attend-arcs path").count()
+    page.locator("attend-arcs path").first.dispatch_event("pointerenter")
+    expect(page.locator("attend-arcs path:not(.faded)")).to_have_count(1)
+    page.get_by_label("special tokens").uncheck()
+    expect(page.locator("attend-arcs path")).to_have_count(count - 1)
+    assert "e=hidden" in page.url
+
+
+def test_doubt_is_shown_where_the_trace_has_it(opened: Open) -> None:
+    trace = golden.subwords()
+    expect(opened(trace).get_by_text("Doubt")).to_have_count(0)
+    page = opened(replace(trace, entropies=(0.5,) * 9), address="u=word")
+    expect(page.locator(".strip", has_text="Doubt").locator(".bar[title='rennt: 1.000']")).to_have_count(1)
 
 
 def test_a_persons_links_and_the_error_rate(opened: Open) -> None:
@@ -221,6 +270,16 @@ def test_what_was_thought_after_a_glimpse_stands_beside_it(opened: Open) -> None
     assert names.all_inner_texts() == ["class 2", "class 1", "class 0"]
     expect(page.locator("attend-alternatives")).to_contain_text("thought after step 2")
     expect(page.locator("attend-alternatives .written")).to_contain_text("the answer")
+
+
+def test_a_cell_of_a_picture_lights_the_others(opened: Open) -> None:
+    page = opened(golden.caption())
+    page.locator("attend-picture .stage svg").hover(position={"x": 5, "y": 5})
+    expect(page.locator("attend-picture .cell-here")).to_have_count(1)
+    expect(page.locator(".bar-said")).to_contain_text("“row 1, column 1” 0.")
+    page.get_by_label("darkness").fill("0")
+    expect(page.locator("attend-picture .stage rect[opacity='0.000']").first).to_be_attached()
+    assert "d=0" in page.url
 
 
 def test_a_picture_follows_the_words(opened: Open) -> None:
@@ -256,6 +315,10 @@ def test_two_traces_and_their_difference(opened: Open) -> None:
     expect(page.locator("attend-difference svg")).to_be_visible()
     distance = np.abs(look.weights - 0.1).sum(axis=1).mean() / 2
     expect(page.locator("attend-difference .legend")).to_contain_text(f"mean distance {distance:.3f}")
+    page.locator("attend-difference [tabindex]").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".bar-said").first).to_contain_text("“hund” reads")
+    assert page.locator("attend-difference svg g rect").count() == 2
     page = opened(golden.subwords(), golden.right_to_left(), address="s=0.1")
     expect(page.locator("attend-difference")).to_contain_text("they look at different inputs")
 
@@ -288,7 +351,7 @@ def saved(page: Page, name: str, menu: bool = False) -> bytes:
     return Path(waiting.value.path()).read_bytes()
 
 
-def test_files_of_what_is_shown(opened: Open) -> None:
+def test_files_of_what_is_shown(opened: Open, tmp_path: Path) -> None:
     trace = golden.subwords()
     look = trace.looks["source"]
     assert isinstance(look, Weights)
@@ -298,10 +361,13 @@ def test_files_of_what_is_shown(opened: Open) -> None:
     assert {"rennt", "strand", "beach", "sum"} <= set(texts)
     assert saved(page, "PNG").startswith(b"\x89PNG")
     assert Trace.from_json(json.loads(saved(page, "Trace, .json", menu=True))).to_json() == trace.to_json()
-    lines = saved(page, "Weights, .csv").decode().splitlines()
+    lines = saved(page, "Weights, .csv", menu=True).decode().splitlines()
     assert lines[0] == ",a,dog,runs,on,the,beach,.,</s>"
     np.testing.assert_allclose([float(x) for x in lines[3].split(",")[1:]], merge(look).weights[2], atol=1e-5)
-    assert saved(page, "Links, .pharaoh") == b"0-0 1-1 2-2 3-3 5-4 6-5\n"
+    assert saved(page, "Links, .pharaoh", menu=True) == b"0-0 1-1 2-2 3-3 5-4 6-5\n"
+    page.get_by_role("button", name="tokens").click()
+    write_nematus(tmp_path / "nematus", [Trace.from_json(trace.to_json())])
+    assert saved(page, "Nematus, .txt", menu=True) == (tmp_path / "nematus").read_bytes()
 
 
 def test_a_saved_page_opens_by_itself_and_saves_again(opened: Open, tmp_path: Path) -> None:
@@ -369,6 +435,17 @@ def test_a_large_matrix_stays_quick(opened: Open, capsys: pytest.CaptureFixture[
     # The median, because other programs of this machine may take the processor at any time.
     assert spent[30] < 16
     assert saved(page, "SVG").count(b"<image") == 1
+
+
+def test_a_large_matrix_has_its_sums_marks_and_links(opened: Open) -> None:
+    trace = golden.large(80, 70)
+    page = opened(replace(trace, gold={"source": Gold(sure=((3, 4),), possible=((3, 4), (5, 6)))}))
+    page.locator("canvas.field-lit").wait_for()
+    picture = ElementTree.fromstring(saved(page, "SVG"))
+    shapes = [shape.tag.rpartition("}")[2] for shape in picture.iter()]
+    assert shapes.count("circle") == 80
+    assert shapes.count("rect") == 1 + 80 + 70 + 2
+    assert len([shape for shape in picture.iter() if shape.get("stroke-dasharray")]) == 1
 
 
 def test_the_first_paint_is_soon(opened: Open, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,7 @@ def test_a_stream_says_what_went_wrong(client: TestClient) -> None:
     [
         ("/v1/predict", {"inputs": ["wrong"]}, 422, "this text is wrong: write another"),
         ("/v1/predict", {"inputs": ["a"], "model": "third"}, 404, "there is no model 'third'; the models are echo,"),
-        ("/v1/predict", {"inputs": ["a" * 201]}, 413, "text 0 has 201 characters: at most 200"),
+        ("/v1/predict", {"inputs": ["a" * 201]}, 413, "the text has 201 characters: at most 200"),
         ("/v1/predict", {"inputs": ["a"] * 9}, 413, "9 inputs: send at most 8 at once"),
         ("/v1/predict", {"inputs": []}, 422, "inputs: List should have at least 1 item"),
         ("/v1/predict", {"inputs": ["a"], "colour": "red"}, 422, "colour: Extra inputs are not permitted"),

@@ -95,6 +95,8 @@ def test_mass_is_kept_and_words_are_whole(
 def test_visible() -> None:
     assert visible("\x1b[2J\n\x7f\x9b\u2028\u202e") == "␛[2J␊␡\ufffd\ufffd\ufffd"
     assert visible("  ") == "␣␣"
+    assert visible("\u0301") == "◌\u0301"
+    assert visible("\u200d") == "U+200D"
     assert visible("می\u200cخواهم e\u0301 👩‍👧") == "می\u200cخواهم e\u0301 👩‍👧"
 
 

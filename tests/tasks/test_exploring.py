@@ -93,6 +93,20 @@ def test_alternatives_hold_what_was_written(task: TextToText, system: Any) -> No
         (own,) = [choice for choice in choices if choice.id == written]
         assert own.log_prob == pytest.approx(score, abs=1e-5)
         assert all(choice.text not in ("<pad>", "<s>") for choice in choices)
+    # With all of its tokens as alternatives an entropy is theirs, but for the two that are never written.
+    trace = explore(task, system, Question("ab ba", alternatives=100), GREEDY)
+    assert trace.alternatives is not None
+    assert trace.entropies is not None
+    for choices, entropy in zip(trace.alternatives, trace.entropies, strict=True):
+        chances = np.exp([choice.log_prob for choice in choices])
+        rest = 1 - chances.sum()
+        least, greatest = -(chances * np.log(chances)).sum(), -rest * np.log(rest / 2) if rest > 1e-6 else 1e-4
+        assert least - 1e-4 <= entropy <= least + greatest + 1e-4
+
+
+def test_a_beginning_that_the_vocabulary_lacks_is_refused(task: TextToText, system: Any) -> None:
+    with pytest.raises(ValueError, match="'Ω' can't be written"):
+        explore(task, system, Question("ab ba", prefix=["Ω"]), GREEDY)
 
 
 def test_a_row_set_by_hand_is_in_the_trace(task: TextToText, system: Any) -> None:

@@ -8,8 +8,8 @@ export interface Act {
   canAsk(entry: Entry): boolean;
   /** Do what a key stands for; false if it stands for nothing here. */
   key(key: string, panel: Panel): boolean;
-  /** Show what else could stand at a step. */
-  offer(panel: Panel, step: number): void;
+  /** Show what else could stand at a step, and go there. */
+  offer(panel: Panel, step: number, go: boolean): void;
   /** Write another token at a step (its id, or text), and go on from there. */
   writeInstead(panel: Panel, tokenStep: number, other: number | string): void;
   /** Go on from the end of these tokens. */

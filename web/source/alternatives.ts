@@ -46,7 +46,9 @@ export class Alternatives extends View {
       act_.append(...contents);
       return act_;
     });
-    const instead = ["Step ", String(shown + 1), ": instead of ", isolated(`“${reading.steps[shown]}”`)];
+    const [word, piece] = [reading.steps[shown], this.panel.tokens.steps[token] ?? ""];
+    const of = !thinks && word !== piece ? [", which begins ", isolated(`“${word}”`)] : [];
+    const instead = ["Step ", String(shown + 1), ": instead of ", isolated(`“${thinks ? word : piece}”`), ...of];
     const head = make("p", { class: "quiet" }, ...(thinks ? [`What it thought after step ${token + 1}`] : instead));
     this.body.replaceChildren(head, ...rows);
     if (can) this.body.append(this.own(token));

@@ -4,12 +4,13 @@ import { link, curveBumpX } from "d3-shape";
 import { draw, FONT, make, shorten, textWidth } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, steered, View } from "./view";
-import type { Weights } from "./trace";
+import { isSpecial, size, type Weights } from "./trace";
 
 const ROW = 24;
 const TEXT = 14;
 const WIDEST = 180;
-const MOST_ARCS = 3000;
+// With more of them, those of the step in focus alone are drawn: all of them would be a blot, and slow.
+const MOST_ARCS = 1000;
 
 interface Arc {
   step: number;
@@ -30,11 +31,15 @@ export class Arcs extends View {
     slider.addEventListener("input", () => (shown.textContent = `${slider.value} %`));
     slider.addEventListener("change", () => store.change({ mass: Number(slider.value) }, false));
     const control = make("label", { class: "slider" }, "weight shown ", slider, " ", shown);
+    const ends = make("input", { type: "checkbox" });
+    ends.checked = this.settings.special;
+    ends.addEventListener("change", () => store.change({ special: ends.checked }, false));
+    const special = this.hasSpecial() ? [make("label", { class: "check" }, ends, " special tokens")] : [];
     this.width = Math.min(Math.max(this.clientWidth - 2, 280), 640);
     const body = make("div", { class: "scroll tall" });
     const picture = this.drawing(palette(), this.width, true);
     body.append(picture);
-    this.append(framed("Arcs", [control, saving("arcs", () => this.drawing(LIGHT, 640, false))], body));
+    this.append(framed("Arcs", [control, ...special, saving("arcs", () => this.drawing(LIGHT, 640, false))], body));
     const label = `Arcs between ${reading.cells.length} cells and ${reading.steps.length} steps`;
     steered(body, this.panel, label, { step: "vertical", cell: "none" });
   }
@@ -71,8 +76,8 @@ export class Arcs extends View {
       draw("text", { x: width, y: 14, "text-anchor": "end", "font-size": 12, fill: colours.quiet }, "written"),
     ];
     const strays = draw("g");
-    const size = { width, height, viewBox: `0 0 ${width} ${height}`, "font-family": FONT, role: "img", "aria-label": "Arcs" };
-    const picture = draw("svg", size, draw("rect", { width, height, fill: colours.paper }), ...heads);
+    const frame = { width, height, viewBox: `0 0 ${width} ${height}`, "font-family": FONT, role: "img", "aria-label": "Arcs" };
+    const picture = draw("svg", frame, draw("rect", { width, height, fill: colours.paper }), ...heads);
     picture.append(...paths.map(({ path }) => path), strays, ...names.map(({ text }) => text));
     if (live) {
       [this.paths, this.names] = [paths, names];
@@ -93,11 +98,24 @@ export class Arcs extends View {
       text.addEventListener("click", () => store.togglePin(place));
       text.style.cursor = "pointer";
     }
+    for (const { arc, path } of this.paths) {
+      const place = { step: arc.step, cell: arc.cell };
+      path.addEventListener("pointerenter", () => store.light(place));
+      path.addEventListener("click", () => store.togglePin(place));
+      path.style.cursor = "pointer";
+    }
     picture.addEventListener("pointerleave", () => store.light({ step: -1, cell: -1 }));
+  }
+
+  private hasSpecial(): boolean {
+    const look = this.panel.reading.look as Weights;
+    return [look.steps, look.memory].some((axis) => Array.from({ length: size(axis) }, (_, index) => index).some((index) => isSpecial(axis, index)));
   }
 
   private arcs(): Arc[] {
     const look = this.panel.reading.look as Weights;
+    const { special } = this.settings;
+    const hidden = (arc: Arc) => !special && (isSpecial(look.steps, arc.step) || isSpecial(look.memory, arc.cell));
     const mass = this.settings.mass / 100;
     return look.weights.flatMap((row, step) => {
       const order = row.map((weight, cell) => ({ step, cell, weight })).sort((a, b) => b.weight - a.weight);
@@ -105,7 +123,7 @@ export class Arcs extends View {
       let shown = 0;
       for (const arc of order) {
         if (arc.weight <= 0 || shown >= mass - 1e-9) break;
-        found.push(arc);
+        if (!hidden(arc)) found.push(arc);
         shown += arc.weight;
       }
       return found;
@@ -115,7 +133,9 @@ export class Arcs extends View {
   override light(): void {
     const { step, cell } = this.place;
     const some = step >= 0 || cell >= 0;
-    const has = (arc: Arc) => (step >= 0 ? arc.step === step : arc.cell === cell);
+    // An arc in focus is a step and a cell: it alone is lit, as a step lights all of its own.
+    const both = step >= 0 && cell >= 0 && this.paths.some(({ arc }) => arc.step === step && arc.cell === cell);
+    const has = (arc: Arc) => (both ? arc.step === step && arc.cell === cell : step >= 0 ? arc.step === step : arc.cell === cell);
     const touched = new Set<string>();
     for (const { arc, path } of this.paths) {
       const lit = !some || has(arc);

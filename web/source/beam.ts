@@ -9,6 +9,7 @@ import { visible, type Node as Tried } from "./trace";
 
 const ROW = 21;
 const STEP = 92;
+const IDLE = "Arrow keys walk through the tree.";
 
 type Placed = HierarchyNode<Item> & { row: number };
 
@@ -22,6 +23,8 @@ export class Beam extends View {
   private marks: { item: Placed; element: SVGGElement }[] = [];
   private edges: { to: Placed; element: SVGPathElement }[] = [];
   private chosen: Placed | null = null;
+  /** The nodes of the output, which are the steps of the look. */
+  private best = new Set<number>();
   private said = make("p", { class: "quiet beam-said", "aria-live": "polite" });
 
   protected draw(): void {
@@ -31,7 +34,7 @@ export class Beam extends View {
     pruned.addEventListener("change", () => store.change({ pruned: pruned.checked }, false));
     const toggle = make("label", { class: "check" }, pruned, " pruned");
     const body = make("div", { class: "scroll tall" });
-    this.said = make("p", { class: "quiet beam-said", "aria-live": "polite" }, "Arrow keys walk through the tree.");
+    this.said = make("p", { class: "quiet beam-said", "aria-live": "polite" }, IDLE);
     const picture = this.drawing(palette(), true);
     body.append(picture);
     const legend = make(
@@ -89,11 +92,15 @@ export class Beam extends View {
     const ground = draw("rect", { width, height, fill: colours.paper });
     picture.append(ground, ...edges.map(({ element }) => element), start, ...marks.map(({ element }) => element));
     if (live) {
-      [this.marks, this.edges] = [marks, edges];
+      [this.marks, this.edges, this.best, this.chosen] = [marks, edges, best, null];
       for (const { item, element } of marks) {
-        element.addEventListener("pointerenter", () => this.choose(item, false));
+        element.addEventListener("pointerenter", () => this.follow(item));
         element.addEventListener("click", () => this.choose(item, true));
       }
+      picture.addEventListener("pointerleave", () => {
+        this.follow(this.chosen);
+        this.panel.store.light({ step: -1, cell: -1 });
+      });
     }
     return picture;
   }
@@ -132,14 +139,29 @@ export class Beam extends View {
 
   private choose(item: Placed, pin: boolean): void {
     this.chosen = item;
-    const path = new Set(item.ancestors().map((ancestor) => ancestor.data.number));
+    this.follow(item);
+    const step = this.stepOf(item);
+    if (pin && step >= 0) this.panel.store.togglePin({ step, cell: -1 });
+  }
+
+  /** Mark the way to a node, and light its step where it is one of the look's. */
+  private follow(item: Placed | null): void {
+    const path = new Set(item?.ancestors().map((ancestor) => ancestor.data.number));
     for (const { item: other, element } of this.marks) element.classList.toggle("on-path", path.has(other.data.number));
     for (const { to, element } of this.edges) element.classList.toggle("on-path", path.has(to.data.number));
-    this.said.textContent = told(item);
-    const { store, reading } = this.panel;
-    const step = reading.stepTokens.findIndex((tokens) => tokens.includes(item.depth - 1));
-    if (step >= 0) store.light({ step, cell: -1 });
-    if (pin && step >= 0) store.togglePin({ step, cell: -1 });
+    this.said.textContent = item ? told(item) : IDLE;
+    if (item) this.panel.store.light({ step: this.stepOf(item), cell: -1 });
+  }
+
+  /** The step of the look that a node stands for: -1 if it is none of the output's. */
+  private stepOf(item: Placed): number {
+    if (!this.best.has(item.data.number)) return -1;
+    return this.panel.reading.stepTokens.findIndex((tokens) => tokens.includes(item.depth - 1));
+  }
+
+  override light(): void {
+    const { step } = this.place;
+    for (const { item, element } of this.marks) element.classList.toggle("here", step >= 0 && this.stepOf(item) === step);
   }
 
   private goOn(): void {
@@ -163,6 +185,8 @@ export class Beam extends View {
       if (event.key === "Enter") {
         event.preventDefault();
         this.goOn();
+      } else if (!(event.key in next) && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        if (this.panel.act.key(event.key, this.panel)) event.preventDefault();
       }
       if (!(event.key in next)) return;
       event.preventDefault();

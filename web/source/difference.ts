@@ -1,11 +1,13 @@
 // Two traces of one input: where one looked more, and where the other did.
 
-import { draw, FONT, make, scrolling, shorten, textWidth } from "./elements";
+import { draw, FONT, make, shorten, textWidth } from "./elements";
 import { difference, LIGHT, palette, type Palette } from "./colour";
-import { framed, saving, type Panel } from "./view";
-import type { Weights } from "./trace";
+import { framed, saving, steered, type Panel } from "./view";
+import type { Place } from "./store";
+import { briefly, hasWords, type Weights } from "./trace";
 
 const TEXT = 13;
+const SIZE = 22;
 const MOST = 120;
 
 /** Why two panels can't be held against each other, or null. */
@@ -13,14 +15,22 @@ export function incomparable(first: Panel, second: Panel): string | null {
   const [a, b] = [first.reading, second.reading];
   if (a.look.kind !== "weights" || b.look.kind !== "weights") return "windows are compared by eye, above";
   if (a.cells.length !== b.cells.length || a.cells.some((name, cell) => name !== b.cells[cell])) {
-    return "they look at different inputs";
+    const same = first.entry.trace.input === second.entry.trace.input;
+    if (!same) return "they look at different inputs";
+    const words = [first, second].some((panel) => hasWords(panel.tokens.look)) && first.store.settings.unit === "token";
+    return `they cut the input into different pieces${words ? ": choose “words” above" : ""}`;
   }
   if (Math.max(a.cells.length, a.steps.length) > MOST) return `only up to ${MOST} steps and cells are drawn`;
   return null;
 }
 
 export class Difference extends HTMLElement {
+  private at: Geometry | null = null;
+  private lit: SVGGElement | null = null;
+  private panel: Panel | null = null;
+
   show(first: Panel, second: Panel): this {
+    this.panel = first;
     const problem = incomparable(first, second);
     if (problem) {
       this.replaceChildren(framed("Difference", [], make("p", { class: "quiet" }, `There is no difference to draw: ${problem}.`)));
@@ -34,10 +44,62 @@ export class Difference extends HTMLElement {
       make("span", {}, "− the first looked more"),
       make("span", { class: "figure" }, `mean distance ${meanDistance(first, second).toFixed(3)} of 1`),
     );
-    const body = scrolling("Difference of the two matrices", false, drawing(palette()));
+    const [shown, at] = [drawing(palette()), geometry(first, second)];
+    const body = make("div", { class: "scroll" }, shown);
+    this.at = at;
+    this.lit = draw("g", { "pointer-events": "none" });
+    shown.append(this.lit);
+    const place = (event: MouseEvent) => {
+      const box = shown.getBoundingClientRect();
+      const step = Math.floor((event.clientY - box.top - at.top) / SIZE);
+      const cell = Math.floor((event.clientX - box.left - at.left) / SIZE);
+      return { step: step >= 0 && step < at.names.length ? step : -1, cell: cell >= 0 && cell < first.reading.cells.length ? cell : -1 };
+    };
+    shown.addEventListener("pointermove", (event) => first.store.light(place(event)));
+    shown.addEventListener("pointerleave", () => first.store.light({ step: -1, cell: -1 }));
+    shown.addEventListener("click", (event) => {
+      const found = place(event);
+      if (found.step >= 0 || found.cell >= 0) first.store.togglePin(found);
+    });
     this.replaceChildren(framed("Difference", [saving("difference", () => drawing(LIGHT))], body, legend));
+    steered(body, first, "Difference of the two matrices", { step: "vertical", cell: "horizontal" });
     return this;
   }
+
+  /** Show the place in focus, and what was pinned. */
+  light(): void {
+    if (!this.at || !this.lit || !this.panel) return;
+    const { left, top, names } = this.at;
+    const { reading, store } = this.panel;
+    const colours = palette();
+    const outline = (place: Place, stroke: string, width: number) => {
+      if (place.step >= names.length || (place.step < 0 && place.cell < 0)) return [];
+      const box = { x: left + Math.max(place.cell, 0) * SIZE, y: top + Math.max(place.step, 0) * SIZE };
+      const [across, down] = [place.cell < 0 ? reading.cells.length : 1, place.step < 0 ? names.length : 1];
+      return [draw("rect", { ...box, width: across * SIZE, height: down * SIZE, fill: "none", stroke, "stroke-width": width, rx: 2 })];
+    };
+    const { step, cell } = store.focus;
+    const focus = [{ step, cell: -1 }, { step: -1, cell }].flatMap((place) => outline(place, colours.ink, 1.5));
+    this.lit.replaceChildren(...focus, ...store.settings.pins.flatMap((pin) => outline(pin, colours.mark, 2.5)));
+  }
+}
+
+/** Where everything stands in the picture, in pixels, and the names of its rows. */
+interface Geometry {
+  left: number;
+  top: number;
+  names: string[];
+}
+
+function geometry(first: Panel, second: Panel): Geometry {
+  const steps = Math.min(first.reading.steps.length, second.reading.steps.length);
+  const names = Array.from({ length: steps }, (_, step) => {
+    const [one, other] = [first.reading.steps[step], second.reading.steps[step]];
+    return one === other ? one : `${one} | ${other}`;
+  });
+  const widest = (texts: string[], most: number) => Math.min(Math.max(20, ...texts.map((text) => textWidth(text, TEXT))), most);
+  const cells = briefly((first.reading.look as Weights).memory, first.reading.cells);
+  return { left: Math.ceil(widest(names, 180)) + 12, top: Math.ceil(widest(cells, 150) * 0.82) + 20, names };
 }
 
 /** Half the sum of absolute differences of each step's weights, on average: 0 if they are alike, 1 if they never meet. */
@@ -51,17 +113,11 @@ function meanDistance(first: Panel, second: Panel): number {
 
 function picture(first: Panel, second: Panel, colours: Palette): SVGSVGElement {
   const [a, b] = [first, second].map((panel) => (panel.reading.look as Weights).weights);
-  const { cells } = first.reading;
-  const steps = Math.min(a.length, b.length);
-  const names = Array.from({ length: steps }, (_, step) => {
-    const [one, other] = [first.reading.steps[step], second.reading.steps[step]];
-    return one === other ? one : `${one} | ${other}`;
-  });
-  const size = 22;
-  const left = Math.ceil(Math.min(Math.max(20, ...names.map((name) => textWidth(name, TEXT))), 180)) + 12;
-  const top = Math.ceil(Math.min(Math.max(20, ...cells.map((name) => textWidth(name, TEXT))), 150) * 0.82) + 20;
+  const cells = briefly((first.reading.look as Weights).memory, first.reading.cells);
+  const { left, top, names } = geometry(first, second);
+  const size = SIZE;
   const colour = difference(colours);
-  const [width, height] = [left + cells.length * size + 90, top + steps * size + 8];
+  const [width, height] = [left + cells.length * size + 90, top + names.length * size + 8];
   const parts: SVGElement[] = [draw("rect", { width, height, fill: colours.paper })];
   cells.forEach((name, cell) => {
     const turn = `translate(${left + (cell + 0.5) * size + 4} ${top - 8}) rotate(-55)`;

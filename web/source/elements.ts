@@ -84,7 +84,15 @@ export function textWidth(text: string, pixels: number): number {
 /** The text, with an ellipsis where it is wider than so many pixels. Cuts between characters as readers see them. */
 export function shorten(text: string, pixels: number, widest: number): string {
   if (textWidth(text, pixels) <= widest) return text;
-  const characters = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)].map((s) => s.segment);
-  while (characters.length > 1 && textWidth(`${characters.join("")}…`, pixels) > widest) characters.pop();
-  return `${characters.join("")}…`;
+  // No character is narrower than a tenth of its height, but for those that stand on others.
+  const start = text.slice(0, Math.ceil(widest / pixels) * 40);
+  const characters = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(start)].map((s) => s.segment);
+  const cut = (count: number) => `${characters.slice(0, count).join("")}…`;
+  let [fits, most] = [1, characters.length];
+  while (fits < most) {
+    const middle = Math.ceil((fits + most) / 2);
+    if (textWidth(cut(middle), pixels) <= widest) fits = middle;
+    else most = middle - 1;
+  }
+  return cut(fits);
 }

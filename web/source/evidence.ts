@@ -7,6 +7,7 @@ import { rankCorrelation, sum, type Evidence as Form, type Weights } from "./tra
 
 export const SENTENCE = "Attention shows where the model read, not why.";
 const MOST_ROWS = 80;
+const LEAST_NATS = 0.1;
 
 export class Why extends View {
   private body = make("div", { class: "why" });
@@ -59,7 +60,9 @@ export class Why extends View {
       ["attention", look.weights[step]],
       ...methods.map(([name, values]): [string, number[]] => [name, this.inUnit(values, step)]),
     ];
-    const greatest = columns.map(([, values]) => Math.max(1e-9, ...values.map(Math.abs)));
+    // All attributions are drawn to one scale, and what is next to nothing is not drawn large.
+    const owed = Math.max(LEAST_NATS, ...columns.slice(1).flatMap(([, values]) => values.map(Math.abs)));
+    const greatest = columns.map(([, values], index) => (index ? owed : Math.max(1e-9, ...values)));
     const rows = reading.cells.slice(0, MOST_ROWS).map((name, cell) => {
       const cells = columns.map(([, values], index) => make("td", {}, bar(values[cell], greatest[index], index > 0)));
       const row = make("tr", {}, make("th", { scope: "row" }, isolated(name)), ...cells);
@@ -75,7 +78,7 @@ export class Why extends View {
     });
     const head = make("tr", {}, make("td", {}), ...columns.map(([name]) => make("th", { scope: "col" }, name)));
     return [
-      make("p", { class: "quiet" }, "For ", isolated(`“${reading.steps[step]}”`), ", in nats; to the left is against it. Its rank correlation with attention, over all steps: ", correlated.join(", "), "."),
+      make("p", { class: "quiet" }, "For ", isolated(`“${reading.steps[step]}”`), ": attributions in nats, to the left what is against it; half a bar is ", owed.toFixed(2), ". Their rank correlation with attention, over all steps: ", correlated.join(", "), "."),
       scrolling("Attributions", true, make("table", { class: "why-table" }, make("thead", {}, head), make("tbody", {}, ...rows))),
     ];
   }
@@ -89,7 +92,7 @@ export class Why extends View {
         {},
         make("th", { scope: "row" }, attention),
         make("td", {}, isolated(output)),
-        make("td", { class: "figure" }, logProb === null ? "" : logProb.toFixed(2)),
+        make("td", { class: "figure" }, logProb === null ? "" : figure(logProb)),
       );
     const rows = evidence.interventions.map((changed) => row(`made ${changed.attention}`, changed.output, changed.log_prob));
     const head = make("tr", {}, ...["attention", "it writes", "log p of this output"].map((name) => make("th", { scope: "col" }, name)));
@@ -104,7 +107,13 @@ function bar(value: number, greatest: number, signed: boolean): HTMLElement {
   const share = (Math.abs(value) / greatest) * (signed ? 50 : 100);
   fill.style.width = `${share.toFixed(1)}%`;
   fill.style.left = `${(signed ? (value < 0 ? 50 - share : 50) : 0).toFixed(1)}%`;
-  return make("span", { class: signed ? "signed both" : "signed", title: value.toFixed(3) }, fill, make("span", { class: "spoken" }, value.toFixed(2)));
+  const rail = make("span", { class: signed ? "signed both" : "signed" }, fill);
+  return make("span", { class: "measured" }, rail, make("span", { class: "figure" }, figure(value)));
+}
+
+/** To two digits, without a sign on nothing. */
+function figure(value: number): string {
+  return value.toFixed(2).replace(/^-(0\.00)$/, "$1");
 }
 
 customElements.define("attend-why", Why);

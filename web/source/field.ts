@@ -2,11 +2,14 @@
 
 import { button, draw, make, FONT, shorten } from "./elements";
 import { heat, LIGHT, palette, type Palette } from "./colour";
-import { strongest, type Reading, type Weights } from "./trace";
+import { briefly, coverage, marked, strongest, sum, unspecial, type Gold, type Reading, type Weights } from "./trace";
 import type { Place, Store } from "./store";
 
 const LEFT = 96;
 const TOP = 24;
+// Room for the sums of rows and of columns.
+const RIGHT = 52;
+const BOTTOM = 40;
 const GREATEST = 24;
 const GREATEST_SIDE = 6000;
 
@@ -18,6 +21,12 @@ export class Field {
   private size = 1;
   private focus: Place = { step: -1, cell: -1 };
   private pins: Place[] = [];
+  private readonly rowSums: number[];
+  private readonly columnSums: number[];
+  private readonly marks: number[];
+  private readonly names: string[];
+  /** A person's links: cell, step, and whether it is sure. */
+  private readonly links: [number, number, boolean][];
 
   constructor(
     private readonly body: HTMLElement,
@@ -25,7 +34,17 @@ export class Field {
     private readonly reading: Reading,
     private readonly scale: "row" | "absolute",
     private readonly store: Store,
+    gold: Gold | null,
   ) {
+    this.rowSums = look.weights.map(sum);
+    this.columnSums = coverage(look);
+    this.names = briefly(look.memory, reading.cells);
+    this.marks = look.weights.map(marked);
+    const [cells, steps] = [unspecial(look.memory), unspecial(look.steps)];
+    const sure = new Set(gold?.sure.map(String));
+    this.links = (gold?.possible ?? [])
+      .map((link): [number, number, boolean] => [cells[link[0]], steps[link[1]], sure.has(String(link))])
+      .filter(([cell, step]) => cell !== undefined && step !== undefined);
     this.bitmap = bitmap(look, scale, palette());
     const zoom = (by: number) => this.resize(Math.min(Math.max(this.size * by, 0.5), GREATEST));
     const tools = make(
@@ -47,14 +66,14 @@ export class Field {
   }
 
   private fitting(): number {
-    const width = (this.body.clientWidth || 800) - LEFT;
+    const width = (this.body.clientWidth || 800) - LEFT - RIGHT;
     return Math.min(Math.max(width / this.bitmap.width, 0.5), GREATEST);
   }
 
   private resize(size: number): void {
     this.size = size;
-    this.extent.style.width = `${LEFT + this.bitmap.width * size}px`;
-    this.extent.style.height = `${TOP + this.bitmap.height * size}px`;
+    this.extent.style.width = `${LEFT + this.bitmap.width * size + RIGHT}px`;
+    this.extent.style.height = `${TOP + this.bitmap.height * size + BOTTOM}px`;
     this.paint();
   }
 
@@ -88,6 +107,7 @@ export class Field {
     context.clip();
     const [x, y] = [LEFT - this.body.scrollLeft, TOP - this.body.scrollTop];
     context.drawImage(this.bitmap, x, y, this.bitmap.width * this.size, this.bitmap.height * this.size);
+    this.drawMarks(context, colours, x, y, height);
     context.restore();
     context.font = `12px ${FONT}`;
     context.fillStyle = colours.quiet;
@@ -106,27 +126,76 @@ export class Field {
     for (let cell = firstCell; cell < this.bitmap.width; cell += apart) {
       const at = x + (cell + 0.5) * this.size;
       if (at > width) break;
-      if (at >= LEFT) context.fillText(shorten(this.reading.cells[cell], 12, 64), at, TOP - 8);
+      if (at >= LEFT) context.fillText(shorten(this.names[cell], 12, 64), at, TOP - 8);
     }
     this.light(this.focus, this.pins);
   }
 
+  /** The strongest cell of each row, a person's links, and the sums of rows and columns: those in sight. */
+  private drawMarks(context: CanvasRenderingContext2D, colours: Palette, x: number, y: number, height: number): void {
+    const { size } = this;
+    const thick = Math.max(size - 1, 1);
+    context.fillStyle = colours.quiet;
+    const right = x + this.bitmap.width * size + 8;
+    const first = Math.max(0, Math.floor((TOP - y) / size));
+    const last = Math.min(this.bitmap.height, Math.ceil((height - y) / size));
+    for (let step = first; step < last; step++) {
+      context.fillRect(right, y + step * size, Math.min(this.rowSums[step], 1) * (RIGHT - 16), thick);
+    }
+    const below = y + this.bitmap.height * size + 6;
+    const most = Math.max(1, ...this.columnSums);
+    this.columnSums.forEach((value, cell) => context.fillRect(x + cell * size, below, thick, (value / most) * (BOTTOM - 10)));
+    context.lineWidth = 1;
+    context.fillStyle = colours.paper;
+    context.strokeStyle = colours.ink;
+    for (let step = first; step < last; step++) {
+      if (this.marks[step] < 0) continue;
+      context.beginPath();
+      context.arc(x + (this.marks[step] + 0.5) * size, y + (step + 0.5) * size, Math.min(3.2, Math.max(size / 5, 1.2)), 0, 2 * Math.PI);
+      context.fill();
+      if (size >= 6) context.stroke();
+    }
+    context.strokeStyle = colours.mark;
+    context.lineWidth = 1.5;
+    const side = Math.max(size - 2, 3);
+    for (const [cell, step, sure] of this.links) {
+      context.setLineDash(sure ? [] : [3, 2]);
+      context.strokeRect(x + (cell + 0.5) * size - side / 2, y + (step + 0.5) * size - side / 2, side, side);
+    }
+    context.setLineDash([]);
+  }
+
   /** All of it, as an image between its names, which are text where there is room for them. */
   picture(): SVGSVGElement {
-    const { steps, cells } = this.reading;
+    const { steps } = this.reading;
+    const cells = this.names;
     const size = Math.max(1, Math.min(12, Math.floor(GREATEST_SIDE / Math.max(steps.length, cells.length))));
-    const [width, height] = [LEFT + cells.length * size, TOP + steps.length * size];
+    const [across, down] = [cells.length * size, steps.length * size];
+    const [width, height] = [LEFT + across + RIGHT, TOP + down + BOTTOM];
     const picture = draw("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "font-family": FONT, "font-size": 10 });
     const image = draw("image", {
       href: bitmap(this.look, this.scale, LIGHT).toDataURL(),
       x: LEFT,
       y: TOP,
-      width: width - LEFT,
-      height: height - TOP,
+      width: across,
+      height: down,
       preserveAspectRatio: "none",
     });
     image.style.imageRendering = "pixelated";
     picture.append(draw("rect", { width, height, fill: LIGHT.paper }), image);
+    const box = (x: number, y: number, width: number, height: number) => draw("rect", { x, y, width, height: height.toFixed(2), fill: LIGHT.quiet });
+    const most = Math.max(1, ...this.columnSums);
+    const thick = Math.max(size - 1, 1);
+    this.rowSums.forEach((value, step) => picture.append(box(LEFT + across + 8, TOP + step * size, Math.min(value, 1) * (RIGHT - 16), thick)));
+    this.columnSums.forEach((value, cell) => picture.append(box(LEFT + cell * size, TOP + down + 6, thick, (value / most) * (BOTTOM - 10))));
+    this.marks.forEach((cell, step) => {
+      const at = { cx: LEFT + (cell + 0.5) * size, cy: TOP + (step + 0.5) * size, r: Math.max(size / 5, 0.6) };
+      if (cell >= 0) picture.append(draw("circle", { ...at, fill: LIGHT.paper, stroke: LIGHT.ink, "stroke-width": 0.5 }));
+    });
+    for (const [cell, step, sure] of this.links) {
+      const at = { x: LEFT + cell * size, y: TOP + step * size, width: size, height: size, fill: "none" };
+      picture.append(draw("rect", { ...at, stroke: LIGHT.mark, "stroke-width": 1.5, ...(sure ? {} : { "stroke-dasharray": "3 2" }) }));
+    }
     const every = Math.ceil(12 / size);
     for (let step = 0; step < steps.length; step += every) {
       const at = { x: LEFT - 6, y: TOP + (step + 0.5) * size + 3, "text-anchor": "end", fill: LIGHT.ink };

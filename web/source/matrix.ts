@@ -1,6 +1,6 @@
 // The alignment matrix: steps are rows, cells are columns.
 
-import { alignmentErrorRate, coverage, hasWords, isSpecial, links, strongest, sum, type Gold, type Weights } from "./trace";
+import { alignmentErrorRate, briefly, coverage, hasWords, links, marked, strongest, sum, unspecial, type Gold, type Weights } from "./trace";
 import { choice, draw, FONT, make, shorten, textWidth } from "./elements";
 import { heat, LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, steered, View, type Panel } from "./view";
@@ -46,7 +46,7 @@ export class Matrix extends View {
     const label = `Alignment matrix of ${reading.steps.length} steps by ${reading.cells.length} cells`;
     this.append(framed("Matrix", [scale, saving("matrix", () => this.picture())], body, legend(this.settings.scale, gold, look)));
     if (large) {
-      this.field = new Field(body, look, reading, this.settings.scale, store);
+      this.field = new Field(body, look, reading, this.settings.scale, store, gold);
       this.lit = null;
     } else {
       this.field = null;
@@ -115,7 +115,8 @@ export class Matrix extends View {
 }
 
 function geometry(panel: Panel, width: number): Geometry {
-  const { steps, cells } = panel.reading;
+  const { steps } = panel.reading;
+  const cells = briefly((panel.reading.look as Weights).memory, panel.reading.cells);
   const widest = (names: string[]) => Math.min(Math.max(0, ...names.map((name) => textWidth(name, TEXT))), WIDEST_LABEL);
   const left = Math.ceil(Math.min(widest(steps), width ? width * 0.3 : WIDEST_LABEL)) + 12;
   const sums = width >= NARROW;
@@ -147,7 +148,7 @@ function matrixPicture(panel: Panel, at: Geometry, colours: Palette, gold: Gold 
   const absolute = store.settings.scale === "absolute";
   const parts: SVGElement[] = [draw("rect", { width: at.width, height: at.height, fill: colours.paper })];
   const text = { "font-size": TEXT, fill: colours.ink };
-  reading.cells.forEach((name, cell) => {
+  briefly(look.memory, reading.cells).forEach((name, cell) => {
     const x = left + (cell + 0.5) * size;
     const turn = isUpright(name, size)
       ? { x, y: top - 9, "text-anchor": "middle" }
@@ -166,8 +167,9 @@ function matrixPicture(panel: Panel, at: Geometry, colours: Palette, gold: Gold 
       const box = { x: left + cell * size + 0.5, y: y + 0.5, width: size - 1, height: size - 1, rx: 1.5 };
       parts.push(draw("rect", { ...box, fill: colour(weight / most) }));
     });
-    if (best >= 0) {
-      const dot = { cx: left + (best + 0.5) * size, cy: y + size / 2, r: Math.min(3.2, size / 5) };
+    const mark = marked(row);
+    if (mark >= 0) {
+      const dot = { cx: left + (mark + 0.5) * size, cy: y + size / 2, r: Math.min(3.2, size / 5) };
       parts.push(draw("circle", { ...dot, fill: colours.paper, stroke: colours.ink, "stroke-width": 1 }));
     }
     if (at.sums) parts.push(...bar(left + reading.cells.length * size + 10, y + size / 2 - 3, sum(row), 36, colours));
@@ -220,10 +222,7 @@ function columnSums(look: Weights, at: Geometry, colours: Palette): SVGElement[]
 
 function goldMarks(look: Weights, gold: Gold | null, at: Geometry, colours: Palette): SVGElement[] {
   if (!gold) return [];
-  const [cells, steps] = [look.memory, look.steps].map((axis) => {
-    const all = axis === look.memory ? (look.weights[0]?.length ?? 0) : look.weights.length;
-    return Array.from({ length: all }, (_, index) => index).filter((index) => !isSpecial(axis, index));
-  });
+  const [cells, steps] = [unspecial(look.memory), unspecial(look.steps)];
   const sure = new Set(gold.sure.map(String));
   return gold.possible.flatMap((link) => {
     const [cell, step] = [cells[link[0]], steps[link[1]]];

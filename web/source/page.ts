@@ -13,11 +13,11 @@ import { aim, FORCED, forcedRow, upTo, type Act, type Forced } from "./act";
 import { Client, Refused, type ModelInfo } from "./client";
 import { onSchemeChange } from "./colour";
 import { type Difference } from "./difference";
-import { button, choice, isolated, make } from "./elements";
+import { button, choice, draw, isolated, make, pictured } from "./elements";
 import { SENTENCE } from "./evidence";
-import { csv, json, onePage, pharaoh, saveFile } from "./save";
-import { NOWHERE, Store, understood, VIEWS, type Ask, type Asked, type Entry, type ViewName } from "./store";
-import { table } from "./table";
+import { csv, json, nematus, onePage, pharaoh, saveFile } from "./save";
+import { INITIAL, linked, NOWHERE, Store, understood, VIEWS, type Ask, type Asked, type Entry, type ViewName } from "./store";
+import "./table";
 import { badges, hasWords, isTrace, ranking, read, stepLogProbs, type Look, type Trace } from "./trace";
 import { summary, View, type Panel } from "./view";
 
@@ -31,6 +31,8 @@ const ELEMENTS: Record<Exclude<ViewName, "difference">, string> = {
   beam: "attend-beam",
   evidence: "attend-why",
 };
+// Views that two of stand side by side: where one is left over, the strips stand beside it.
+const HALVES: ViewName[] = ["alternatives", "matrix", "arcs"];
 const MOST_ARC_CELLS = 1200;
 const KEYS: [string, string][] = [
   ["Tab", "to the next view or button"],
@@ -52,10 +54,11 @@ class Explorer extends HTMLElement implements Act {
   private models: ModelInfo[] = [];
   private views: View[] = [];
   private panels: Panel[] = [];
+  private difference: Difference | null = null;
   private bars: { panel: Panel; bar: HTMLElement; actions: HTMLElement }[] = [];
   private readonly spoken = make("p", { class: "spoken", "aria-live": "polite", role: "status" });
   private readonly said = make("p", { class: "said", "aria-live": "polite" });
-  private readonly stage = make("div", { class: "stage-all" });
+  private readonly stage = make("main", { class: "stage-all" });
   private asking: AbortController | null = null;
   /** How many traces came with the page: those can't be undone. */
   private given = 0;
@@ -75,10 +78,11 @@ class Explorer extends HTMLElement implements Act {
     this.render();
     this.openAtPin();
     onSchemeChange(() => this.render());
-    window.addEventListener("hashchange", () => {
-      this.store.settings = understood(location.hash).settings;
-      this.render();
-      this.openAtPin();
+    window.addEventListener("hashchange", () => void this.follow());
+    document.addEventListener("keydown", (event) => this.anywhere(event));
+    document.addEventListener("pointerdown", (event) => {
+      const menu = this.openMenu();
+      if (menu && !menu.contains(event.target as Node)) menu.open = false;
     });
     let width = window.innerWidth;
     window.addEventListener("resize", () => {
@@ -101,20 +105,55 @@ class Explorer extends HTMLElement implements Act {
       this.say(sentence(error));
       return;
     }
-    const { settings } = this.store;
     this.render();
+    const first = this.models.find((model) => model.examples.length);
+    if (!asked.length && !this.store.entries.length && first) {
+      // Models that were started with the same text stand side by side.
+      const input = first.examples[0];
+      const alike = this.models.filter((model) => model.examples[0] === input).slice(0, 2);
+      asked = alike.map((model, index) => ({ index, label: "", ask: { model: model.name, input, beam: widthOf(model) } }));
+      const { settings } = this.store;
+      if (settings.shown === INITIAL.shown) this.store.settings = { ...settings, shown: alike.map((_, index) => index) };
+    }
     for (const { index, label, ask } of asked) {
       if (index !== this.store.entries.length) continue;
       const trace = await this.fetched(ask, false);
       if (!trace) return;
       this.store.entries = [...this.store.entries, { trace, label, ask }];
     }
-    const first = this.models.find((model) => model.examples.length);
-    if (first && !this.store.entries.length) await this.askFor({ model: first.name, input: first.examples[0], beam: widthOf(first) }, "", null);
-    // What the address says to show holds for what has come only now.
-    this.store.settings = settings;
     this.render();
     this.openAtPin();
+  }
+
+  /** Show what a new address says; where it is about other questions than those here, ask them. */
+  private async follow(): Promise<void> {
+    const { settings, asked } = understood(location.hash);
+    const { entries } = this.store;
+    this.store.settings = settings;
+    this.draft = null;
+    if (this.client && !asked.every(({ index, ask }) => JSON.stringify(entries[index]?.ask) === JSON.stringify(ask))) {
+      this.store.entries = entries.slice(0, this.given);
+      await this.meet(asked);
+      return;
+    }
+    this.render();
+    this.openAtPin();
+  }
+
+  /** Keys that mean the same wherever the focus is, but where one writes. */
+  private anywhere(event: KeyboardEvent): void {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if ((event.target as HTMLElement).closest("input:not([type=range]), select, textarea, dialog")) return;
+    const menu = this.openMenu();
+    if (event.key === "Escape" && menu) {
+      menu.open = false;
+      menu.querySelector("summary")?.focus();
+    } else if (event.key === "Escape") this.store.unpin();
+    else if ("tz?".includes(event.key) && this.panels.length && this.key(event.key, this.panels[0])) event.preventDefault();
+  }
+
+  private openMenu(): HTMLDetailsElement | null {
+    return this.querySelector<HTMLDetailsElement>("details.menu[open]");
   }
 
   // ----- drawing
@@ -139,10 +178,12 @@ class Explorer extends HTMLElement implements Act {
     const before = kept(document.activeElement);
     const scrolled = window.scrollY;
     const { entries, settings } = this.store;
-    const shown = settings.shown.filter((index) => index < entries.length);
+    const there = settings.shown.filter((index) => index < entries.length);
+    const shown = there.length || !entries.length ? there : [0];
     this.panels = shown.map((index) => this.panel(entries[index], index));
     this.views = [];
     this.bars = [];
+    this.difference = null;
     const parts: HTMLElement[] = [];
     if (this.client) parts.push(this.composer());
     parts.push(this.said);
@@ -158,7 +199,7 @@ class Explorer extends HTMLElement implements Act {
       const [first, second] = this.panels;
       const element = document.createElement("attend-difference") as Difference;
       main.append(element);
-      element.show(first, second);
+      this.difference = element.show(first, second);
     }
 
     this.stage.append(make("footer", { class: "foot" }, make("p", {}, SENTENCE)));
@@ -191,11 +232,12 @@ class Explorer extends HTMLElement implements Act {
     if (look.kind === "windows") found.push("windows");
     else if (cells.length) {
       if (look.memory.kind === "grid") found.push("picture");
+      if (trace.alternatives) found.push("alternatives");
       found.push("matrix");
       if (look.memory.kind !== "grid" && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
       found.push("strips");
     }
-    if (trace.alternatives) found.push("alternatives");
+    if (trace.alternatives && !found.includes("alternatives")) found.push("alternatives");
     if (trace.search) found.push("beam");
     if (cells.length && (trace.evidence || this.canAsk(panel.entry))) found.push("evidence");
     return found;
@@ -269,12 +311,18 @@ class Explorer extends HTMLElement implements Act {
     });
     const list = make("ul", { class: "trace-list" }, ...items);
     const nav = make("nav", { class: "traces", "aria-label": "Traces" }, list);
-    if (entries.length > this.given) nav.append(button("Undo", () => this.store.undo(), { title: "take the last new trace away" }));
+    if (entries.length > this.given) nav.append(button("Undo", () => this.undo(), { title: "take the last new trace away" }));
     return nav;
+  }
+
+  private undo(): void {
+    this.draft = null;
+    this.store.undo();
   }
 
   private showEntry(index: number, beside: boolean): void {
     const { shown } = this.store.settings;
+    this.draft = null;
     if (!beside) this.store.change({ shown: [index], pins: [] });
     else if (shown.includes(index)) this.store.change({ shown: shown.filter((other) => other !== index) });
     else this.store.change({ shown: [shown[0], index] });
@@ -306,15 +354,20 @@ class Explorer extends HTMLElement implements Act {
     article.append(grid);
     const available = this.available(panel);
     const slots: View[] = [];
+    const halves = available.filter((name) => HALVES.includes(name) && settings.views.includes(name) && !(settings.table && name !== "alternatives"));
+    grid.classList.toggle("odd", halves.length % 2 === 1);
     const drawn = available.filter((name) => settings.views.includes(name));
-    if (settings.table && look.kind === "weights" && reading.cells.length) grid.append(table(panel));
-    for (const name of drawn) {
-      if (name === "difference" || (settings.table && (name === "matrix" || name === "arcs" || name === "picture"))) continue;
-      const element = document.createElement(ELEMENTS[name] as "div") as unknown as View;
+    const add = (name: string, tag: string) => {
+      const element = document.createElement(tag as "div") as unknown as View;
       element.classList.add("view-slot", `slot-${name}`);
       element.dataset.slot = `${index}-${name}`;
       grid.append(element);
       slots.push(element);
+    };
+    if (settings.table && look.kind === "weights" && reading.cells.length) add("table", "attend-table");
+    for (const name of drawn) {
+      if (name === "difference" || (settings.table && (name === "matrix" || name === "arcs" || name === "picture"))) continue;
+      add(name, ELEMENTS[name]);
     }
     // Drawn when all have their places, so that each knows how wide it is.
     for (const element of slots) this.views.push(element.show(panel));
@@ -335,9 +388,12 @@ class Explorer extends HTMLElement implements Act {
       items.push(button("Weights, .csv", () => saveFile(csv(look), `${name}.csv`, "text/csv;charset=utf-8")));
       if (look.steps.kind === "tokens" && look.memory.kind === "tokens") {
         items.push(button("Links, .pharaoh", () => saveFile(pharaoh(look), `${name}.pharaoh`)));
+        items.push(button("Nematus, .txt", () => saveFile(nematus(trace, look), `${name}.txt`)));
       }
     }
-    return make("details", { class: "menu" }, make("summary", {}, "Save"), make("div", { class: "menu-items" }, ...items));
+    const menu = make("details", { class: "menu" }, make("summary", {}, "Save"), make("div", { class: "menu-items" }, ...items));
+    for (const item of items) item.addEventListener("click", () => (menu.open = false));
+    return menu;
   }
 
   private actions(panel: Panel, holder: HTMLElement): void {
@@ -346,13 +402,14 @@ class Explorer extends HTMLElement implements Act {
       holder.append(make("span", { class: "quiet" }, "Make this step look"));
       for (const kind of Object.keys(FORCED) as Forced[]) holder.append(button(FORCED[kind], () => this.look(panel, kind)));
     }
-    if (entry.trace.alternatives) holder.append(button("write another word", () => this.offer(panel, aim(panel).step)));
+    if (entry.trace.alternatives && this.canAsk(entry)) holder.append(button("write another word", () => this.offer(panel, aim(panel).step, true)));
   }
 
   // ----- light
 
   private light(spoken: boolean): void {
     for (const view of this.views) view.light();
+    this.difference?.light();
     const { focus, settings } = this.store;
     const pins = settings.pins;
     const place = focus.step < 0 && focus.cell < 0 && pins.length ? pins[pins.length - 1] : focus;
@@ -373,28 +430,32 @@ class Explorer extends HTMLElement implements Act {
   // ----- asking the model
 
   canAsk(entry: Entry): boolean {
-    return this.client !== null && entry.ask !== null && entry.trace.ids !== undefined;
+    if (this.client === null || entry.ask === null || entry.trace.ids === undefined) return false;
+    const { model } = entry.ask;
+    // What a model of pictures writes, or looks at, can't be set by hand.
+    return this.models.find(({ name }) => name === model)?.reads === "text";
   }
 
   key(key: string, panel: Panel): boolean {
     const can = this.canAsk(panel.entry);
     const forced: Record<string, Forced> = { o: "one", u: "uniform", w: "window" };
     if (key in forced && can) this.look(panel, forced[key]);
-    else if (key === "a") this.offer(panel, aim(panel).step);
+    else if (key === "a") this.offer(panel, aim(panel).step, true);
     else if (key === "y" && can) this.why(panel);
     else if (key === "t") this.store.change({ table: !this.store.settings.table });
-    else if (key === "z" && this.store.entries.length > this.given) this.store.undo();
+    else if (key === "z" && this.store.entries.length > this.given) this.undo();
     else if (key === "?") this.keys();
     else return false;
     return true;
   }
 
-  offer(panel: Panel, step: number): void {
+  offer(panel: Panel, step: number, go: boolean): void {
     if (!panel.entry.trace.alternatives) return;
     if (step >= 0) this.store.focus = { step, cell: -1 };
     const { views, pins } = this.store.settings;
     const pinned = step >= 0 && !pins.some((pin) => pin.step === step) ? [...pins, { step, cell: -1 }] : pins;
     if (!views.includes("alternatives")) this.store.change({ views: [...views, "alternatives"], pins: pinned });
+    if (!go) return;
     const slot = this.querySelector<HTMLElement>(`[data-slot="${panel.index}-alternatives"]`);
     slot?.scrollIntoView({ block: "nearest", behavior: calm() ? "instant" : "smooth" });
     slot?.querySelector("button")?.focus({ preventScroll: true });
@@ -442,7 +503,9 @@ class Explorer extends HTMLElement implements Act {
 
   private async askFor(ask: Ask, label: string, beside: number | null): Promise<void> {
     const trace = await this.fetched(ask, false);
-    if (trace) this.store.add({ trace, label, ask }, beside);
+    if (!trace) return;
+    this.store.add({ trace, label, ask }, beside);
+    this.spoken.textContent = `Trace ${this.store.entries.length}: “${trace.output}”.`;
   }
 
   /** The trace, null if there is none: then it is said why. A newer question ends an older one. */
@@ -476,7 +539,8 @@ class Explorer extends HTMLElement implements Act {
   private composer(): HTMLElement {
     const entry = this.store.entries[this.store.settings.shown[0]];
     const model = this.models.find(({ name }) => name === (this.draft?.model ?? entry?.ask?.model)) ?? this.models[0];
-    const text = this.draft?.input ?? entry?.ask?.input ?? "";
+    const written = this.draft?.input ?? entry?.ask?.input ?? "";
+    const isPicture = written.startsWith("data:image/");
     const select = make("select", { "aria-label": "Model" }, ...this.models.map(({ name }) => make("option", { value: name, selected: name === model?.name }, name)));
     const beams = [...new Set([1, 4, 8, model?.beam ?? 1])].sort((a, b) => a - b);
     const chosen = this.draft?.beam ?? String(entry?.ask?.beam ?? widthOf(model));
@@ -490,17 +554,25 @@ class Explorer extends HTMLElement implements Act {
     let value: () => string;
     if (model?.reads === "image") {
       const file = make("input", { type: "file", accept: "image/png,image/jpeg,image/gif,image/webp", "aria-label": "Picture" });
-      let picture = "";
-      file.addEventListener("change", () => void asDataUri(file.files?.[0]).then((uri) => (picture = uri)));
+      const picture = isPicture ? written : "";
+      file.addEventListener("change", () => {
+        void asDataUri(file.files?.[0]).then((input) => {
+          this.draft = { input, model: select.value, beam: beam.value };
+          this.render();
+        });
+      });
       value = () => picture;
+      if (picture) form.append(make("span", { class: "chosen" }, thumbnail(picture)));
       form.append(file);
     } else {
-      const input = make("input", { type: "text", "aria-label": "Text to read", value: text, placeholder: "Text for the model to read", dir: "auto", autocomplete: "off" });
+      const input = make("input", { type: "text", "aria-label": "Text to read", value: isPicture ? "" : written, placeholder: "Text for the model to read", dir: "auto", autocomplete: "off" });
       value = () => input.value;
       form.append(input);
     }
     const keep = () => (this.draft = { input: value(), model: select.value, beam: beam.value });
-    for (const element of [form, select, beam]) element.addEventListener("change", keep);
+    form.addEventListener("input", (event) => {
+      if ((event.target as HTMLInputElement).type !== "file") keep();
+    });
     select.addEventListener("change", () => this.render());
     if (this.models.length > 1) form.append(select);
     form.append(beam, submit);
@@ -508,12 +580,12 @@ class Explorer extends HTMLElement implements Act {
       event.preventDefault();
       const input = value();
       if (!input.trim()) {
-        this.say("Write something to read first.");
+        this.say(model?.reads === "image" ? "Choose a picture to read first." : "Write something to read first.");
         return;
       }
       const ask = { model: select.value || model!.name, input, beam: Number(beam.value) };
       const shown = this.store.settings.shown[0];
-      this.draft = null;
+      keep();
       const label = entry?.ask && entry.ask.model !== ask.model ? ask.model : entry?.ask ? "edited" : "";
       void this.askFor(ask, label, this.store.entries.length ? shown : null);
     });
@@ -546,11 +618,15 @@ class Explorer extends HTMLElement implements Act {
 
   private async copyLink(): Promise<void> {
     this.store.toAddress(false);
+    const { entries } = this.store;
+    const back = this.given + linked(entries).length;
+    const lost = back < entries.length ? `, but trace ${back + 1}${entries.length > back + 1 ? " and those after it" : ""}` : "";
+    const why = entries[back]?.ask ? ": what was read is too long for an address" : ": it came from a file";
     try {
       await navigator.clipboard.writeText(location.href);
-      this.say("The link is copied: it brings back what is shown now.");
+      this.say(`The link is copied: it brings back what is shown now${lost && lost + why}.`);
     } catch {
-      this.say("The link is in the address bar: this browser does not let the page copy it.");
+      this.say(`The link is in the address bar, as this browser does not let the page copy it${lost && `; it brings back all${lost}${why}`}.`);
     }
   }
 
@@ -599,6 +675,11 @@ function kept(active: Element | null): (() => void) | null {
     const found = [...(scope?.querySelectorAll<HTMLElement>("a, button, input, select, summary, [tabindex]") ?? [])];
     found.find((element) => name(element) === wanted)?.focus({ preventScroll: true });
   };
+}
+
+function thumbnail(picture: string): SVGSVGElement {
+  const size = { width: 32, height: 32 };
+  return draw("svg", { ...size, role: "img", "aria-label": "The picture that was chosen" }, pictured(picture, { ...size, preserveAspectRatio: "xMidYMid meet" }));
 }
 
 async function asDataUri(file: File | undefined): Promise<string> {

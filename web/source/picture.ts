@@ -32,6 +32,9 @@ export class Overlay extends View {
       this.settings.smooth ? "smooth" : "grid",
       (value) => store.change({ smooth: value === "smooth" }, false),
     );
+    const slider = make("input", { type: "range", min: 0, max: 100, step: 10, value: this.settings.dark });
+    slider.addEventListener("change", () => store.change({ dark: Number(slider.value) }, false));
+    const dark = make("label", { class: "slider" }, "darkness ", slider);
     this.small = look.weights.slice(0, MOST_SMALL).map((_, step) => {
       const made = button("", () => store.togglePin({ step, cell: -1 }), { class: "small", tabindex: -1 });
       made.append(this.drawing(step, SMALL, palette().ink), make("span", { dir: "auto" }, reading.steps[step]));
@@ -47,8 +50,30 @@ export class Overlay extends View {
     const all = make("div", { class: "smalls" }, ...this.small);
     this.player = player(this.panel);
     const body = make("div", { class: "picture-body" }, make("div", {}, this.stage, this.player.element), all);
-    this.append(framed("Picture", [smooth, save], body, make("p", { class: "legend" }, make("span", {}, note))));
+    this.append(framed("Picture", [dark, smooth, save], body, make("p", { class: "legend" }, make("span", {}, note))));
+    this.point();
     steered(this.stage, this.panel, "The picture under each word’s look", { step: "horizontal", cell: "none" });
+  }
+
+  /** Pointing at a cell lights it in the other views; the word stays. */
+  private point(): void {
+    const { store, reading } = this.panel;
+    const { rows, columns } = (reading.look as Weights).memory as Grid;
+    const place = (event: MouseEvent) => {
+      const box = this.stage.querySelector("svg")!.getBoundingClientRect();
+      const [column, row] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+      if (column < 0 || column >= 1 || row < 0 || row >= 1) return null;
+      return { step: this.shown, cell: Math.floor(row * rows) * columns + Math.floor(column * columns) };
+    };
+    this.stage.addEventListener("pointermove", (event) => {
+      const found = place(event);
+      if (found) store.light(found);
+    });
+    this.stage.addEventListener("pointerleave", () => store.light({ step: this.shown, cell: -1 }));
+    this.stage.addEventListener("click", (event) => {
+      const found = place(event);
+      if (found) store.togglePin(found);
+    });
   }
 
   private drawing(step: number, side: number, ink: string): SVGSVGElement {
@@ -59,6 +84,7 @@ export class Overlay extends View {
     const weights = look.weights[step];
     const best = strongest(weights);
     const most = this.settings.scale === "absolute" || best < 0 ? 1 : weights[best];
+    const darkest = this.settings.dark / 100;
     const parts: SVGElement[] = [];
     if (entry.trace.picture) {
       parts.push(pictured(entry.trace.picture, { width, height }));
@@ -67,12 +93,12 @@ export class Overlay extends View {
     }
     const [cellWidth, cellHeight] = [width / columns, height / rows];
     if (this.settings.smooth) {
-      const image = { href: mask(weights, rows, columns, most), width, height, preserveAspectRatio: "none" };
+      const image = { href: mask(weights, rows, columns, most, darkest), width, height, preserveAspectRatio: "none" };
       parts.push(draw("image", image));
     } else {
       weights.forEach((weight, cell) => {
         const [x, y] = [(cell % columns) * cellWidth, Math.floor(cell / columns) * cellHeight];
-        const opacity = (0.82 * (1 - Math.min(weight / most, 1))).toFixed(3);
+        const opacity = (darkest * (1 - Math.min(weight / most, 1))).toFixed(3);
         parts.push(draw("rect", { x, y, width: cellWidth + 0.3, height: cellHeight + 0.3, fill: "#0b0d10", opacity }));
       });
     }
@@ -88,24 +114,38 @@ export class Overlay extends View {
     return draw("svg", frame, ...parts);
   }
 
+  /** The cell in focus, if there is one. */
+  private outline(cell: number): void {
+    const picture = this.stage.querySelector("svg")!;
+    picture.querySelector(".cell-here")?.remove();
+    const { rows, columns } = (this.panel.reading.look as Weights).memory as Grid;
+    if (cell < 0 || cell >= rows * columns) return;
+    const [width, height] = [picture.viewBox.baseVal.width / columns, picture.viewBox.baseVal.height / rows];
+    const at = { x: (cell % columns) * width, y: Math.floor(cell / columns) * height, width, height };
+    picture.append(draw("rect", { ...at, class: "cell-here", fill: "none", stroke: "#ffffff", "stroke-width": 2 }));
+  }
+
   override light(): void {
     const { reading } = this.panel;
     const step = Math.min(Math.max(this.place.step, 0), reading.steps.length - 1);
-    if (step === this.shown || step < 0) return;
-    this.shown = step;
-    this.player?.follow(step);
-    this.stage.replaceChildren(this.drawing(step, SIDE, palette().ink));
-    this.small.forEach((made, index) => made.classList.toggle("here", index === step));
+    if (step < 0) return;
+    if (step !== this.shown) {
+      this.shown = step;
+      this.player?.follow(step);
+      this.stage.replaceChildren(this.drawing(step, SIDE, palette().ink));
+      this.small.forEach((made, index) => made.classList.toggle("here", index === step));
+    }
+    this.outline(this.place.cell);
   }
 }
 
 /** A look as a small image of darkness, which the browser enlarges smoothly. */
-function mask(weights: number[], rows: number, columns: number, most: number): string {
+function mask(weights: number[], rows: number, columns: number, most: number, darkest: number): string {
   const canvas = make("canvas", { width: columns, height: rows });
   const context = canvas.getContext("2d")!;
   const pixels = context.createImageData(columns, rows);
   weights.forEach((weight, cell) => {
-    pixels.data.set([11, 13, 16, Math.round(255 * 0.82 * (1 - Math.min(weight / most, 1)))], 4 * cell);
+    pixels.data.set([11, 13, 16, Math.round(255 * darkest * (1 - Math.min(weight / most, 1)))], 4 * cell);
   });
   context.putImageData(pixels, 0, 0);
   return canvas.toDataURL();

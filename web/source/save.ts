@@ -1,6 +1,6 @@
 // Files of what is on the page.
 
-import { labels, links, type Trace, type Weights } from "./trace";
+import { labels, links, sum, type Trace, type Weights } from "./trace";
 
 const PNG_SCALE = 2;
 const GREATEST_SIDE = 12000;
@@ -45,6 +45,17 @@ export function pharaoh(look: Weights): string {
   return `${links(look)
     .map(([source, target]) => `${source}-${target}`)
     .join(" ")}\n`;
+}
+
+/** The text form of Nematus, as `attend.show.formats.write_nematus` writes it. */
+export function nematus(trace: Trace, look: Weights): string {
+  const signs: Record<string, string> = { "&": "&amp;", "|": "&#124;" };
+  const word = (text: string) => (text || " ").replace(/[&|\s]/gu, (sign) => signs[sign] ?? `&#${sign.codePointAt(0)};`);
+  // The end of a sentence is counted, and not written as a word.
+  const words = (axis: Weights["steps"]) => (axis.kind === "tokens" ? axis.tokens.filter((token) => token.start !== null).map((token) => word(token.text)) : []);
+  const score = sum(trace.scores ?? []);
+  const head = [0, words(look.steps).join(" "), Number(score.toPrecision(6)), words(look.memory).join(" "), `${look.weights[0].length} ${look.weights.length}`];
+  return `${[head.join(" ||| "), ...look.weights.map((row) => row.map((weight) => Number(weight.toPrecision(6))).join(" "))].join("\n")}\n\n`;
 }
 
 export function json(trace: Trace): string {

@@ -83,13 +83,14 @@ export class Sentences extends View {
     span.addEventListener("pointerleave", () => store.light({ step: -1, cell: -1 }));
     span.addEventListener("click", () => {
       store.togglePin(place);
-      if (kind === "step") act.offer(this.panel, index);
+      const pinned = store.settings.pins.some((pin) => pin.step === place.step && pin.cell === place.cell);
+      if (kind === "step" && pinned) act.offer(this.panel, index, false);
     });
   }
 
   override light(): void {
     for (const span of this.lit) {
-      span.classList.remove("here", "best");
+      span.classList.remove("here", "best", "pinned");
       span.style.removeProperty("--weight");
     }
     this.lit = [];
@@ -100,6 +101,13 @@ export class Sentences extends View {
       span.classList.add("here");
       this.lit.push(span);
     };
+    for (const pin of this.settings.pins) {
+      for (const span of [this.steps[pin.step], this.cells[pin.cell]]) {
+        if (!span) continue;
+        span.classList.add("pinned");
+        this.lit.push(span);
+      }
+    }
     here(this.steps[step]);
     if (this.contains(document.activeElement)) (this.steps[step] ?? this.cells[cell])?.scrollIntoView({ block: "nearest" });
     if (look.kind !== "weights") return;

@@ -45,6 +45,10 @@ export interface Settings {
   scale: "row" | "absolute";
   mass: number;
   smooth: boolean;
+  /** How dark a picture is where a word did not look, in percent. */
+  dark: number;
+  /** Whether arcs to special tokens, such as the end of a sentence, are shown. */
+  special: boolean;
   table: boolean;
   pruned: boolean;
   pins: Place[];
@@ -58,6 +62,8 @@ export const INITIAL: Settings = {
   scale: "row",
   mass: 75,
   smooth: false,
+  dark: 80,
+  special: true,
   table: false,
   pruned: true,
   pins: [],
@@ -142,12 +148,27 @@ export function written(settings: Settings, entries: Entry[]): string {
   put("c", settings.scale, INITIAL.scale);
   put("m", String(settings.mass), String(INITIAL.mass));
   put("i", settings.smooth ? "smooth" : "", "");
+  put("d", String(settings.dark), String(INITIAL.dark));
+  put("e", settings.special ? "" : "hidden", "");
   put("t", settings.table ? "1" : "", "");
   put("b", settings.pruned ? "" : "kept", "");
   put("p", settings.pins.map((pin) => `${pin.step}_${pin.cell}`).join("."), "");
-  const asked = entries.flatMap((entry, index) => (entry.ask ? [{ index, label: entry.label, ask: entry.ask }] : []));
+  const asked = linked(entries);
   if (asked.length) found.set("q", packed(asked));
   return found.toString();
+}
+
+const LONGEST_INPUT = 4000;
+
+/** What was asked, as far as an address can hold it: it ends before a picture, or another input that is too long. */
+export function linked(entries: Entry[]): Asked[] {
+  const asked: Asked[] = [];
+  for (const [index, { label, ask }] of entries.entries()) {
+    if (ask && ask.input.length > LONGEST_INPUT) break;
+    if (ask) asked.push({ index, label, ask });
+    else if (asked.length) break; // opened from a file: those after it would come in its place
+  }
+  return asked;
 }
 
 export interface Asked {
@@ -167,6 +188,7 @@ export function understood(address: string): { settings: Settings; asked: Asked[
     return Number.isInteger(step) && Number.isInteger(cell) ? [{ step, cell }] : [];
   });
   const mass = Number(query.get("m") ?? INITIAL.mass);
+  const dark = Number(query.get("d") ?? INITIAL.dark);
   return {
     settings: {
       shown: shown.length ? shown.slice(0, 2) : INITIAL.shown,
@@ -176,6 +198,8 @@ export function understood(address: string): { settings: Settings; asked: Asked[
       scale: query.get("c") === "absolute" ? "absolute" : "row",
       mass: mass >= 1 && mass <= 100 ? mass : INITIAL.mass,
       smooth: query.get("i") === "smooth",
+      dark: dark >= 0 && dark <= 100 ? dark : INITIAL.dark,
+      special: query.get("e") !== "hidden",
       table: query.get("t") === "1",
       pruned: query.get("b") !== "kept",
       pins,

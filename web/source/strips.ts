@@ -2,7 +2,10 @@
 
 import { isolated, make } from "./elements";
 import { framed, steered, View } from "./view";
-import { coverage, neverAttended, spread, stepLogProbs, NEAR_UNIFORM, type Weights } from "./trace";
+import { coverage, neverAttended, spread, stepEntropies, stepLogProbs, NEAR_UNIFORM, type Weights } from "./trace";
+
+// More bars than this stand close together, without their names.
+const MANY = 100;
 
 interface Strip {
   name: string;
@@ -13,14 +16,15 @@ interface Strip {
   /** What is written under a bar's name where something is odd about it. */
   odd: (index: number) => string;
   most: number;
+  named: boolean;
 }
 
 export class Strips extends View {
-  private columns: { kind: "step" | "cell"; index: number; element: HTMLElement }[] = [];
+  private columns: Record<"step" | "cell", HTMLElement[][]> = { step: [], cell: [] };
   private lit: HTMLElement[] = [];
 
   protected draw(): void {
-    this.columns = [];
+    this.columns = { step: [], cell: [] };
     this.lit = [];
     const body = make("div", { class: "strips" }, ...this.strips().map((strip) => this.strip(strip)));
     this.append(framed("Strips", [], body));
@@ -31,21 +35,29 @@ export class Strips extends View {
     const { entry, reading } = this.panel;
     const look = reading.look as Weights;
     const logs = stepLogProbs(entry.trace, reading);
+    const entropies = stepEntropies(entry.trace, reading);
     const even = look.weights.map(spread);
+    const steps = { kind: "step" as const, names: reading.steps, named: reading.steps.length <= MANY };
     const covered = coverage(look);
     const unread = new Set(neverAttended(look));
     const found: Strip[] = [];
     if (logs) {
       const values = logs.map(Math.exp);
       const odd = (index: number) => (values[index] < 0.5 ? "unsure" : "");
-      found.push({ name: "Probability", about: "of each output", kind: "step", names: reading.steps, values, odd, most: 1 });
+      found.push({ name: "Probability", about: "of each output", ...steps, values, odd, most: 1 });
+    }
+    if (entropies) {
+      const most = Math.max(1, ...entropies);
+      const about = `entropy of what could stand here, in nats; a full bar is ${most.toFixed(1)}`;
+      found.push({ name: "Doubt", about, ...steps, values: entropies, odd: () => "", most });
     }
     const odd = (index: number) => (even[index] >= NEAR_UNIFORM ? "near-uniform" : "");
     const spreads = { name: "Spread", about: "entropy of each look, as a share of the greatest", values: even };
-    found.push({ ...spreads, kind: "step", names: reading.steps, odd, most: 1 });
+    found.push({ ...spreads, ...steps, odd, most: 1 });
     const never = (index: number) => (unread.has(index) ? "never attended" : "");
     const sums = { name: "Coverage", about: "how much each was looked at in all", values: covered };
-    found.push({ ...sums, kind: "cell", names: reading.cells, odd: never, most: Math.max(1, ...covered) });
+    const named = look.memory.kind !== "grid" && reading.cells.length <= MANY;
+    found.push({ ...sums, kind: "cell", names: reading.cells, odd: never, most: Math.max(1, ...covered), named });
     return found;
   }
 
@@ -60,27 +72,29 @@ export class Strips extends View {
         "span",
         { class: "bar", title: `${name}: ${value.toFixed(3)}${odd ? `, ${odd}` : ""}` },
         make("span", { class: "rail" }, fill),
-        make("span", { class: "bar-name" }, isolated(name)),
+        ...(strip.named ? [make("span", { class: "bar-name" }, isolated(name))] : []),
         make("span", { class: "odd-mark", "aria-hidden": "true" }, odd ? "!" : ""),
       );
       const place = strip.kind === "step" ? { step: index, cell: -1 } : { step: -1, cell: index };
       column.addEventListener("pointerenter", () => store.light(place));
       column.addEventListener("pointerleave", () => store.light({ step: -1, cell: -1 }));
       column.addEventListener("click", () => store.togglePin(place));
-      this.columns.push({ kind: strip.kind, index, element: column });
+      (this.columns[strip.kind][index] ??= []).push(column);
       return column;
     });
     const head = make("p", { class: "strip-head" }, make("strong", {}, strip.name), ` ${strip.about}`);
-    return make("div", { class: "strip" }, head, make("div", { class: "bars" }, ...columns));
+    return make("div", { class: "strip" }, head, make("div", { class: strip.named ? "bars" : "bars close" }, ...columns));
   }
 
   override light(): void {
-    for (const element of this.lit) element.classList.remove("here");
+    for (const element of this.lit) element.classList.remove("here", "pinned");
     const { step, cell } = this.place;
-    this.lit = this.columns
-      .filter(({ kind, index }) => index === (kind === "step" ? step : cell))
-      .map(({ element }) => element);
-    for (const element of this.lit) element.classList.add("here");
+    const at = (place: { step: number; cell: number }) => [...(this.columns.step[place.step] ?? []), ...(this.columns.cell[place.cell] ?? [])];
+    const here = at({ step, cell });
+    const pinned = this.settings.pins.flatMap(at);
+    for (const element of pinned) element.classList.add("pinned");
+    for (const element of here) element.classList.add("here");
+    this.lit = [...here, ...pinned];
   }
 }
 

@@ -58,6 +58,7 @@ export interface Trace {
   picture?: string;
   ids?: number[];
   alternatives?: Alternative[][];
+  entropies?: number[];
   search?: Node[];
   gold?: Record<string, Gold>;
   evidence?: Evidence;
@@ -115,9 +116,19 @@ export function labels(axis: Axis): string[] {
   }
 }
 
+/** The names of cells where there is little room for them. */
+export function briefly(axis: Axis, names: string[]): string[] {
+  if (axis.kind !== "grid") return names;
+  return names.map((_, cell) => `${Math.floor(cell / axis.columns) + 1},${(cell % axis.columns) + 1}`);
+}
+
 /** A token as it is shown: spaces alone as open boxes, controls and marks that turn the direction of writing replaced. */
 export function visible(text: string): string {
-  return text && !text.trim() ? "␣".repeat(Array.from(text).length) : harmless(text.trim());
+  if (text && !text.trim()) return "␣".repeat(Array.from(text).length);
+  const shown = harmless(text.trim());
+  // What joins characters, or stands on one, is not to be seen by itself.
+  if (/^\p{Cf}+$/u.test(shown)) return Array.from(shown, (sign) => `U+${sign.codePointAt(0)!.toString(16).toUpperCase()}`).join(" ");
+  return /^\p{M}/u.test(shown) ? `◌${shown}` : shown;
 }
 
 /** The text with nothing in it that acts on the text around it. */
@@ -214,6 +225,13 @@ export function strongest(weights: ArrayLike<number>): number {
   return best;
 }
 
+/** The strongest weight to be marked: there is none where all are alike. */
+export function marked(weights: ArrayLike<number>): number {
+  const best = strongest(weights);
+  for (let index = 0; index < weights.length; index++) if (weights[best] - weights[index] > 1e-6) return best;
+  return weights.length === 1 ? best : -1;
+}
+
 export function column(weights: number[][], cell: number): number[] {
   return weights.map((row) => row[cell]);
 }
@@ -244,6 +262,11 @@ export function coverage(look: Weights): number[] {
 
 export function isSpecial(axis: Axis, index: number): boolean {
   return axis.kind === "tokens" && axis.tokens[index].start === null;
+}
+
+/** The places of an axis that are no special tokens: what links count. */
+export function unspecial(axis: Axis): number[] {
+  return Array.from({ length: size(axis) }, (_, index) => index).filter((index) => !isSpecial(axis, index));
 }
 
 export const NEAR_UNIFORM = 0.9;
@@ -325,9 +348,17 @@ export function rankCorrelation(first: number[], second: number[]): number | nul
 
 /** The log-probability of each step in its unit: pieces of a word add up. Null where the trace has none. */
 export function stepLogProbs(trace: Trace, reading: Reading): number[] | null {
-  const { scores } = trace;
-  if (!scores || reading.stepTokens.some((tokens) => tokens.some((token) => token >= scores.length))) return null;
-  return reading.stepTokens.map((tokens) => sum(tokens.map((token) => scores[token])));
+  return inUnit(trace.scores, reading);
+}
+
+/** The entropy of what could stand at each step, in nats, likewise. */
+export function stepEntropies(trace: Trace, reading: Reading): number[] | null {
+  return inUnit(trace.entropies, reading);
+}
+
+function inUnit(values: number[] | null | undefined, reading: Reading): number[] | null {
+  if (!values || reading.stepTokens.some((tokens) => tokens.some((token) => token >= values.length))) return null;
+  return reading.stepTokens.map((tokens) => sum(tokens.map((token) => values[token])));
 }
 
 /** The cells that a step looked at most, best first: the strongest, and up to three of at least 0.05. */

@@ -25,6 +25,7 @@ export abstract class View extends HTMLElement {
     this.panel = panel;
     this.replaceChildren();
     this.draw();
+    for (const section of this.querySelectorAll("section.view")) numbered(section, panel);
     this.light();
     return this;
   }
@@ -49,9 +50,16 @@ export function framed(title: string, controls: Child[], ...body: Child[]): HTML
   return make(
     "section",
     { class: "view", "aria-label": title },
-    make("header", { class: "view-head" }, make("h3", {}, title), ...controls),
+    make("header", { class: "view-head" }, make("h2", {}, title), ...controls),
     ...body,
   );
+}
+
+/** Where there are several traces, a frame's name says whose it is. */
+export function numbered<Framed extends Element>(section: Framed, panel: Panel): Framed {
+  const name = section.getAttribute("aria-label");
+  if (panel.store.entries.length > 1) section.setAttribute("aria-label", `${name}, trace ${panel.index + 1}`);
+  return section;
 }
 
 /** The buttons that save a picture. */

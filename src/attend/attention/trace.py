@@ -241,7 +241,8 @@ class Trace:
     `scores` are log-probabilities of the output's steps, where the system has them. `about` says what made the trace
     (recipe, run, decoding), for people. `picture` is the image that was looked at, as a data URI (PNG, JPEG, GIF or
     WebP, base64). `ids` are the output's tokens in the model's vocabulary, and `alternatives` the likeliest tokens of
-    each step. `search` is what beam search tried, parents before children. `gold` is by the name of a look.
+    each step; `entropies` say how unsure it was of these, in nats, over all of its vocabulary. `search` is what beam
+    search tried, parents before children. `gold` is by the name of a look.
     """
 
     input: str
@@ -252,6 +253,7 @@ class Trace:
     picture: str | None = None
     ids: tuple[int, ...] | None = None
     alternatives: tuple[tuple[Alternative, ...], ...] | None = None
+    entropies: tuple[float, ...] | None = None
     search: tuple[Node, ...] | None = None
     gold: Mapping[str, Gold] = field(default_factory=dict)
     evidence: Evidence | None = None
@@ -528,6 +530,7 @@ _details: dict[str, Reader] = {
     "picture": _string,
     "ids": _tuple(_integer),
     "alternatives": _tuple(_tuple(_alternative)),
+    "entropies": _tuple(_number),
     "search": _tuple(_node),
     "gold": _mapping(_gold),
     "evidence": _evidence,

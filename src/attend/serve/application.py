@@ -119,9 +119,10 @@ class House:
         if len(texts) > self.limits.inputs:
             raise HTTPException(413, f"{len(texts)} inputs: send at most {self.limits.inputs} at once")
         most = self.limits.text_characters if model.reads == "text" else self.limits.body_bytes
-        for number, text in enumerate(texts):
+        for number, text in enumerate(texts, start=1):
             if len(text) > most:
-                raise HTTPException(413, f"text {number} has {len(text):,} characters: at most {most:,} are read")
+                which = f"text {number}" if len(texts) > 1 else "the text"
+                raise HTTPException(413, f"{which} has {len(text):,} characters: at most {most:,} are read")
 
     def submit(self, model: Served, job: Job) -> Job:
         worker = self.workers.get(model.name)

@@ -55,10 +55,16 @@ def visible(text: str) -> str:
     """The text with nothing in it that acts on a terminal or a drawing: control characters become pictures.
 
     Line ends, escapes and the marks that turn the direction of writing are replaced; joiners, which scripts need, stay.
-    A token of spaces alone is shown as open boxes.
+    A token of spaces alone is shown as open boxes, a mark without the character that it stands on by a dotted circle,
+    and one of nothing but joiners by its code.
     """
     if text and not text.strip(" "):
         return "␣" * len(text)
+    categories = [unicodedata.category(character) for character in text.strip(" ")]
+    if categories and set(categories) == {"Cf"} and not BIDI_CONTROLS & {unicodedata.bidirectional(c) for c in text}:
+        return " ".join(f"U+{ord(character):X}" for character in text.strip(" "))
+    if categories and categories[0].startswith("M"):
+        text = f"◌{text.strip(' ')}"
     return "".join(_visible_character(character) for character in text)
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from attend import decoding, evidence
 from attend.attention.trace import Alternative, Evidence, Intervention, Node, Trace
-from attend.contract import BEGIN, END, PAD
+from attend.contract import BEGIN, END, PAD, UNKNOWN
 from attend.data.codec import Encoded
 from attend.decoding import Hypothesis, Looks, Taken
 from attend.tasks.text import END_SHOWN, Decoding, TextToText, device_of, sources_only
@@ -68,7 +68,8 @@ def explore(
     if how.beam > 1:
         trace = replace(trace, search=search_nodes(task, tried, how.length_penalty))
     if question.alternatives:
-        trace = replace(trace, alternatives=alternatives(task, decoder, source, best, looks, question.alternatives))
+        others, entropies = alternatives(task, decoder, source, best, looks, question.alternatives)
+        trace = replace(trace, alternatives=others, entropies=entropies)
     if question.evidence:
         trace = replace(trace, evidence=gathered(task, decoder, source, best, how, stop))
     return trace
@@ -83,7 +84,8 @@ def detailed(task: TextToText, decoder: Any, trace: Trace, how: Decoding, target
     question = Question(trace.input, prefix, alternatives=ALTERNATIVES, evidence=True)
     found = explore(task, decoder, question, how)
     search = None if target is not None else found.search
-    return replace(trace, ids=found.ids, alternatives=found.alternatives, search=search, evidence=found.evidence)
+    likely = {"alternatives": found.alternatives, "entropies": found.entropies}
+    return replace(trace, ids=found.ids, search=search, evidence=found.evidence, **likely)
 
 
 def stream(
@@ -113,7 +115,10 @@ def prepared(task: TextToText, question: Question) -> tuple[Encoded, list[int], 
     source = task.source_codec.encode(question.text)
     prefix: list[int] = []
     for part in question.prefix:
-        prefix += [part] if isinstance(part, int) else task.target_codec.encode(part).ids
+        tokens = [part] if isinstance(part, int) else task.target_codec.encode(part).ids
+        if isinstance(part, str) and UNKNOWN in tokens:
+            raise ValueError(f"{part!r} can't be written: this model's vocabulary does not have all of it")
+        prefix += tokens
     wrong = [token for token in prefix if not 0 <= token < len(task.target_codec)]
     if wrong:
         raise ValueError(f"prefix has token {wrong[0]}: ids are from 0 to {len(task.target_codec) - 1}")
@@ -153,18 +158,22 @@ def search_nodes(
 @torch.inference_mode()
 def alternatives(
     task: TextToText, decoder: Any, source: Encoded, best: Hypothesis, looks: Looks | None, count: int
-) -> tuple[tuple[Alternative, ...], ...]:
-    """The `count` likeliest tokens of each step, and the one that was written if it is not among them."""
+) -> tuple[tuple[tuple[Alternative, ...], ...], tuple[float, ...]]:
+    """The `count` likeliest tokens of each step, with the one that was written if it is not among them; and entropies.
+
+    A step's entropy, in nats, is of all tokens.
+    """
     batch = sources_only([source.ids], device_of(decoder))
     target = torch.tensor([best.tokens], device=batch.source.device)
-    found = []
+    found, entropies = [], []
     for written, step in zip(best.tokens, decoding.teacher_forced(decoder, batch, target, looks), strict=True):
         log_probs = step.logits[0, 0].float().log_softmax(dim=-1)
+        entropies.append(float(-(log_probs.exp() * log_probs).sum()))
         possible = log_probs.index_fill(0, log_probs.new_tensor([PAD, BEGIN], dtype=torch.long), -torch.inf)
         likeliest = possible.topk(min(count, len(log_probs) - 2)).indices.tolist()
         tokens = likeliest if written in likeliest else [*likeliest, written]
         found.append(tuple(Alternative(token, shown(task, token), float(log_probs[token])) for token in tokens))
-    return tuple(found)
+    return tuple(found), tuple(entropies)
 
 
 def gathered(

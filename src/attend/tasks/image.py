@@ -143,6 +143,7 @@ class Answer:
             picture=as_data_uri(self.pixels),
             ids=(answer,),
             alternatives=alternatives,
+            entropies=tuple((-self.probabilities * logs).sum(axis=-1).tolist()),
         )
 
 
