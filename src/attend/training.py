@@ -312,13 +312,14 @@ class Run:
     def validate(self) -> None:
         """Measure, and keep the weights if they are the best so far."""
         progress, watch = self.progress, self.training.watch
-        with self.validated_weights() as system:
-            random = torch.get_rng_state()
+        # What chance is left in measuring (noise, random places) is the same each time, and takes none from training.
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with self.validated_weights() as system, torch.random.fork_rng(devices):
+            torch.manual_seed(0)
             metrics = validation_loss(system, self.task, self.device)
             if not math.isfinite(metrics["loss"]):
                 raise ValueError("the validation loss is not finite: lower training.learning_rate or set training.clip")
             metrics |= self.task.measure(system)
-            torch.set_rng_state(random)
             value = metrics[watch] if watch in LOWER_IS_BETTER else -metrics[watch]
             if value < progress.best:
                 progress.best, progress.best_update, progress.validations_since_best = value, progress.update, 0

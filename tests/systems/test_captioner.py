@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from attend import decoding
 from attend.contract import BEGIN, END, Captioned
@@ -327,15 +328,18 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], messag
 
 
 class StandIn(nn.Module):
-    """What timm's models are like, as far as a backbone needs it."""
+    """What timm's models are like, as far as a backbone needs it: here with maps of 4, 8, 16 and 32 pixels a cell."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, out_indices: tuple[int, ...] = (0, 1, 2, 3)) -> None:
         super().__init__()
         self.layer = nn.Sequential(nn.Conv2d(channels, 5, 4, stride=4), nn.BatchNorm2d(5), nn.Dropout(0.5))
-        self.feature_info = SimpleNamespace(channels=lambda: [5])
+        self.indices = out_indices
+        self.feature_info = SimpleNamespace(
+            channels=lambda: [5 for _ in out_indices], reduction=lambda: [4 * 2**index for index in out_indices]
+        )
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        return [self.layer(images)]
+        return [F.avg_pool2d(self.layer(images), 2**index) for index in self.indices]
 
 
 @pytest.fixture
@@ -347,7 +351,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         if name == "unknown":
             raise RuntimeError("Unknown model (unknown)")
         made.append({"name": name, **given})
-        return StandIn(given["in_chans"])
+        return StandIn(given["in_chans"], given.get("out_indices", (0, 1, 2, 3)))
 
     data = SimpleNamespace(resolve_model_data_config=lambda model: {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.2)})
     monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model, data=data))  # pyright: ignore
@@ -357,10 +361,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_a_backbone_is_asked_for_without_the_network_and_stays_as_it_is(calls: list[dict[str, Any]]):
     torch.manual_seed(0)
     system = System(replace(GRIDS, encoder="backbone", backbone="vgg19"), 3, VOCABULARY).train()
-    assert calls == [{"name": "vgg19", "features_only": True, "out_indices": (-1,), "in_chans": 3, "pretrained": False}]
-    given = batch(rows=8, columns=12)
-    given = Captioned(torch.rand(3, 3, 8, 12), given.target, given.target_mask)
-    assert system.grid(8, 12) == (2, 3)
+    asked = {"name": "vgg19", "features_only": True, "in_chans": 3, "pretrained": False}
+    # The last map with no more than 16 pixels to a cell, which VGG has before its last pooling.
+    assert calls == [asked, asked | {"out_indices": (2,)}]
+    given = batch(rows=32, columns=48)
+    given = Captioned(torch.rand(3, 3, 32, 48), given.target, given.target_mask)
+    assert system.grid(32, 48) == (2, 3)
     system(given).total.backward()
     encoder = system.encoder
     assert isinstance(encoder, Backbone)
@@ -369,7 +375,13 @@ def test_a_backbone_is_asked_for_without_the_network_and_stays_as_it_is(calls: l
     torch.testing.assert_close(encoder(given.images), encoder(given.images))
     # It sees what it was trained on: brightness less the mean, by the deviation.
     units = (given.images - torch.tensor([0.5, 0.4, 0.3]).reshape(3, 1, 1)) / 0.2
-    torch.testing.assert_close(encoder(given.images), encoder.model.layer(units))
+    torch.testing.assert_close(encoder(given.images), F.avg_pool2d(encoder.model.layer(units), 4))
+
+
+def test_a_backbone_takes_grey_images(calls: list[dict[str, Any]]):
+    encoder = Backbone("vgg19", 1)
+    images = torch.rand(2, 1, 32, 32)
+    torch.testing.assert_close(encoder(images), F.avg_pool2d(encoder.model.layer((images - 0.4) / 0.2), 4))
 
 
 def test_a_backbone_begins_with_the_weights_of_a_file(calls: list[dict[str, Any]]):

@@ -12,6 +12,8 @@ from attend.data.catch import Catch
 from attend.systems.ram import Config, Player, System
 
 SMALL = Config(glimpses=3, size=3, hidden=16, sensed=8, glimpse=16, deviation=0.2)
+# A game has its own number of glimpses.
+GAME = replace(SMALL, glimpses=Config.glimpses)
 
 
 def images(count: int = 6) -> Labelled:
@@ -108,7 +110,7 @@ def test_looking_where_it_matters_is_learnt():
 @pytest.mark.parametrize("size", [4, 7])
 def test_a_game_gives_its_reward_and_every_step_a_place(size: int):
     torch.manual_seed(0)
-    player = Player(SMALL, 1, 3)
+    player = Player(GAME, 1, 3)
     games = Catch(np.arange(5), size)
     played = player.play(games, sampled=True)
     assert played.where.shape == (5, size - 1, 2)
@@ -119,7 +121,7 @@ def test_a_game_gives_its_reward_and_every_step_a_place(size: int):
 
 def test_a_games_parts_learn_from_what_is_theirs():
     torch.manual_seed(0)
-    player = Player(SMALL, 1, 3)
+    player = Player(GAME, 1, 3)
     quantities = {
         "log_prob_place": {"location"},
         "log_prob_move": {"glimpse", "core", "action"},
@@ -133,7 +135,7 @@ def test_a_games_parts_learn_from_what_is_theirs():
 
 def test_a_game_is_learnt_from_its_reward_alone():
     torch.manual_seed(0)
-    player = Player(replace(SMALL, size=4, hidden=64, sensed=32, glimpse=32), 1, 3)
+    player = Player(replace(GAME, size=4, hidden=64, sensed=32, glimpse=32), 1, 3)
     optimiser = torch.optim.Adam(player.parameters(), 1e-3)
     for number in range(400):
         loss = player(Catch(np.arange(number * 64, (number + 1) * 64), 5))
@@ -146,3 +148,9 @@ def test_a_game_is_learnt_from_its_reward_alone():
     with torch.inference_mode():
         caught = float(player.play(unseen, sampled=False).reward.mean())
     assert caught > 0.7  # at random it is 0.43
+
+
+def test_a_game_has_its_own_number_of_glimpses():
+    for changes in ({"glimpses": 3}, {"copies": 4}):
+        with pytest.raises(ValueError, match="leave out glimpses and copies"):
+            Player(replace(GAME, **changes), 1, 3)

@@ -169,7 +169,7 @@ def draw(
 ) -> Drawn:
     """These images of an arrangement, which is one of the same digits.
 
-    Pieces are laid first; where things meet their brightness is added, up to white.
+    Where things meet their brightness is added, up to white.
     """
     canvas = arranged.canvas
     shape = (len(index), digits.pixels.shape[1], canvas.rows, canvas.columns)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 def spread_over_images(places: Float[np.ndarray, "image step 2"]) -> Float[np.ndarray, "step"]:
     """How far a step's places lie apart in different images: their standard deviation, both directions together.
 
-    A policy that ignores the image has 0 at every step; every policy has at the first, before anything was seen.
+    A policy that ignores the image has 0 at every step; so has any at the first, unless it sees something before.
     """
     return np.sqrt(places.var(axis=0).sum(axis=-1))
 

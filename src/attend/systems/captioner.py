@@ -14,7 +14,8 @@ Deviations from the paper:
 
 - The scores are those of one hidden layer; the authors' code for COCO has a second tanh layer on the annotations.
 - Weights start as torch's layers do, recurrent ones orthogonal; the authors' code draws them from N(0, 0.01^2).
-- Dropout is on the deep output's hidden layer, and on what enters and leaves the LSTM (Zaremba et al. 2014).
+- Dropout is on the deep output's hidden layer, on the read that enters the LSTM, and on what leaves it for the output
+  (after Zaremba et al. 2014, who drop words too).
 - Annotations of images without a network trained before come from a small convolutional encoder that learns along.
   VGG's cells see nearly the whole image, so they know where they are; those of a small one do not, and are told.
 - The baseline of hard attention is an average over minibatches whose cells were sampled, which are those that use it;
@@ -25,6 +26,7 @@ and "hard" are the models, and "mean" is their control, which reads the mean ann
 """
 
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -44,6 +46,8 @@ from attend.settings import check_range
 
 MOMENTUM = 0.9
 """Of the moving baseline."""
+COARSEST = 16
+"""Most pixels across a backbone's cell."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Config:
 
     encoder: Literal["convolutional", "none", "backbone"] = "none"
     """What makes the annotations: a small convolutional encoder that learns along, nothing (the data are feature grids
-    already), or the last layer of a network trained before, which stays as it is."""
+    already), or a network trained before, which stays as it is: its last map of at least a sixteenth of the image's
+    rows and columns, which for VGG is the one before the last pooling, as in the paper."""
     features: int = 512
     """Numbers in an annotation of the small encoder (D)."""
     backbone: str = "vgg19"
@@ -115,7 +120,7 @@ class ConvolutionalEncoder(nn.Module):
 
 
 class Backbone(nn.Module):
-    """The last feature map of a timm model, which learns nothing and stays in the state of evaluation.
+    """A feature map of a timm model (`Config.encoder` says which), which learns nothing and stays as in evaluation.
 
     It begins with the weights of a file that timm reads, or with none that were trained: those of a run are put in
     afterwards. Nothing is downloaded. Raises `ValueError` without timm, and for a model or file that it can't use.
@@ -131,15 +136,20 @@ class Backbone(nn.Module):
         except ImportError as error:
             raise ValueError("a backbone needs timm: pip install 'attend[backbone]'") from error
         given = {"pretrained": True, "pretrained_cfg_overlay": {"file": weights}} if weights else {"pretrained": False}
+        make = partial(timm.create_model, name, features_only=True, in_chans=channels)
         try:
-            self.model = timm.create_model(name, features_only=True, out_indices=(-1,), in_chans=channels, **given)
+            coarse = make(pretrained=False).feature_info.reduction()
+            fine = [index for index, reduction in enumerate(coarse) if reduction <= COARSEST]
+            self.model = make(out_indices=(max(fine, default=0),), **given)
         except (RuntimeError, OSError) as error:
             raise ValueError(f"timm can't make the backbone {name!r} {weights} ({error})") from error
         self.size = int(self.model.feature_info.channels()[-1])
         # Brightness is from 0 to 1 here; a network is used to other units.
         units = timm.data.resolve_model_data_config(self.model)
         for what in ("mean", "std"):
-            self.register_buffer(what, torch.tensor(units[what]).reshape(-1, 1, 1))
+            values = torch.tensor(units[what])
+            values = values if len(values) == channels else values.mean().expand(channels)
+            self.register_buffer(what, values.reshape(-1, 1, 1).clone())
         self.requires_grad_(False)
         self.eval()
 

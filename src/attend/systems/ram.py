@@ -11,14 +11,16 @@ goes through the place.
 Which gradient goes where decides whether it learns. In `System` the cross-entropy of the last step trains the
 classifier, the core and the glimpse network; the location network learns from REINFORCE alone, and the baseline from
 its own error alone, both from states that are cut from the graph. In `Player` there is no right answer to learn from:
-REINFORCE trains all but the baseline.
+all but the baseline learns from REINFORCE, the location network from its places, and the core and the glimpse network
+from the moves (the state that a place is chosen by is cut from the graph there too).
 
 Deviations from the paper:
 
 - Adam instead of momentum SGD with a search over rates.
 - Several Monte-Carlo copies of an image may be looked at in one update (`copies`); the paper has one.
 - The first place, too, is sampled, around the location network's answer to a state of zeros.
-- The mean is squashed by tanh, so that no mean runs away to where clamping hides it.
+- The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
+  moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
 - `Player` learns each step from the reward of the whole game, with a baseline a step: a place's knows what was seen up
   to the glimpse before, a move's also the glimpse that it is made on.
@@ -193,6 +195,8 @@ class Player(nn.Module):
 
     def __init__(self, config: Config, channels: int, actions: int) -> None:
         super().__init__()
+        if (config.glimpses, config.copies) != (Config.glimpses, Config.copies):
+            raise ValueError("a game says how often it is looked at, and is played once: leave out glimpses and copies")
         self.config = config
         self.glimpse = GlimpseNetwork(config, channels)
         self.location = LocationNetwork(config)

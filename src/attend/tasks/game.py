@@ -46,7 +46,8 @@ class CatchGames:
 
     def __post_init__(self) -> None:
         check_range(self, "size", 4)
-        check_range(self, "games measured batch", 1)
+        check_range(self, "measured batch", 1)
+        check_range(self, "games", 1, 100_000)  # more would come to those that are measured on
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 The bound is on -log p(x) of an image, so lower is better. It is measured on pixels that are black or white, made so
 once and for all (`attend.data.digits.binarise`): nats of grey pixels, or of others made anew in each epoch, can't be
-compared with them. Measuring is deterministic, with one sample an image from a seeded stream of noise.
+compared with them. Measuring takes one sample an image, from a seeded stream of noise: it is the same each time.
 
 It knows no system: any `Drawer` over `Pictures` will do.
 """

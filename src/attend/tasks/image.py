@@ -81,6 +81,8 @@ class ImageData(ImageSource):
         check_source(self, "folder", "train", "digits")
         if self.moved and not self.digits:
             raise ValueError("data.moved is for data.digits")
+        if self.canvas != TRANSLATED and not self.moved:
+            raise ValueError("data.canvas is for moved digits: set data.moved too")
 
 
 @dataclass(frozen=True)
