@@ -236,3 +236,30 @@ def test_halving_begins_after_five_epochs():
 def test_the_plateau_halves_when_told():
     training = Training(learning_rate=1.0, schedule="plateau")
     assert rate(training, Progress(halvings=3), 10) == pytest.approx(0.125)
+
+
+class Dice(Lines):
+    """A system whose loss is a matter of chance, while it is measured too."""
+
+    class System(Line):
+        def forward(self, batch: torch.Tensor) -> Loss:
+            return Loss(torch.rand(()) + 0 * self.weight, 1, {})
+
+    def build(self) -> nn.Module:
+        return self.System()
+
+
+def test_the_chance_in_validation_is_the_same_each_time_and_none_of_trainings(tmp_path: Path):
+    def lines(name: str, validate_every: int) -> list[dict[str, Any]]:
+        (tmp_path / name).mkdir()
+        training = Training(epochs=20, clip=0.0, validate_every=validate_every)
+        train(Dice(), training, tmp_path / name, False, lambda *_: None)
+        return [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+
+    often, seldom = lines("often", 7), lines("seldom", 60)
+    measured = {line["valid_loss"] for line in often if "valid_loss" in line}
+    assert len(measured) == 1
+    learnt = [[line["loss"] for line in found if line["update"] % 10 == 0] for found in (often, seldom)]
+    assert len(learnt[0]) == 6
+    assert learnt[0] == learnt[1]
+    assert len(set(learnt[0])) > 1

@@ -171,3 +171,8 @@ def test_contradictory_settings_are_refused():
         ImageData(folder="x", moved=True)
     with pytest.raises(DataError, match="two idx files"):
         read_parts(ImageData(train=("a", "b", "c")), 1, quiet)
+
+
+def test_a_canvas_without_moved_digits_is_refused():
+    with pytest.raises(ValueError, match=r"data\.canvas is for moved digits"):
+        ImageData(digits="small", canvas=Canvas(32, 32))
