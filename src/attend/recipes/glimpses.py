@@ -78,11 +78,11 @@ RECIPES = {
     ),
     "ram-cluttered": recipe(
         "a digit among pieces of others on 60 x 60 pixels, 6 glimpses at 3 scales",
-        digits(WIDE, 120, MOVED["cluttered"]),
+        digits(WIDE, 220, MOVED["cluttered"]),
         error=0.08,
     ),
     "ram-cluttered-random": recipe(
-        "control: the same at random places", digits(replace(WIDE, places="random"), 120, MOVED["cluttered"])
+        "control: the same at random places", digits(replace(WIDE, places="random"), 220, MOVED["cluttered"])
     ),
     "feedforward": at_once(
         "fully connected", CONNECTED, feedforward.System, 100, ImageData(), ", for your own images and classes"
@@ -98,9 +98,9 @@ RECIPES = {
     "feedforward-translated-convolutional": at_once(
         "convolutional", CONVOLUTIONAL, feedforward.Convolutional, 120, MOVED["translated"]
     ),
-    "feedforward-cluttered": at_once("fully connected", CONNECTED, feedforward.System, 120, MOVED["cluttered"]),
+    "feedforward-cluttered": at_once("fully connected", CONNECTED, feedforward.System, 220, MOVED["cluttered"]),
     "feedforward-cluttered-convolutional": at_once(
-        "convolutional", CONVOLUTIONAL, feedforward.Convolutional, 120, MOVED["cluttered"]
+        "convolutional", CONVOLUTIONAL, feedforward.Convolutional, 220, MOVED["cluttered"]
     ),
     "ram-catch": Recipe(
         "the game of Catch on a grid of 12 x 12: where to look and how to move, by REINFORCE alone",
