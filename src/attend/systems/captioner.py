@@ -95,9 +95,9 @@ class ConvolutionalEncoder(nn.Module):
     """An annotation for every 8 x 8 pixels: three convolutions that halve the image, and one that sees a cell alone.
 
     An annotation sees 15 x 15 pixels: its cell, and seven above it and to its left. It should not see much more than
-    its cell: what can be read from the cell beside a thing as well says little of where the thing is. The last convolution is told where each cell is, x and y from -1
-    to 1. Annotations are normalised over an image's cells: what small differences between mostly dark images there are
-    at first would take long to be noticed.
+    its cell: what can be read from the cell beside a thing as well says little of where the thing is. The last
+    convolution is told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's cells: what
+    small differences between mostly dark images there are at first would take long to be noticed.
     """
 
     def __init__(self, channels: int, features: int) -> None:
