@@ -125,7 +125,8 @@ def test_an_answer_is_a_whole_trace(folder: Path, tmp_path: Path):
     picture = str(folder / "dog" / "1.png")
     (answer,) = task.answer(build(1, 3).eval(), task.decoded([picture]))
     trace = answer.trace(run="here")
-    assert (trace.input, trace.output) == (picture, answer.text)
+    # The folders that it lies in are nobody else's business.
+    assert (trace.input, trace.output) == ("1.png", answer.text)
     assert answer.text in task.classes
     assert trace.picture is not None
     assert trace.alternatives is not None

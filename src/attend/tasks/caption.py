@@ -47,6 +47,7 @@ from attend.tasks.pictures import (
     kept,
     name_of,
     pixels_of,
+    short_name,
 )
 
 # Scenes to measure on are the same whatever seed a run is trained with, so that seeds can be compared.
@@ -201,12 +202,12 @@ class Caption:
         if self.sampled is not None:
             looks["sampled"] = Weights(np.eye(len(cells))[self.sampled], steps, cells, hard=True)
         picture = None if self.pixels is None else as_data_uri(self.pixels)
-        return Trace(self.name, self.text, dict(looks), self.token_log_probs, about, picture=picture)
+        return Trace(short_name(self.name), self.text, dict(looks), self.token_log_probs, about, picture=picture)
 
     def _repr_html_(self) -> str:
         from attend.show.page import frame
 
-        return frame([self.trace()], self.name)
+        return frame([self.trace()], short_name(self.name))
 
 
 class Shuffled:

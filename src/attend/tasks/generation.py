@@ -41,6 +41,7 @@ from attend.tasks.pictures import (
     kept,
     name_of,
     pixels_of,
+    short_name,
 )
 
 # Of the binarisation of each part and of given images, whatever seed a run is trained with, so that seeds can be
@@ -130,7 +131,7 @@ class Drawing:
     def trace(self, **about: str) -> Trace:
         """Where the model read and wrote, in the given image, or in the new one as it is at the end."""
         drawn, output = (self.canvas(-1), "a new image") if self.pixels is None else (self.pixels, "a drawing of it")
-        return Trace(self.name, output, dict(self.looks), None, about, picture=as_data_uri(drawn))
+        return Trace(short_name(self.name), output, dict(self.looks), None, about, picture=as_data_uri(drawn))
 
 
 class Generation:

@@ -37,6 +37,7 @@ from attend.tasks.pictures import (
     kept,
     name_of,
     pixels_of,
+    short_name,
 )
 
 # Evaluation sets are the same whatever seed a run is trained with, so that seeds can be compared.
@@ -123,7 +124,7 @@ class Answer:
     def _repr_html_(self) -> str:
         from attend.show.page import frame
 
-        return frame([self.trace()], self.name)
+        return frame([self.trace()], short_name(self.name))
 
     def trace(self, **about: str) -> Trace:
         """Where the model looked, with the picture, and the classes' log-probabilities after each step."""
@@ -137,7 +138,7 @@ class Answer:
         )
         answer = int(self.probabilities[-1].argmax())
         return Trace(
-            self.name,
+            short_name(self.name),
             self.text,
             dict(self.looks),
             (self.score,),

@@ -156,3 +156,8 @@ def pixels_of(image: Picture, form: Form) -> UInt8[np.ndarray, "channel rows col
 
 def name_of(image: Picture) -> str:
     return str(image) if isinstance(image, str | Path) else "an image"
+
+
+def short_name(name: str) -> str:
+    """A file's name without its folders, which are nobody's business who a trace is given to."""
+    return Path(name).name or name
