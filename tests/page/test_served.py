@@ -78,7 +78,7 @@ def test_models_started_with_one_text_stand_side_by_side(tab: Page) -> None:
 def test_pictures_can_be_read_again_and_are_kept_out_of_the_address(tab: Page, tmp_path: Path) -> None:
     path = tmp_path / "noise.png"
     Image.effect_noise((96, 96), 90).save(path)
-    with serving(application([Echo(reads="image")], LIMITS)) as port:
+    with serving(application([Echo(reads="image", steerable=False)], LIMITS)) as port:
         tab.goto(f"http://127.0.0.1:{port}/")
         read = tab.get_by_role("button", name="Read")
         read.click()

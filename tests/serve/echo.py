@@ -30,6 +30,7 @@ class Echo:
     name: str = "echo"
     reads: Literal["text", "image"] = "text"
     beam: int = 1
+    steerable: bool = True
     about: Mapping[str, str] = field(default_factory=lambda: {"recipe": "none"})
     examples: Sequence[str] = ()
     batches: list[int] = field(default_factory=list)

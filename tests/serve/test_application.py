@@ -24,7 +24,14 @@ def client(echo: Echo) -> Iterator[TestClient]:
 
 def test_models_are_named_in_order(client: TestClient) -> None:
     first, second = client.get("/v1/models").json()["models"]
-    assert first == {"name": "echo", "reads": "text", "beam": 1, "about": {"recipe": "none"}, "examples": []}
+    assert first == {
+        "name": "echo",
+        "reads": "text",
+        "steerable": True,
+        "beam": 1,
+        "about": {"recipe": "none"},
+        "examples": [],
+    }
     assert (second["name"], second["beam"]) == ("second", 3)
 
 

@@ -9,10 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
+from attend.attention.trace import Weights
+from attend.data.codec import Codec
 from attend.data.image import Form
+from attend.recipes.captions import RECIPES
+from attend.run import RunConfig
 from attend.serve.image import PictureModel
 from attend.serve.served import Ask
-from attend.systems import ram
+from attend.systems import captioner, ram
+from attend.tasks.caption import CaptionData, CaptionModel, ImageToCaption
 from attend.tasks.image import Answering, ImageData, ImageModel, ImageToClass
 
 
@@ -90,6 +95,50 @@ def test_what_is_not_for_pictures_is_said(served: PictureModel):
         served.trace(Ask(uri(), weights={0: [1.0]}), never)
     with pytest.raises(ValueError, match="for models of text"):
         served.trace(Ask(uri(), evidence=True), never)
+
+
+@pytest.fixture
+def captions() -> PictureModel:
+    """A captioner of a few words, which has learnt nothing."""
+    torch.manual_seed(0)
+    config = captioner.Config(
+        encoder="convolutional", features=8, embedding=8, hidden=12, alignment=8, dropout=0.0, penalty=0.0
+    )
+    codec = Codec.train(["red circle", "blue square"], "word", 20)
+    task = ImageToCaption(
+        lambda *sizes: captioner.System(config, *sizes), CaptionData(), 1, Form("grey", 16, 16), codec
+    )
+    model = CaptionModel(RunConfig("captioner", RECIPES["captioner"].settings, {}), task, [task.build().eval()])
+    return PictureModel("words", model, {"recipe": "captioner"})
+
+
+def test_a_captions_words_and_looks_can_be_set_by_hand(captions: PictureModel):
+    assert captions.steerable
+    plain = captions.trace(Ask(uri(16), beam=2, alternatives=3), never)
+    assert plain.ids
+    assert plain.search
+    assert plain.alternatives
+    assert len(plain.alternatives) == len(plain.ids) == len(plain.entropies or ())
+    row = np.eye(4)[2]
+    trace = captions.trace(Ask(uri(16), prefix=["blue", "circle"], weights={1: row.tolist()}, beam=1), never)
+    assert trace.output.startswith("blue circle")
+    look = trace.looks["image"]
+    assert isinstance(look, Weights)
+    np.testing.assert_array_equal(look.weights[1], row)
+    assert trace.about["given"] == "2 tokens"
+    assert trace.about["set by hand"] == "steps 2"
+    # What is read changes what comes after it, and nothing before.
+    free = captions.trace(Ask(uri(16), prefix=["blue", "circle"], beam=1), never)
+    assert trace.scores is not None
+    assert free.scores is not None
+    assert trace.scores[0] == pytest.approx(free.scores[0])
+    assert trace.scores[1] != pytest.approx(free.scores[1], abs=1e-6)
+    for wrong in (Ask(uri(16), weights={0: [1.0]}), Ask(uri(16), prefix=["dog"]), Ask(uri(16), prefix=[99])):
+        with pytest.raises(ValueError, match=r"must be 4 numbers|can't be written|ids are from"):
+            captions.trace(wrong, never)
+    told: list[dict[str, object]] = []
+    assert captions.stream(Ask(uri(16), prefix=["blue"]), told.append).output.startswith("blue")
+    assert told[0]["text"] == "blue"
 
 
 def test_work_that_nobody_waits_for_ends(served: PictureModel):

@@ -6,6 +6,8 @@ import type { Panel } from "./view";
 export interface Act {
   /** Whether the model behind an entry can be asked again. */
   canAsk(entry: Entry): boolean;
+  /** Whether it can be asked what its output depends on, too. */
+  canExplain(entry: Entry): boolean;
   /** Do what a key stands for; false if it stands for nothing here. */
   key(key: string, panel: Panel): boolean;
   /** Show what else could stand at a step, and go there. */
@@ -34,11 +36,14 @@ export function aim(panel: Panel): { step: number; cell: number } {
 export function forcedRow(panel: Panel, kind: Forced, cell: number): number[] {
   const count = panel.tokens.cells.length;
   const cells = panel.reading.cellTokens;
+  const all = Array.from({ length: count }, (_, index) => index);
   const reach = kind === "window" ? 1 : 0;
-  const looked =
-    kind === "uniform"
-      ? Array.from({ length: count }, (_, index) => index)
-      : cells.slice(Math.max(cell - reach, 0), cell + reach + 1).flat();
+  const { look } = panel.reading;
+  const grid = look.kind === "weights" && look.memory.kind === "grid" ? look.memory.columns : 0;
+  // In a picture, beside is above and below too.
+  const near = (other: number) =>
+    Math.abs((other % grid) - (cell % grid)) <= reach && Math.abs(Math.floor(other / grid) - Math.floor(cell / grid)) <= reach;
+  const looked = kind === "uniform" ? all : grid ? all.filter(near) : cells.slice(Math.max(cell - reach, 0), cell + reach + 1).flat();
   const row = new Array<number>(count).fill(0);
   for (const token of looked) row[token] = 1 / looked.length;
   return row;

@@ -6,6 +6,8 @@ import type { Trace } from "./trace";
 export interface ModelInfo {
   name: string;
   reads: "text" | "image";
+  /** Whether what it writes, and what it looks at, can be set by hand. */
+  steerable: boolean;
   beam: number;
   about: Record<string, string>;
   examples: string[];

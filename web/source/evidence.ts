@@ -21,7 +21,7 @@ export class Why extends View {
     const lead = make("p", { class: "lead" }, SENTENCE);
     if (!evidence || evidence.look !== this.panel.name) {
       const ask = button("Find out what the output depends on", () => act.why(this.panel));
-      const can = act.canAsk(entry) && !Object.keys(entry.ask?.weights ?? {}).length;
+      const can = act.canExplain(entry) && !Object.keys(entry.ask?.weights ?? {}).length;
       const text = can
         ? "Leave each word out in turn, follow the gradient back to it, and make the attention another one."
         : "What else the output depends on is not in this trace; a served model can be asked for it.";

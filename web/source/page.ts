@@ -239,7 +239,7 @@ class Explorer extends HTMLElement implements Act {
     }
     if (trace.alternatives && !found.includes("alternatives")) found.push("alternatives");
     if (trace.search) found.push("beam");
-    if (cells.length && (trace.evidence || this.canAsk(panel.entry))) found.push("evidence");
+    if (cells.length && (trace.evidence || this.canExplain(panel.entry))) found.push("evidence");
     return found;
   }
 
@@ -431,9 +431,15 @@ class Explorer extends HTMLElement implements Act {
 
   canAsk(entry: Entry): boolean {
     if (this.client === null || entry.ask === null || entry.trace.ids === undefined) return false;
-    const { model } = entry.ask;
-    // What a model of pictures writes, or looks at, can't be set by hand.
-    return this.models.find(({ name }) => name === model)?.reads === "text";
+    return this.modelOf(entry)?.steerable ?? false;
+  }
+
+  canExplain(entry: Entry): boolean {
+    return this.canAsk(entry) && this.modelOf(entry)?.reads === "text";
+  }
+
+  private modelOf(entry: Entry): ModelInfo | undefined {
+    return this.models.find(({ name }) => name === entry.ask?.model);
   }
 
   key(key: string, panel: Panel): boolean {
@@ -441,7 +447,7 @@ class Explorer extends HTMLElement implements Act {
     const forced: Record<string, Forced> = { o: "one", u: "uniform", w: "window" };
     if (key in forced && can) this.look(panel, forced[key]);
     else if (key === "a") this.offer(panel, aim(panel).step, true);
-    else if (key === "y" && can) this.why(panel);
+    else if (key === "y" && this.canExplain(panel.entry)) this.why(panel);
     else if (key === "t") this.store.change({ table: !this.store.settings.table });
     else if (key === "z" && this.store.entries.length > this.given) this.undo();
     else if (key === "?") this.keys();

@@ -182,6 +182,7 @@ def add_models(app: FastAPI, house: House) -> None:
             {
                 "name": model.name,
                 "reads": model.reads,
+                "steerable": model.steerable,
                 "beam": model.beam,
                 "about": dict(model.about),
                 "examples": list(model.examples),

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from attend.attention.trace import PICTURE, Trace
-from attend.serve.served import Ask
+from attend.attention.trace import PICTURE, Trace, Weights
+from attend.serve.served import Ask, set_by_hand
 from attend.tasks.caption import Caption, CaptionModel, GridForm
+from attend.tasks.exploring import Question, explore_picture
 from attend.tasks.image import Answer, ImageModel, decode_bytes
 
 
@@ -28,6 +29,10 @@ class PictureModel:
     def __post_init__(self) -> None:
         if isinstance(self.model.task.form, GridForm):
             raise ValueError(f"{self.name} takes grids of features, which can't be sent to a server: leave it out")
+
+    @property
+    def steerable(self) -> bool:
+        return isinstance(self.model, CaptionModel)
 
     @property
     def beam(self) -> int:
@@ -69,26 +74,32 @@ class PictureModel:
 
     def trace(self, ask: Ask, stop: Callable[[], None]) -> Trace:
         stop()
-        if ask.prefix or ask.weights:
-            raise ValueError("what a model of pictures writes or looks at can't be set by hand")
         if ask.evidence:
             raise ValueError("evidence is for models of text")
-        output = self.read(ask.input, ask.beam)
-        return replace(output.trace(model=self.name, **self.about), input="picture")
+        about = {"model": self.name, **self.about}
+        if isinstance(self.model, CaptionModel):
+            question = Question("", ask.prefix, ask.weights, ask.alternatives)
+            trace = explore_picture(self.model, self.pixels(ask.input), question, ask.beam, stop)
+            return replace(trace, input="picture", about=about | set_by_hand(ask, trace))
+        if ask.prefix or ask.weights:
+            raise ValueError("what a classifier of pictures says or looks at can't be set by hand")
+        return replace(self.model.predict(self.pixels(ask.input)).trace(**about), input="picture")
 
     def stream(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> Trace:
         """A caption's words, with their looks; or what a classifier thought after each step."""
-        trace = self.trace(ask, lambda: None)
-        output = self.read(ask.input, 1)
-        if isinstance(output, Answer):
+        trace = self.trace(replace(ask, beam=1), lambda: None)
+        if isinstance(self.model, ImageModel):
+            output = self.model.predict(self.pixels(ask.input))
             for row in output.probabilities:
                 best = int(row.argmax())
                 log_prob = float(np.log(max(row[best], np.finfo(np.float32).tiny)))
                 tell({"id": best, "text": output.classes[best], "log_prob": log_prob, "weights": []})
         else:
-            steps = zip(output.ids, output.tokens, output.token_log_probs, output.weights, strict=True)
-            for number, token, log_prob, weights in steps:
-                tell({"id": number, "text": token.text, "log_prob": log_prob, "weights": weights.tolist()})
+            look = trace.looks["image"]
+            assert isinstance(look, Weights)
+            steps = zip(trace.ids or (), look.steps.labels(), trace.scores or (), look.weights, strict=True)
+            for number, word, log_prob, weights in steps:
+                tell({"id": number, "text": word, "log_prob": log_prob, "weights": weights.tolist()})
         return trace
 
     def read(self, picture: str, beam: int | None) -> Answer | Caption:

@@ -66,6 +66,7 @@ class TraceRequest(StreamRequest):
 class ModelInfo(BaseModel):
     name: str
     reads: str
+    steerable: bool
     beam: int
     about: dict[str, str]
     examples: list[str]

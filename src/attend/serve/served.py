@@ -37,6 +37,11 @@ class Served(Protocol):
     def reads(self) -> Literal["text", "image"]: ...
 
     @property
+    def steerable(self) -> bool:
+        """Whether what it writes, and what it looks at, can be set by hand."""
+        ...
+
+    @property
     def beam(self) -> int:
         """The beam's width where a request names none."""
         ...
@@ -68,3 +73,12 @@ class Served(Protocol):
     def stream(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> Trace:
         """The greedy output, told token by token: id, text, log_prob, weights. What `tell` raises ends it."""
         ...
+
+
+def set_by_hand(ask: Ask, trace: Trace) -> dict[str, str]:
+    """What of a trace was, for people."""
+    found = {"given": f"{len(ask.prefix)} tokens"} if ask.prefix else {}
+    # An output may end before a step that a look was set for.
+    if steps := [str(step + 1) for step in sorted(ask.weights) if step < len(trace.ids or ())]:
+        found["set by hand"] = "steps " + ", ".join(steps)
+    return found

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from attend.attention.trace import Trace
 from attend.decoding import Taken
-from attend.serve.served import Ask
+from attend.serve.served import Ask, set_by_hand
 from attend.tasks.exploring import Question, explore, stream
 from attend.tasks.text import Decoding, Prediction, TextToText
 
@@ -24,6 +24,7 @@ class TextModel:
     about: Mapping[str, str]
     examples: Sequence[str] = ()
     reads: Literal["text"] = "text"
+    steerable: Literal[True] = True
 
     @property
     def beam(self) -> int:
@@ -49,24 +50,18 @@ class TextModel:
     def trace(self, ask: Ask, stop: Callable[[], None]) -> Trace:
         how = self.how(ask.beam)
         trace = explore(self.task, self.decoder, question(ask), how, stop)
-        return replace(trace, about={**self.said(ask, trace), "beam": str(how.beam)})
+        return replace(trace, about=self.said(ask, trace, how.beam))
 
     def stream(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> Trace:
         trace = stream(self.task, self.decoder, question(ask), self.how(1), tell)
-        return replace(trace, about={**self.said(ask, trace), "beam": "1"})
+        return replace(trace, about=self.said(ask, trace, 1))
 
     def how(self, beam: int | None) -> Decoding:
         return self.decoding if beam is None else replace(self.decoding, beam=beam)
 
-    def said(self, ask: Ask, trace: Trace) -> dict[str, str]:
+    def said(self, ask: Ask, trace: Trace, beam: int) -> dict[str, str]:
         """What made a trace, for people."""
-        found = {"model": self.name, **self.about}
-        if ask.prefix:
-            found["given"] = f"{len(ask.prefix)} tokens"
-        # An output may end before a step that a look was set for.
-        if by_hand := [str(step + 1) for step in sorted(ask.weights) if step < len(trace.ids or ())]:
-            found["set by hand"] = "steps " + ", ".join(by_hand)
-        return found
+        return {"model": self.name, **self.about, **set_by_hand(ask, trace), "beam": str(beam)}
 
 
 def question(ask: Ask) -> Question:

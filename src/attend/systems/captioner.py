@@ -257,9 +257,12 @@ class System(nn.Module):
             weights = memory.values.new_ones(*state.shape[:2], 1)
             return Read(gate * (weights @ memory.values), weights), weights
         scores = self.score(state, memory.keys)
-        soft = softmax(scores, memory.mask)
-        chosen = Hard()(scores, memory.mask) if sampled else soft
-        return Read(gate * (chosen.weights @ memory.values), chosen.weights, chosen.log_prob), soft.weights
+        if sampled:
+            chosen = Hard()(scores, memory.mask)
+            read = Read(gate * (chosen.weights @ memory.values), chosen.weights, chosen.log_prob)
+            return read, softmax(scores, memory.mask).weights
+        weights = memory.obeyed(softmax(scores, memory.mask).weights)
+        return Read(gate * (weights @ memory.values), weights), weights
 
     def advance(
         self,

@@ -1,4 +1,4 @@
-"""One prediction of text from text, with all that a person may ask about it.
+"""One prediction of text, from text or from a picture, with all that a person may ask about it.
 
 What search passed over, the likeliest tokens of each step, what the output depends on; and the same with a beginning of
 the output given, or rows of attention set by hand.
@@ -15,8 +15,9 @@ from torch import nn
 from attend import decoding, evidence
 from attend.attention.trace import Alternative, Evidence, Intervention, Node, Trace
 from attend.contract import BEGIN, END, PAD, UNKNOWN
-from attend.data.codec import Encoded
+from attend.data.codec import Codec, Encoded
 from attend.decoding import Hypothesis, Looks, Taken
+from attend.tasks.caption import CaptionModel, Describing
 from attend.tasks.text import END_SHOWN, Decoding, TextToText, device_of, sources_only
 
 ALTERNATIVES = 8
@@ -28,7 +29,7 @@ class Question:
 
     `prefix` begins the output: ids of the target vocabulary, or text, in any order; with END at its end it is all of
     the output. `weights` sets rows of attention by hand: step -> a number for each token of the source, its end
-    included. `alternatives` is how many of the likeliest tokens are wanted at each step.
+    included, or for each cell of a picture. `alternatives` is how many of the likeliest tokens are wanted at each step.
     """
 
     text: str
@@ -51,28 +52,66 @@ def explore(
     source, prefix, looks = prepared(task, question)
     batch = sources_only([source.ids], device_of(decoder))
     longest = greatest_length(source, prefix, how)
+    best, details = searched(
+        task.target_codec, decoder, batch, longest, how, prefix, looks, question.alternatives, stop
+    )
+    trace = replace(task.prediction(source, best).trace(), ids=tuple(best.tokens), **details)
+    if question.evidence:
+        trace = replace(trace, evidence=gathered(task, decoder, source, best, how, stop))
+    return trace
+
+
+def explore_picture(
+    model: CaptionModel,
+    pixels: Any,
+    question: Question,
+    beam: int | None = None,
+    stop: Callable[[], None] = lambda: None,
+) -> Trace:
+    """The same for the caption of a picture, in place of which the question's text is not read; without evidence.
+
+    Raises `ValueError` for a prefix or weights that don't fit, and as `CaptionModel.predict` does.
+    """
+    if question.evidence:
+        raise ValueError("evidence is for models of text")
+    task, system, how, images = model.task, model.systems[0], model.how(beam), model.taken(pixels)
+    ((_, batch),) = task.batches(system, images)
+    prefix, looks = by_hand(task.codec, question)
+    longest = max(how.longest + 1, len(prefix))
+    best, details = searched(task.codec, system, batch, longest, how, prefix, looks, question.alternatives, stop)
+    caption = task.caption(system, images, 0, best, task.grid(system))
+    return replace(caption.trace(), ids=tuple(best.tokens), **details)
+
+
+def searched(
+    codec: Codec,
+    decoder: Any,
+    batch: Any,
+    longest: int,
+    how: Decoding | Describing,
+    prefix: Sequence[int],
+    looks: Looks | None,
+    count: int,
+    stop: Callable[[], None],
+) -> tuple[Hypothesis, dict[str, Any]]:
+    """The best output of a batch of one; and for its trace what the search tried, and `count` alternatives a step."""
     tried: list[tuple[Taken, Taken | None]] = []
 
     def watch(taken: Taken, passed: Taken | None) -> None:
         stop()
         tried.append((taken, passed))
 
+    details: dict[str, Any] = {}
     if how.beam == 1:
-        found = decoding.greedy(decoder, batch, longest, [prefix], looks=looks, watch=watch)
+        best = decoding.greedy(decoder, batch, longest, [prefix], looks=looks, watch=watch)[0][0]
     else:
-        found = decoding.beam_search(
+        best = decoding.beam_search(
             decoder, batch, longest, how.beam, how.length_penalty, prefix=[prefix], looks=looks, watch=watch
-        )
-    best = found[0][0]
-    trace = replace(task.prediction(source, best).trace(), ids=tuple(best.tokens))
-    if how.beam > 1:
-        trace = replace(trace, search=search_nodes(task, tried, how.length_penalty))
-    if question.alternatives:
-        others, entropies = alternatives(task, decoder, source, best, looks, question.alternatives)
-        trace = replace(trace, alternatives=others, entropies=entropies)
-    if question.evidence:
-        trace = replace(trace, evidence=gathered(task, decoder, source, best, how, stop))
-    return trace
+        )[0][0]
+        details["search"] = search_nodes(codec, tried, how.length_penalty)
+    if count:
+        details["alternatives"], details["entropies"] = alternatives(codec, decoder, batch, best, looks, count)
+    return best, details
 
 
 def detailed(task: TextToText, decoder: Any, trace: Trace, how: Decoding, target: str | None = None) -> Trace:
@@ -101,7 +140,14 @@ def stream(
     def watch(taken: Taken, _: Taken | None) -> None:
         token = int(taken.token[0, 0])
         weights = None if taken.weights is None else [round(weight, 6) for weight in taken.weights[0, 0].tolist()]
-        tell({"id": token, "text": shown(task, token), "log_prob": float(taken.log_prob[0, 0]), "weights": weights})
+        tell(
+            {
+                "id": token,
+                "text": shown(task.target_codec, token),
+                "log_prob": float(taken.log_prob[0, 0]),
+                "weights": weights,
+            }
+        )
 
     longest = greatest_length(source, prefix, how)
     best = decoding.greedy(decoder, batch, longest, [prefix], looks=looks, watch=watch)[0][0]
@@ -112,18 +158,22 @@ def prepared(task: TextToText, question: Question) -> tuple[Encoded, list[int], 
     """The source's tokens, the prefix's ids, and the rows of attention set by hand."""
     if not question.text.strip():
         raise ValueError("the text is empty: there is nothing to predict from")
-    source = task.source_codec.encode(question.text)
+    return task.source_codec.encode(question.text), *by_hand(task.target_codec, question)
+
+
+def by_hand(codec: Codec, question: Question) -> tuple[list[int], Looks | None]:
+    """The prefix's ids, and the rows of attention that were set."""
     prefix: list[int] = []
     for part in question.prefix:
-        tokens = [part] if isinstance(part, int) else task.target_codec.encode(part).ids
+        tokens = [part] if isinstance(part, int) else codec.encode(part).ids
         if isinstance(part, str) and UNKNOWN in tokens:
             raise ValueError(f"{part!r} can't be written: this model's vocabulary does not have all of it")
         prefix += tokens
-    wrong = [token for token in prefix if not 0 <= token < len(task.target_codec)]
+    wrong = [token for token in prefix if not 0 <= token < len(codec)]
     if wrong:
-        raise ValueError(f"prefix has token {wrong[0]}: ids are from 0 to {len(task.target_codec) - 1}")
+        raise ValueError(f"prefix has token {wrong[0]}: ids are from 0 to {len(codec) - 1}")
     looks = {step: np.asarray(weights, dtype=np.float32) for step, weights in question.weights.items()}
-    return source, prefix, [looks] if looks else None
+    return prefix, [looks] if looks else None
 
 
 def greatest_length(source: Encoded, prefix: Sequence[int], how: Decoding) -> int:
@@ -131,9 +181,7 @@ def greatest_length(source: Encoded, prefix: Sequence[int], how: Decoding) -> in
     return max(int((len(source.ids) + 1) * how.longest + 10), len(prefix))
 
 
-def search_nodes(
-    task: TextToText, tried: Sequence[tuple[Taken, Taken | None]], length_penalty: float
-) -> tuple[Node, ...]:
+def search_nodes(codec: Codec, tried: Sequence[tuple[Taken, Taken | None]], length_penalty: float) -> tuple[Node, ...]:
     """What beam search tried for its one example, step by step."""
     nodes: list[Node] = []
     before: dict[int, int] = {}  # slot of the step before -> its node
@@ -148,7 +196,7 @@ def search_nodes(
                     continue
                 fate = "pruned" if step is passed else "finished" if token == END else "kept"
                 score = total / length**length_penalty
-                nodes.append(Node(before.get(parent), token, shown(task, token), log_prob, score, fate))
+                nodes.append(Node(before.get(parent), token, shown(codec, token), log_prob, score, fate))
                 if step is taken:
                     here[slot] = len(nodes) - 1
         before = here
@@ -157,14 +205,13 @@ def search_nodes(
 
 @torch.inference_mode()
 def alternatives(
-    task: TextToText, decoder: Any, source: Encoded, best: Hypothesis, looks: Looks | None, count: int
+    codec: Codec, decoder: Any, batch: Any, best: Hypothesis, looks: Looks | None, count: int
 ) -> tuple[tuple[tuple[Alternative, ...], ...], tuple[float, ...]]:
     """The `count` likeliest tokens of each step, with the one that was written if it is not among them; and entropies.
 
     A step's entropy, in nats, is of all tokens.
     """
-    batch = sources_only([source.ids], device_of(decoder))
-    target = torch.tensor([best.tokens], device=batch.source.device)
+    target = torch.tensor([best.tokens], device=device_of(decoder))
     found, entropies = [], []
     for written, step in zip(best.tokens, decoding.teacher_forced(decoder, batch, target, looks), strict=True):
         log_probs = step.logits[0, 0].float().log_softmax(dim=-1)
@@ -172,7 +219,7 @@ def alternatives(
         possible = log_probs.index_fill(0, log_probs.new_tensor([PAD, BEGIN], dtype=torch.long), -torch.inf)
         likeliest = possible.topk(min(count, len(log_probs) - 2)).indices.tolist()
         tokens = likeliest if written in likeliest else [*likeliest, written]
-        found.append(tuple(Alternative(token, shown(task, token), float(log_probs[token])) for token in tokens))
+        found.append(tuple(Alternative(token, shown(codec, token), float(log_probs[token])) for token in tokens))
     return tuple(found), tuple(entropies)
 
 
@@ -202,5 +249,5 @@ def gathered(
     return Evidence("source", attributions, tuple(interventions))
 
 
-def shown(task: TextToText, token: int) -> str:
-    return END_SHOWN if token == END else task.target_codec.piece(token)
+def shown(codec: Codec, token: int) -> str:
+    return END_SHOWN if token == END else codec.piece(token)
