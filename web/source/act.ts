@@ -29,7 +29,10 @@ export const FORCED: Record<Forced, string> = { one: "only here", uniform: "ever
 export function aim(panel: Panel): { step: number; cell: number } {
   const { focus, settings } = panel.store;
   const pins = settings.pins.filter((pin) => pin.step >= 0);
-  return focus.step >= 0 ? focus : (pins[pins.length - 1] ?? { step: -1, cell: -1 });
+  const pin = pins[pins.length - 1];
+  if (focus.step < 0) return pin ?? { step: -1, cell: -1 };
+  // A step in focus alone may be where a cell is pinned.
+  return focus.cell < 0 && pin?.step === focus.step ? pin : focus;
 }
 
 /** The row of weights that a forced look has, over tokens: shared out evenly among those that it looks at. */
