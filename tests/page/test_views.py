@@ -119,6 +119,11 @@ def test_a_node_that_is_not_the_outputs_lights_none_of_its_steps(opened: Open) -
         expect(page.locator(".sentence.output .piece.here")).to_have_count(lit)
     page.mouse.move(5, 5)
     expect(page.locator("attend-beam .on-path")).to_have_count(0)
+    # A node of the output that was chosen leaves the matrix as it was up to there.
+    nodes.filter(has_text=re.compile("^“hund”")).first.click()
+    expect(page.locator("attend-matrix .not-yet")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator("attend-matrix .not-yet")).to_have_count(0)
 
 
 def test_an_address_with_a_pin_opens_there(opened: Open) -> None:

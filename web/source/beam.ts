@@ -141,7 +141,10 @@ export class Beam extends View {
     this.chosen = item;
     this.follow(item);
     const step = this.stepOf(item);
-    if (pin && step >= 0) this.panel.store.togglePin({ step, cell: -1 });
+    const { store } = this.panel;
+    store.upTo = step >= 0 ? step : null;
+    if (pin && step >= 0) store.togglePin({ step, cell: -1 });
+    else store.onLight(false);
   }
 
   /** Mark the way to a node, and light its step where it is one of the look's. */

@@ -90,6 +90,10 @@ export class Matrix extends View {
     const { step, cell } = store.focus;
     const outline = { fill: "none", stroke: colours.ink, "stroke-width": 1.5, rx: 2 };
     const shapes: SVGElement[] = [];
+    if (store.upTo !== null && store.upTo + 1 < steps.length) {
+      const from = { x: 0, y: top + (store.upTo + 1) * size, width: left + cells.length * size, height: (steps.length - store.upTo - 1) * size };
+      shapes.push(draw("rect", { ...from, class: "not-yet", fill: colours.paper, opacity: 0.75 }));
+    }
     if (step >= 0 && step < steps.length) {
       shapes.push(draw("rect", { ...outline, x: left, y: top + step * size, width: cells.length * size, height: size }));
     }

@@ -75,12 +75,15 @@ export class Store {
   entries: Entry[] = [];
   settings: Settings = INITIAL;
   focus: Place = NOWHERE;
+  /** The last step that the matrix shows in full, of a beam's node that was chosen: null for all. */
+  upTo: number | null = null;
   /** Told when other things are to be drawn. */
   onChange: () => void = () => {};
   /** Told when other places are to be lit: many times a second. `spoken`: by the keyboard. */
   onLight: (spoken: boolean) => void = () => {};
 
   change(settings: Partial<Settings>, remember = true): void {
+    this.upTo = null;
     this.settings = { ...this.settings, ...settings };
     this.toAddress(remember);
     this.onChange();
@@ -103,6 +106,7 @@ export class Store {
   unpin(): void {
     this.settings = { ...this.settings, pins: [] };
     this.focus = NOWHERE;
+    this.upTo = null;
     this.toAddress(false);
     this.onLight(false);
   }
