@@ -158,7 +158,7 @@ def test_an_empty_side_can_not_be_scored(spelling: tuple[TextToText, nn.Module])
     task, system = spelling
     for wrong in ("ab ba", ("ab",), ("ab", 3)):
         with pytest.raises(TypeError, match="pair 1 must be two texts, a source and a target"):
-            task.force(system, [wrong])  # pyright: ignore[reportArgumentType]
+            task.force(system, [wrong])
     with pytest.raises(ValueError, match="pair 2 has an empty side"):
         task.force(system, [("ab", "ba"), ("ab", " ")])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Shaped, UInt8
 from PIL import Image
 
 from attend.atomic import write_atomically
@@ -20,8 +20,8 @@ Part = Literal["train", "valid", "test"]
 Fit = Literal["exact", "pad", "crop"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Made = TypeVar("Made")
-# A file, an image that Pillow has open, or pixels.
-Picture = str | Path | Image.Image | UInt8[np.ndarray, "channel rows columns"]
+# A file, an image that Pillow has open, or pixels (unsigned bytes, which `pixels_of` checks).
+Picture = str | Path | Image.Image | Shaped[np.ndarray, "channel rows columns"]
 
 
 @dataclass(frozen=True)

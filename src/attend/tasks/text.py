@@ -291,8 +291,11 @@ class TextToText:
                 report(done)
         return found
 
-    def force(self, system: Any, pairs: Sequence[tuple[str, str]], sentences: int = 64) -> list[Prediction]:
-        """The given targets as predictions, in order: log-probabilities and attention. An empty side is an error."""
+    def force(self, system: Any, pairs: Sequence[Any], sentences: int = 64) -> list[Prediction]:
+        """The given targets of pairs (source, target) as predictions, in order: log-probabilities and attention.
+
+        Raises `TypeError` for what is no pair of texts, `ValueError` for an empty side.
+        """
         for number, pair in enumerate(pairs, start=1):
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(side, str) for side in pair):
                 raise TypeError(f"pair {number} must be two texts, a source and a target, not {pair!r}")
