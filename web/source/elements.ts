@@ -84,7 +84,7 @@ export function textWidth(text: string, pixels: number): number {
 /** The text, with an ellipsis where it is wider than so many pixels. Cuts between characters as readers see them. */
 export function shorten(text: string, pixels: number, widest: number): string {
   if (textWidth(text, pixels) <= widest) return text;
-  // No character is narrower than a tenth of its height, but for those that stand on others.
+  // Forty times as many characters as would fit if they were as wide as high: enough of the thinnest, with their marks.
   const start = text.slice(0, Math.ceil(widest / pixels) * 40);
   const characters = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(start)].map((s) => s.segment);
   const cut = (count: number) => `${characters.slice(0, count).join("")}…`;

@@ -56,10 +56,9 @@ export function framed(title: string, controls: Child[], ...body: Child[]): HTML
 }
 
 /** Where there are several traces, a frame's name says whose it is. */
-export function numbered<Framed extends Element>(section: Framed, panel: Panel): Framed {
+function numbered(section: Element, panel: Panel): void {
   const name = section.getAttribute("aria-label");
   if (panel.store.entries.length > 1) section.setAttribute("aria-label", `${name}, trace ${panel.index + 1}`);
-  return section;
 }
 
 /** The buttons that save a picture. */
