@@ -22,6 +22,7 @@ from pickle import UnpicklingError
 from typing import Any, Literal
 
 import torch
+import torch.distributed.nn.functional  # before there is a group of processes: its functions' defaults would keep that
 from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -427,7 +428,8 @@ def train(task: Task, training: Training, folder: Path, resume: bool, report: Re
 def leave_processes() -> None:
     """Part from the other processes of a run; for the end of a program, however it ends.
 
-    Threads of a process group that is still there when Python exits can abort the program.
+    A group's threads give back what they hold after others have it already. One that does so while Python exits aborts
+    the program, so nothing may hold on to the group.
     """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
