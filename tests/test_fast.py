@@ -3,7 +3,9 @@ import sys
 
 import pytest
 import torch
+from torch.nn import functional as F
 
+from attend import fast
 from attend.fast import tanh_
 
 
@@ -44,3 +46,58 @@ def test_memory_is_kept_for_the_next_arrays():
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert pages("keep") < 0.5 * pages()
+
+
+ONEDNN = pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN to take products"
+)
+
+
+@pytest.fixture
+def on_any_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast, "by_onednn", lambda: True)
+
+
+@ONEDNN
+@pytest.mark.usefixtures("on_any_processor")
+@pytest.mark.parametrize("shape", [(256,), (8, 32)], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_large_linear_layer_and_its_gradients_are_torch_s(shape: tuple[int, ...], bias: bool):
+    torch.manual_seed(0)
+    # Every second column: neither the inputs nor the gradient lie as the product would have them.
+    inputs = torch.randn(*shape, 192)[..., ::2].requires_grad_()
+    layer = fast.Linear(96, 128, bias)
+    given = [inputs, *layer.parameters()]
+    weights = torch.randn(128, *shape).movedim(0, -1)
+    assert fast.gains(inputs, 128, fast.GAIN_WITH_GRADIENT)
+    found, expected = layer(inputs), F.linear(inputs, layer.weight, layer.bias)
+    assert found.grad_fn.name() == "_LinearBackward"
+    torch.testing.assert_close(found, expected)
+    found_grads, expected_grads = (torch.autograd.grad((output * weights).sum(), given) for output in (found, expected))
+    for found_grad, expected_grad in zip(found_grads, expected_grads, strict=True):
+        torch.testing.assert_close(found_grad, expected_grad, rtol=1e-4, atol=1e-4)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(inputs), expected)
+
+
+@ONEDNN
+@pytest.mark.usefixtures("on_any_processor")
+@pytest.mark.parametrize("pairs", [None, 2])
+def test_a_large_product_is_torch_s(pairs: int | None):
+    torch.manual_seed(0)
+    left, right = (torch.randn(*(() if pairs is None else (pairs,)), 128, 128) for _ in range(2))
+    for one, other in ((left, right), (left.mT, right), (left, right.mT), (left.mT, right.mT)):
+        assert fast.gains(one, 128)
+        torch.testing.assert_close(fast.multiply(one, other), one @ other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("on_any_processor")
+def test_other_types_and_small_products_are_left_to_torch():
+    large = torch.ones(128, 128)
+    assert fast.gains(large, 128)
+    assert not fast.gains(large.double(), 128)
+    assert not fast.gains(large.bfloat16(), 128)
+    assert not fast.gains(torch.ones(8, 8), 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not fast.gains(large, 128)
+        assert fast.Linear(128, 128)(large).dtype == torch.bfloat16

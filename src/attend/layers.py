@@ -3,8 +3,8 @@
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from attend.fast import Linear, linear
 from attend.recurrence import gru
 
 
@@ -25,7 +25,7 @@ class BidirectionalGRU(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        self.input = nn.Linear(input_size, 6 * hidden_size)
+        self.input = Linear(input_size, 6 * hidden_size)
         self.recurrent = nn.Parameter(torch.empty(2, 3 * hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.zeros(2, 3 * hidden_size))
         for block in self.recurrent.data.view(6, hidden_size, hidden_size):
@@ -61,9 +61,9 @@ class GatedUnit(nn.Module):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.hidden_size = hidden_size
-        self.input = nn.Linear(input_size, 3 * hidden_size)
-        self.gates = nn.Linear(hidden_size, 2 * hidden_size, bias=False)
-        self.new = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.input = Linear(input_size, 3 * hidden_size)
+        self.gates = Linear(hidden_size, 2 * hidden_size, bias=False)
+        self.new = Linear(hidden_size, hidden_size, bias=False)
 
     def make_orthogonal(self) -> None:
         """Initialise each recurrent matrix as a random orthogonal one."""
@@ -117,4 +117,4 @@ def masked_mean(
 
 def project(inputs: Tensor, layer: nn.GRUCell) -> Tensor:
     """W x + b of a GRU unit for all its gates: the part that needs no state."""
-    return F.linear(inputs, layer.weight_ih, layer.bias_ih)
+    return linear(inputs, layer.weight_ih, layer.bias_ih)

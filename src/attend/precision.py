@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attend.fast import gains, multiply
+
 HALVES = (torch.bfloat16, torch.float16)
 # From this `bf16_speed` on training gains: the rest of it does not get faster, and changing types takes time.
 WORTH_IT = 1.2
@@ -37,6 +39,8 @@ def plus_product(
     if right.dtype != addend.dtype:
         # Two passes: torch takes three times as long for one that adds two types.
         return torch.add(addend, torch.matmul(left.to(right.dtype), right).to(addend.dtype), out=out)
+    if gains(left, right.shape[-1]):
+        return torch.add(addend, multiply(left, right), out=out)
     return (torch.addmm if right.ndim == 2 else torch.baddbmm)(addend, left, right, out=out)
 
 
@@ -44,7 +48,7 @@ def product(
     left: Float[Tensor, "*batch rows inner"], right: Float[Tensor, "*batch inner columns"], dtype: torch.dtype
 ) -> Float[Tensor, "*batch rows columns"]:
     """left right, taken in `dtype` and returned in `left`'s type."""
-    return torch.matmul(left.to(dtype), right.to(dtype)).to(left.dtype)
+    return multiply(left.to(dtype), right.to(dtype)).to(left.dtype)
 
 
 def bf16_speed(size: int = 512, tries: int = 20) -> float:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attend.fast import tanh_
+from attend.fast import Linear, tanh_
 
 
 @runtime_checkable
@@ -61,7 +61,7 @@ class Bilinear(nn.Module):
 
     def __init__(self, query_size: int, value_size: int) -> None:
         super().__init__()
-        self.project = nn.Linear(value_size, query_size, bias=False)
+        self.project = Linear(value_size, query_size, bias=False)
 
     def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory size"]:
         return self.project(values)
@@ -83,9 +83,9 @@ class Additive(nn.Module):
 
     def __init__(self, query_size: int, value_size: int, size: int, bias: bool = False) -> None:
         super().__init__()
-        self.query = nn.Linear(query_size, size, bias=False)
-        self.key = nn.Linear(value_size, size, bias=bias)
-        self.energy = nn.Linear(size, 1, bias=False)
+        self.query = Linear(query_size, size, bias=False)
+        self.key = Linear(value_size, size, bias=bias)
+        self.energy = Linear(size, 1, bias=False)
 
     def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory size"]:
         return self.key(values)
@@ -133,11 +133,11 @@ class LocationAware(nn.Module):
         super().__init__()
         if width < 1 or width % 2 == 0:
             raise ValueError(f"width must be odd and positive, so that a kernel has a centre, not {width}")
-        self.query = nn.Linear(query_size, size, bias=False)
-        self.key = nn.Linear(value_size, size)
+        self.query = Linear(query_size, size, bias=False)
+        self.key = Linear(value_size, size)
         self.convolve = nn.Conv1d(1, filters, width, padding=width // 2, bias=False)
-        self.location = nn.Linear(filters, size, bias=False)
-        self.energy = nn.Linear(size, 1, bias=False)
+        self.location = Linear(filters, size, bias=False)
+        self.energy = Linear(size, 1, bias=False)
 
     def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory size"]:
         return self.key(values)

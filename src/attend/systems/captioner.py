@@ -40,6 +40,7 @@ from attend.attention.memory import Memory, Read
 from attend.attention.normalise import Hard, softmax
 from attend.attention.score import Additive
 from attend.contract import BEGIN, Captioned, Loss, State, Step
+from attend.fast import Linear
 from attend.layers import shift_right
 from attend.learning import entropy, moving_average, variational_bound
 from attend.settings import check_range
@@ -192,16 +193,16 @@ class System(nn.Module):
         self.score = None
         if config.attention != "mean":
             self.score = Additive(hidden, size, config.alignment, bias=True)
-        self.gate = nn.Linear(hidden, 1)
-        self.first_state = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, hidden), nn.Tanh())
-        self.first_cell = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, hidden), nn.Tanh())
-        self.from_word = nn.Linear(embedding, 4 * hidden)
-        self.from_read = nn.Linear(size, 4 * hidden, bias=False)
-        self.from_state = nn.Linear(hidden, 4 * hidden, bias=False)
-        self.state_to_word = nn.Linear(hidden, embedding)
-        self.read_to_word = nn.Linear(size, embedding, bias=False)
+        self.gate = Linear(hidden, 1)
+        self.first_state = nn.Sequential(Linear(size, size), nn.ReLU(), Linear(size, hidden), nn.Tanh())
+        self.first_cell = nn.Sequential(Linear(size, size), nn.ReLU(), Linear(size, hidden), nn.Tanh())
+        self.from_word = Linear(embedding, 4 * hidden)
+        self.from_read = Linear(size, 4 * hidden, bias=False)
+        self.from_state = Linear(hidden, 4 * hidden, bias=False)
+        self.state_to_word = Linear(hidden, embedding)
+        self.read_to_word = Linear(size, embedding, bias=False)
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(embedding, vocabulary)
+        self.output = Linear(embedding, vocabulary)
         for block in self.from_state.weight.data.split(hidden):
             nn.init.orthogonal_(block)
         if config.attention == "hard":

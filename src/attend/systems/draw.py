@@ -36,6 +36,7 @@ from torch.nn import functional as F
 
 from attend.attention.glimpse import Aim, FilterBanks, Views, aim, filter_banks, filter_views, read, write
 from attend.contract import Bounds, Classified, Drawings, Labelled, Loss, Pictures
+from attend.fast import Linear
 from attend.settings import check_config
 
 # exp of at most this is a latent vector's deviation, and of at least minus this: far from overflow when squared.
@@ -77,7 +78,7 @@ class LSTM(nn.Module):
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
-        self.gates = nn.Linear(inputs + hidden, 4 * hidden)
+        self.gates = Linear(inputs + hidden, 4 * hidden)
 
     def forward(
         self, inputs: Sequence[Tensor], state: State, constant: Float[Tensor, "batch four_hidden"] | None = None
@@ -118,7 +119,7 @@ class Windows(nn.Module):
         self.config, self.rows, self.columns = config, rows, columns
         self.reads = 2 * channels * config.read**2
         self.patch = (channels, config.write, config.write)
-        self.from_decoder = nn.Linear(config.hidden, 10 + channels * config.write**2)
+        self.from_decoder = Linear(config.hidden, 10 + channels * config.write**2)
         write = first_aim(config.write, rows, columns, writes=True)
         aim_at_everything(self.from_decoder, write, first_aim(config.read, rows, columns, writes=False))
 
@@ -164,8 +165,8 @@ class Whole(nn.Module):
         super().__init__()
         self.patch = (channels, rows, columns)
         self.reads = channels * rows * columns
-        self.from_image = nn.Linear(self.reads, 4 * config.hidden, bias=False)
-        self.from_decoder = nn.Linear(config.hidden, self.reads)
+        self.from_image = Linear(self.reads, 4 * config.hidden, bias=False)
+        self.from_decoder = Linear(config.hidden, self.reads)
 
     def constant(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch four_hidden"]:
         """What the image itself, which is read at every step, adds to the encoder's gates."""
@@ -210,7 +211,7 @@ class System(nn.Module):
         self.config = config
         self.hand = (Windows if config.attention == "both" else Whole)(config, channels, rows, columns)
         self.encoder = LSTM(self.hand.reads + config.hidden, config.hidden)
-        self.posterior = nn.Linear(config.hidden, 2 * config.latent)
+        self.posterior = Linear(config.hidden, 2 * config.latent)
         self.decoder = LSTM(config.latent, config.hidden)
         self.first_canvas = nn.Parameter(torch.zeros(channels, rows, columns))
         self.first_encoder = nn.Parameter(torch.zeros(config.hidden))
@@ -320,11 +321,11 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = config
         self.core = LSTM(channels * config.read**2, config.hidden)
-        self.action = nn.Linear(config.hidden, classes)
+        self.action = Linear(config.hidden, classes)
         self.first = nn.Parameter(torch.zeros(config.hidden))
         self.aim = None
         if config.attention == "read":
-            self.aim = nn.Linear(config.hidden, 5)
+            self.aim = Linear(config.hidden, 5)
             aim_at_everything(self.aim, (0.0,) * 5)
 
     def scan(

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from attend.attention.normalise import check_mask
 from attend.contract import BEGIN, Loss, Pairs, State, Step
+from attend.fast import Linear
 from attend.layers import GatedUnit, gaussian, maxout, shift_right
 from attend.learning import cross_entropy
 from attend.recurrence import gru_step
@@ -52,9 +53,9 @@ class DecoderUnit(nn.Module):
 
     def __init__(self, embedding: int, hidden: int) -> None:
         super().__init__()
-        self.input = nn.Linear(embedding, 3 * hidden)
-        self.recurrent = nn.Linear(hidden, 3 * hidden, bias=False)
-        self.context = nn.Linear(hidden, 3 * hidden, bias=False)
+        self.input = Linear(embedding, 3 * hidden)
+        self.recurrent = Linear(hidden, 3 * hidden, bias=False)
+        self.context = Linear(hidden, 3 * hidden, bias=False)
 
     def forward(
         self,
@@ -76,13 +77,13 @@ class System(nn.Module):
         self.source_embedding = nn.Embedding(source_vocabulary, embedding)
         self.target_embedding = nn.Embedding(target_vocabulary, embedding)
         self.encoder = GatedUnit(embedding, hidden)
-        self.summary = nn.Linear(hidden, hidden)
-        self.initial = nn.Linear(hidden, hidden)
+        self.summary = Linear(hidden, hidden)
+        self.initial = Linear(hidden, hidden)
         self.unit = DecoderUnit(embedding, hidden)
-        self.from_state = nn.Linear(hidden, 2 * config.maxout)
-        self.from_word = nn.Linear(embedding, 2 * config.maxout, bias=False)
-        self.from_context = nn.Linear(hidden, 2 * config.maxout, bias=False)
-        self.output = nn.Linear(config.maxout, target_vocabulary)
+        self.from_state = Linear(hidden, 2 * config.maxout)
+        self.from_word = Linear(embedding, 2 * config.maxout, bias=False)
+        self.from_context = Linear(hidden, 2 * config.maxout, bias=False)
+        self.output = Linear(config.maxout, target_vocabulary)
         gaussian(self, 0.01)
         self.encoder.make_orthogonal()
         for block in self.unit.recurrent.weight.data.split(hidden):

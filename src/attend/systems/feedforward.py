@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attend.contract import Classified, Labelled, Loss
+from attend.fast import Linear
 from attend.settings import check_config
 
 
@@ -63,9 +64,9 @@ class System(nn.Module):
     def __init__(self, config: Config, channels: int, classes: int) -> None:
         super().__init__()
         self.rows = config.rows
-        self.first = nn.Linear(channels * config.rows**2, config.hidden)
-        self.second = nn.Linear(config.hidden, config.hidden)
-        self.action = nn.Linear(config.hidden, classes)
+        self.first = Linear(channels * config.rows**2, config.hidden)
+        self.second = Linear(config.hidden, config.hidden)
+        self.action = Linear(config.hidden, classes)
 
     def scores(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch class"]:
         """The scores of the classes."""
@@ -88,8 +89,8 @@ class Convolutional(nn.Module):
         self.rows = config.rows
         self.filters = nn.Conv2d(channels, config.filters, config.size, config.stride)
         places = (config.rows - config.size) // config.stride + 1
-        self.hidden = nn.Linear(config.filters * places**2, config.hidden)
-        self.action = nn.Linear(config.hidden, classes)
+        self.hidden = Linear(config.filters * places**2, config.hidden)
+        self.action = Linear(config.hidden, classes)
 
     def scores(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch class"]:
         """The scores of the classes."""

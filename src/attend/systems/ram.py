@@ -38,6 +38,7 @@ from torch.nn import functional as F
 
 from attend.attention.glimpse import Place, Pyramid, glimpse_views, look, prepare, sample_place
 from attend.contract import Classified, Games, Labelled, Loss
+from attend.fast import Linear
 from attend.learning import baseline_error, hybrid, reinforce
 from attend.settings import check_config
 
@@ -77,10 +78,10 @@ class GlimpseNetwork(nn.Module):
     def __init__(self, config: Config, channels: int) -> None:
         super().__init__()
         self.size = config.size
-        self.patches = nn.Linear(config.scales * channels * config.size**2, config.sensed)
-        self.place = nn.Linear(2, config.sensed)
-        self.from_patches = nn.Linear(config.sensed, config.glimpse)
-        self.from_place = nn.Linear(config.sensed, config.glimpse)
+        self.patches = Linear(config.scales * channels * config.size**2, config.sensed)
+        self.place = Linear(2, config.sensed)
+        self.from_patches = Linear(config.sensed, config.glimpse)
+        self.from_place = Linear(config.sensed, config.glimpse)
 
     def forward(self, pyramid: Pyramid, where: Float[Tensor, "batch copy 2"]) -> Float[Tensor, "batch copy glimpse"]:
         seen = F.relu(self.patches(look(pyramid, where, self.size).flatten(2)))
@@ -93,7 +94,7 @@ class LocationNetwork(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.places, self.deviation = config.places, config.deviation
-        self.mean = nn.Linear(config.hidden, 2) if config.places == "learnt" else None
+        self.mean = Linear(config.hidden, 2) if config.places == "learnt" else None
 
     def forward(self, state: Float[Tensor, "*batch hidden"], sampled: bool) -> Place:
         """A sample, or the mean; random places are always random. The log-probability is 0 where nothing is learnt."""
@@ -122,10 +123,10 @@ class System(nn.Module):
         self.config = config
         self.glimpse = GlimpseNetwork(config, channels)
         self.location = LocationNetwork(config)
-        self.from_glimpse = nn.Linear(config.glimpse, config.hidden)
-        self.from_state = nn.Linear(config.hidden, config.hidden)
-        self.action = nn.Linear(config.hidden, classes)
-        self.baseline = nn.Linear(config.hidden, 1) if config.places == "learnt" else None
+        self.from_glimpse = Linear(config.glimpse, config.hidden)
+        self.from_state = Linear(config.hidden, config.hidden)
+        self.action = Linear(config.hidden, classes)
+        self.baseline = Linear(config.hidden, 1) if config.places == "learnt" else None
 
     def scan(self, images: Float[Tensor, "batch channel rows columns"], copies: int, sampled: bool) -> Scan:
         """Look at each image so many times over: h_t = relu(W h_{t-1} + W g_t), at places that h_{t-1} chose."""
@@ -201,8 +202,8 @@ class Player(nn.Module):
         self.glimpse = GlimpseNetwork(config, channels)
         self.location = LocationNetwork(config)
         self.core = nn.LSTMCell(config.glimpse, config.hidden)
-        self.action = nn.Linear(config.hidden, actions)
-        self.baseline = nn.Linear(config.hidden, 1)
+        self.action = Linear(config.hidden, actions)
+        self.baseline = Linear(config.hidden, 1)
 
     def play(self, games: Games, sampled: bool) -> Played:
         """Play the games to their end."""

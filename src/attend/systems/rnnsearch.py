@@ -27,6 +27,7 @@ from attend.attention.memory import Memory
 from attend.attention.normalise import softmax
 from attend.attention.score import Additive
 from attend.contract import BEGIN, Loss, Pairs, State, Step
+from attend.fast import Linear
 from attend.layers import GatedUnit, gaussian, maxout, reverse_order, shift_right
 from attend.learning import cross_entropy
 from attend.settings import check_config
@@ -61,13 +62,13 @@ class System(nn.Module):
         self.backward_encoder = GatedUnit(embedding, hidden)
         score = Additive(hidden, 2 * hidden, config.alignment)
         self.attend = Attend(score, softmax)
-        self.initial = nn.Linear(hidden, hidden)
+        self.initial = Linear(hidden, hidden)
         self.unit = GatedUnit(embedding, hidden)
-        self.context = nn.Linear(2 * hidden, 3 * hidden, bias=False)
-        self.from_state = nn.Linear(hidden, 2 * config.maxout)
-        self.from_word = nn.Linear(embedding, 2 * config.maxout, bias=False)
-        self.from_context = nn.Linear(2 * hidden, 2 * config.maxout, bias=False)
-        self.output = nn.Linear(config.maxout, target_vocabulary)
+        self.context = Linear(2 * hidden, 3 * hidden, bias=False)
+        self.from_state = Linear(hidden, 2 * config.maxout)
+        self.from_word = Linear(embedding, 2 * config.maxout, bias=False)
+        self.from_context = Linear(2 * hidden, 2 * config.maxout, bias=False)
+        self.output = Linear(config.maxout, target_vocabulary)
         gaussian(self, 0.01)
         for unit in (self.forward_encoder, self.backward_encoder, self.unit):
             unit.make_orthogonal()

@@ -23,13 +23,13 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from attend.attention.mechanism import Attend
 from attend.attention.memory import Memory, Read
 from attend.attention.normalise import check_mask, softmax, uniform
 from attend.attention.score import Additive
 from attend.contract import BEGIN, Loss, Pairs, State, Step
+from attend.fast import Linear, linear
 from attend.layers import BidirectionalGRU, masked_mean, project, shift_right
 from attend.learning import cross_entropy
 from attend.recurrence import conditional_gru, fixed_read_gru, gru_step
@@ -74,12 +74,12 @@ class System(nn.Module):
         self.attend = None
         if config.attention == "additive":
             self.attend = Attend(Additive(hidden, 2 * hidden, config.alignment, bias=True), softmax)
-        self.initial = nn.Linear(2 * hidden, hidden)
+        self.initial = Linear(2 * hidden, hidden)
         self.unit1 = nn.GRUCell(embedding, hidden)
         self.unit2 = nn.GRUCell(2 * hidden, hidden)
-        self.from_state = nn.Linear(hidden, embedding)
-        self.from_word = nn.Linear(embedding, embedding, bias=False)
-        self.from_context = nn.Linear(2 * hidden, embedding, bias=False)
+        self.from_state = Linear(hidden, embedding)
+        self.from_word = Linear(embedding, embedding, bias=False)
+        self.from_context = Linear(2 * hidden, embedding, bias=False)
         self.parts = (3 * hidden, embedding)  # of a memory's values: for unit 2, and for the read-out
         self.output_bias = nn.Parameter(torch.zeros(target_vocabulary))
         self.dropout_embedding = nn.Dropout(config.embedding_dropout)
@@ -156,17 +156,17 @@ class System(nn.Module):
         assert state.memory is not None
         before = state.hidden["decoder"]
         word = self.target_embedding(token)
-        recurrent = F.linear(before, self.unit1.weight_hh, self.unit1.bias_hh)
+        recurrent = linear(before, self.unit1.weight_hh, self.unit1.bias_hh)
         middle, _ = gru_step(project(word, self.unit1), recurrent, before)
         if self.attend is not None:
             read = self.attend(middle, state.memory)
         else:
             weights = state.memory.obeyed(fixed_weights(state.memory).expand(-1, token.shape[1], -1))
             read = Read(weights @ state.memory.values, weights)
-        recurrent = F.linear(middle, self.unit2.weight_hh, self.unit2.bias_hh)
+        recurrent = linear(middle, self.unit2.weight_hh, self.unit2.bias_hh)
         inputs, context = read.context.split(self.parts, dim=-1)
         after, _ = gru_step(inputs, recurrent, middle)
-        logits = F.linear(self.readout(after, word, context), self.target_embedding.weight, self.output_bias)
+        logits = linear(self.readout(after, word, context), self.target_embedding.weight, self.output_bias)
         return Step(logits, State(state.memory, {"decoder": after}), read)
 
 

@@ -24,6 +24,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from attend.attention.normalise import check_mask
 from attend.contract import BEGIN, END, Loss, Pairs, State, Step
+from attend.fast import Linear
 from attend.layers import reverse_order, shift_right
 from attend.learning import cross_entropy
 from attend.settings import check_config
@@ -63,7 +64,7 @@ class System(nn.Module):
         self.encoder = nn.LSTM(*sizes, batch_first=True, dropout=between)
         self.decoder = nn.LSTM(*sizes, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(config.hidden, target_vocabulary)
+        self.output = Linear(config.hidden, target_vocabulary)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -config.scale, config.scale)
 

@@ -53,6 +53,7 @@ from torch.nn import functional as F
 
 from attend.attention.glimpse import glimpse_views, look, prepare
 from attend.contract import Classified, Labelled, Loss
+from attend.fast import Linear
 from attend.learning import effective_sample_size, hybrid, importance_bound, wake_sleep
 from attend.settings import check_config
 
@@ -99,8 +100,8 @@ class Eye(nn.Module):
 
     def __init__(self, config: Config, channels: int) -> None:
         super().__init__()
-        self.patches = nn.Linear(config.scales * channels * config.size**2, config.glimpse)
-        self.joined = nn.Linear(config.glimpse, config.glimpse, bias=False)
+        self.patches = Linear(config.scales * channels * config.size**2, config.glimpse)
+        self.joined = Linear(config.glimpse, config.glimpse, bias=False)
         self.place = nn.Embedding(config.grid**2, config.glimpse)
 
     def forward(
@@ -117,10 +118,10 @@ class Chooser(nn.Module):
 
     def __init__(self, config: Config, channels: int, seen: int) -> None:
         super().__init__()
-        self.preview = nn.Linear(channels * config.preview**2, config.hidden)
-        self.from_state = nn.Linear(config.hidden, config.hidden)
-        self.from_seen = nn.Linear(seen, config.hidden, bias=False)
-        self.place = nn.Linear(config.hidden, config.grid**2)
+        self.preview = Linear(channels * config.preview**2, config.hidden)
+        self.from_state = Linear(config.hidden, config.hidden)
+        self.from_seen = Linear(seen, config.hidden, bias=False)
+        self.place = Linear(config.hidden, config.grid**2)
 
     def start(
         self, preview: Float[Tensor, "batch pixel"], told: Float[Tensor, "batch hidden"] | None = None
@@ -193,13 +194,13 @@ class System(nn.Module):
         super().__init__()
         self.config = config
         self.eye = Eye(config, channels)
-        self.from_glimpse = nn.Linear(config.glimpse, config.hidden)
-        self.from_state = nn.Linear(config.hidden, config.hidden, bias=False)
-        self.classifier = nn.Linear(config.hidden, classes)
+        self.from_glimpse = Linear(config.glimpse, config.hidden)
+        self.from_state = Linear(config.hidden, config.hidden, bias=False)
+        self.classifier = Linear(config.hidden, classes)
         self.chooser = Chooser(config, channels, config.hidden)
         self.inference = Inference(config, channels, classes) if config.rule == "wake-sleep" else None
         with_baseline = config.rule == "variational" and config.control_variates
-        self.baseline = nn.Linear(config.hidden, 1) if with_baseline else None
+        self.baseline = Linear(config.hidden, 1) if with_baseline else None
         self.register_buffer("centres", grid_places(config.grid), persistent=False)
 
     def scan(
