@@ -18,12 +18,12 @@ from attend.contract import BEGIN, PAD, Pairs
 from attend.data.codec import Codec
 from attend.data.corpus import Corpus, collate, plan
 from attend.decoding import beam_search, greedy
-from attend.fast import keep_memory
+from attend.fast import keep_memory, multiply
 from attend.systems.rnnsearch_modern import Config, System
 
 # What an operation's name must contain one of, to belong to a group; the first group that fits takes it.
 GROUPS = {
-    "matrix products": ("mm", "bmm", "addmv", "linear", "matmul", "dot"),
+    "matrix products": ("_linear_pointwise", "mm", "bmm", "addmv", "linear", "matmul", "dot"),
     "optimiser": ("adam", "foreach", "norm"),
     "softmax": ("softmax", "logsumexp"),
     "gates and tanh": ("sigmoid", "tanh", "addcmul", "lerp"),
@@ -83,7 +83,7 @@ def measure_peak(size: int = 2048, products: int = 6) -> dict[str, float]:
     left, right = torch.randn(2, size, size)
     begin = time.perf_counter()
     for _ in range(products):
-        torch.mm(left, right)
+        multiply(left, right)
     return {"gflops": products * 2 * size**3 / (time.perf_counter() - begin) / 1e9}
 
 
@@ -97,7 +97,7 @@ def where_time_goes(ours: Ours, pairs: list[list[Pair]]) -> dict[str, float]:
         seconds = time.perf_counter() - begin
     shares = dict.fromkeys(GROUPS, 0.0)
     for event in record.key_averages():
-        if event.key.startswith("aten::"):
+        if event.key.startswith(("aten::", "mkldnn::")):
             group = next(name for name, parts in GROUPS.items() if any(part in event.key for part in parts))
             shares[group] += event.self_cpu_time_total / 1e6 / seconds
     return {**shares, "Python and autograd": 1 - sum(shares.values())}

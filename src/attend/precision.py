@@ -61,7 +61,7 @@ def bf16_speed(size: int = 512, tries: int = 20) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     # In turns, and the least of many: whatever else runs here only ever adds to a time.
-    pairs = [(timed(lambda: wide @ wide), timed(lambda: narrow @ narrow)) for _ in range(tries)]
+    pairs = [(timed(lambda: multiply(wide, wide)), timed(lambda: narrow @ narrow)) for _ in range(tries)]
     torch.set_num_threads(threads)
     in_float32, in_bf16 = (min(seconds) for seconds in zip(*pairs, strict=True))
     return in_float32 / in_bf16

@@ -33,7 +33,8 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         vocabulary = len(weight)
         total, nll = hidden.new_zeros(()), hidden.new_zeros(())
         grad_hidden = torch.empty_like(hidden) if learning else None
-        grad_weight = torch.zeros_like(weight) if learning else None
+        # Transposed, so that the large factor of its product, the chances, is taken as it lies.
+        grad_transposed = weight.new_zeros(weight.shape[::-1]) if learning else None
         grad_bias = torch.zeros_like(bias) if learning else None
         narrow = weight.to(products)
         # One place for all parts' logits: so large an array is not to be had for nothing.
@@ -51,16 +52,18 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             total += (1 - smoothing) * part_nll
             if all_logits is not None:
                 total += smoothing * (log_sum.sum() - all_logits / vocabulary)
-            if grad_hidden is not None and grad_weight is not None and grad_bias is not None:
+            if grad_hidden is not None and grad_transposed is not None and grad_bias is not None:
                 # d total / d logits = softmax - (1 - smoothing) one_hot - smoothing / vocabulary; the last is constant
                 # and left to after the loop.
                 kept = 1 - smoothing
                 likely = chances.to(products)
                 plus_product(-kept * weight[gold], likely, narrow, out=grad_hidden[start : start + rows])
-                plus_product(grad_weight, likely.mT, part.to(products), out=grad_weight)
-                grad_weight.index_add_(0, gold, part, alpha=-kept)
+                plus_product(grad_transposed, part.mT.to(products), likely, out=grad_transposed)
                 grad_bias += chances.sum(0)
                 grad_bias.index_add_(0, gold, torch.full_like(log_sum, -kept).squeeze(-1))
+        grad_weight = None if grad_transposed is None else grad_transposed.mT.contiguous()
+        if grad_weight is not None:
+            grad_weight.index_add_(0, target, hidden, alpha=smoothing - 1)
         if smoothing and grad_hidden is not None and grad_weight is not None and grad_bias is not None:
             grad_hidden -= smoothing / vocabulary * weight.sum(0)
             grad_weight -= smoothing / vocabulary * hidden.sum(0)
