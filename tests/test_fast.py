@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 import torch
@@ -86,7 +87,9 @@ def test_a_large_linear_layer_and_its_gradients_are_torch_s(shape: tuple[int, ..
 def test_a_large_product_is_torch_s(pairs: int | None):
     torch.manual_seed(0)
     left, right = (torch.randn(*(() if pairs is None else (pairs,)), 128, 128) for _ in range(2))
-    for one, other in ((left, right), (left.mT, right), (left, right.mT), (left.mT, right.mT)):
+    wide = torch.cat([right, left], dim=-1)
+    with_gaps = wide[..., :128], wide[..., 128:].mT
+    for one, other in (*product((left, left.mT), (right, right.mT)), with_gaps, with_gaps[::-1]):
         assert fast.gains(one, 128)
         torch.testing.assert_close(fast.multiply(one, other), one @ other, rtol=1e-4, atol=1e-4)
 

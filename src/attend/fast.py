@@ -78,7 +78,9 @@ def onednn_linear(
     weight: Float[Tensor, "columns inner"],
     bias: Float[Tensor, "columns"] | None = None,
 ) -> Float[Tensor, "*batch columns"]:
-    """inputs weight^T + bias, without a gradient. The weight may have any strides."""
+    """inputs weight^T + bias, without a gradient."""
+    if not (weight.is_contiguous() or weight.mT.is_contiguous()):
+        weight = weight.contiguous()  # oneDNN takes a matrix with gaps too, in a thousand times as long
     return torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
 
 
@@ -89,6 +91,8 @@ def multiply(
     if not gains(left, right.shape[-1]):
         return torch.matmul(left, right)
     if left.ndim == 2:
+        if not left.is_contiguous() and left.numel() > right.numel():
+            return onednn_linear(right.mT, left).mT  # its first argument it would copy: better the smaller one
         return onednn_linear(left, right.mT)
     return torch.stack([onednn_linear(one, other.mT) for one, other in zip(left, right, strict=True)])
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attend.fast import gains, multiply
+from attend.fast import gains, multiply, onednn_linear
 
 HALVES = (torch.bfloat16, torch.float16)
 # From this `bf16_speed` on training gains: the rest of it does not get faster, and changing types takes time.
@@ -40,6 +40,8 @@ def plus_product(
         # Two passes: torch takes three times as long for one that adds two types.
         return torch.add(addend, torch.matmul(left.to(right.dtype), right).to(addend.dtype), out=out)
     if gains(left, right.shape[-1]):
+        if addend.ndim == 1 and out is None:
+            return onednn_linear(left, right.mT, addend)
         return torch.add(addend, multiply(left, right), out=out)
     return (torch.addmm if right.ndim == 2 else torch.baddbmm)(addend, left, right, out=out)
 

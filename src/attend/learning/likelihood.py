@@ -37,11 +37,9 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         grad_transposed = weight.new_zeros(weight.shape[::-1]) if learning else None
         grad_bias = torch.zeros_like(bias) if learning else None
         narrow = weight.to(products)
-        # One place for all parts' logits: so large an array is not to be had for nothing.
-        place = hidden.new_empty(min(rows, len(hidden)), vocabulary)
         for start in range(0, len(hidden), rows):
             part, gold = hidden[start : start + rows], target[start : start + rows]
-            logits = plus_product(bias, part, narrow.mT, out=place[: len(part)])
+            logits = plus_product(bias, part, narrow.mT)
             highest = logits.amax(dim=-1, keepdim=True)
             gold_logits = logits.gather(-1, gold.unsqueeze(-1))
             all_logits = logits.sum() if smoothing else None
