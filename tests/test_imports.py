@@ -27,7 +27,7 @@ ONLY = {
     "recurrence": {"fast", "precision"},
     "metrics": set[str](),
     "data": {"settings"},
-    "learning": {"attention", "precision"},
+    "learning": {"attention", "fast", "precision"},
     "decoding": {"attention"},
     "layers": {"attention", "fast", "recurrence"},
     "systems": {"attention", "fast", "layers", "learning", "recurrence", "settings"},

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from attend.fast import multiply
 from attend.precision import by_hand, plus_product
 
 
@@ -38,10 +39,10 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         grad_bias = torch.zeros_like(bias) if learning else None
         narrow = weight.to(products)
         for start in range(0, len(hidden), rows):
-            part, gold = hidden[start : start + rows], target[start : start + rows]
+            part, gold = hidden[start : start + rows], target[start : start + rows].unsqueeze(-1)
             logits = plus_product(bias, part, narrow.mT)
             highest = logits.amax(dim=-1, keepdim=True)
-            gold_logits = logits.gather(-1, gold.unsqueeze(-1))
+            gold_logits = logits.gather(-1, gold)
             all_logits = logits.sum() if smoothing else None
             chances = torch.softmax(logits, dim=-1, out=logits)
             log_sum = highest - chances.amax(dim=-1, keepdim=True).log()
@@ -53,21 +54,17 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             if grad_hidden is not None and grad_transposed is not None and grad_bias is not None:
                 # d total / d logits = softmax - (1 - smoothing) one_hot - smoothing / vocabulary; the last is constant
                 # and left to after the loop.
-                kept = 1 - smoothing
-                likely = chances.to(products)
-                plus_product(-kept * weight[gold], likely, narrow, out=grad_hidden[start : start + rows])
-                plus_product(grad_transposed, part.mT.to(products), likely, out=grad_transposed)
-                grad_bias += chances.sum(0)
-                grad_bias.index_add_(0, gold, torch.full_like(log_sum, -kept).squeeze(-1))
-        grad_weight = None if grad_transposed is None else grad_transposed.mT.contiguous()
-        if grad_weight is not None:
-            grad_weight.index_add_(0, target, hidden, alpha=smoothing - 1)
-        if smoothing and grad_hidden is not None and grad_weight is not None and grad_bias is not None:
+                grad_logits = chances.scatter_add_(-1, gold, torch.full_like(log_sum, smoothing - 1))
+                grad_bias += grad_logits.sum(0)
+                grad_logits = grad_logits.to(products)
+                grad_hidden[start : start + rows] = multiply(grad_logits, narrow)
+                plus_product(grad_transposed, part.mT.to(products), grad_logits, out=grad_transposed)
+        if smoothing and grad_hidden is not None and grad_transposed is not None and grad_bias is not None:
             grad_hidden -= smoothing / vocabulary * weight.sum(0)
-            grad_weight -= smoothing / vocabulary * hidden.sum(0)
+            grad_transposed -= smoothing / vocabulary * hidden.sum(0).unsqueeze(1)
             grad_bias -= smoothing / vocabulary * len(hidden)
         if learning:
-            ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
+            ctx.save_for_backward(grad_hidden, grad_transposed, grad_bias)
         ctx.mark_non_differentiable(nll)
         return total, nll
 
@@ -75,8 +72,10 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         scale = grad_outputs[0]
-        grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
-        return None, grad_hidden * scale, grad_weight * scale, grad_bias * scale, None, None, None
+        grad_hidden, grad_transposed, grad_bias = ctx.saved_tensors
+        grad_weight = grad_transposed.new_empty(grad_transposed.shape[::-1])
+        torch.mul(grad_transposed.mT, scale, out=grad_weight)
+        return None, grad_hidden * scale, grad_weight, grad_bias * scale, None, None, None
 
 
 def cross_entropy(
