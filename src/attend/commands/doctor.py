@@ -71,6 +71,7 @@ def packages() -> Iterator[Finding]:
 def device() -> Iterator[Finding]:
     import torch
 
+    from attend.fast import by_onednn
     from attend.precision import WORTH_IT, bf16_speed
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -89,6 +90,8 @@ def device() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "GPU", "none, and torch is built for the CPU")
+    library = "oneDNN, as MKL uses half of what this processor has" if by_onednn() else "what torch uses by itself"
+    yield Finding("ok", "products", f"large matrix products in float32 come from {library}")
     speed = bf16_speed()
     use = "training.precision bf16 may pay" if speed >= WORTH_IT else "leave training.precision at float32"
     yield Finding("ok", "bf16", f"products are {speed:.1f} times as fast as in float32 on this CPU: {use}")
