@@ -109,7 +109,7 @@ class LocationNetwork(nn.Module):
 class Scan(NamedTuple):
     """A scan path: the state after each glimpse, where each was, and what its choice is learnt from."""
 
-    states: Float[Tensor, "batch copy step hidden"]
+    states: list[Float[Tensor, "batch copy hidden"]]
     where: Float[Tensor, "batch copy step 2"]
     log_probs: Float[Tensor, "batch copy step"]
     baselines: Float[Tensor, "batch copy step"]
@@ -147,12 +147,12 @@ class System(nn.Module):
         baseline = torch.zeros_like(log_prob)
         if self.baseline is not None:
             baseline = self.baseline(torch.stack(befores, 2)).squeeze(-1)
-        return Scan(torch.stack(states, 2), torch.stack(places, 2), log_prob, baseline)
+        return Scan(states, torch.stack(places, 2), log_prob, baseline)
 
     def forward(self, batch: Labelled) -> Loss:
         copies = self.config.copies if self.training else 1
         scan = self.scan(batch.images, copies, sampled=self.training)
-        log_probs = self.action(scan.states[:, :, -1]).log_softmax(-1)  # batch copy class
+        log_probs = self.action(scan.states[-1]).log_softmax(-1)  # batch copy class
         label = batch.label.unsqueeze(1).expand(-1, copies)
         log_likelihood = log_probs.gather(-1, label.unsqueeze(-1)).squeeze(-1)
         right = (log_probs.argmax(-1) == label).to(log_probs.dtype)
@@ -172,7 +172,7 @@ class System(nn.Module):
             {"glimpse": glimpse_views(where, self.config.size, self.config.scales, rows, columns)}
             for where in scan.where[:, 0]
         ]
-        return Classified(self.action(scan.states[:, 0]), looks)
+        return Classified(self.action(torch.stack(scan.states, 2)[:, 0]), looks)
 
 
 class Played(NamedTuple):
