@@ -52,7 +52,7 @@ def test_words_and_badges_are_those_of_python(opened: Open, kind: str) -> None:
     trace = golden.EVERY[kind]()
     look = trace.looks["source"]
     assert isinstance(look, Weights)
-    np.testing.assert_allclose(numbers(opened(trace, address="t=1")), look.weights, atol=6e-4)
+    np.testing.assert_allclose(numbers(opened(trace, address="t=1&u=token")), look.weights, atol=6e-4)
     np.testing.assert_allclose(numbers(opened(trace, address="t=1&u=word")), merge(look).weights, atol=6e-4)
 
 
@@ -230,7 +230,7 @@ def test_arcs_show_the_strongest_until_so_much_weight(opened: Open) -> None:
         return int(((rows - -np.sort(-look.weights, axis=1)) < mass - 1e-9).sum())
 
     for mass in (50, 75, 95):
-        expect(opened(trace, address=f"m={mass}").locator("attend-arcs path")).to_have_count(arcs(mass / 100))
+        expect(opened(trace, address=f"m={mass}&u=token").locator("attend-arcs path")).to_have_count(arcs(mass / 100))
 
 
 def test_an_arc_can_be_pointed_at_and_special_tokens_hidden(opened: Open) -> None:
@@ -316,7 +316,7 @@ def test_two_traces_and_their_difference(opened: Open) -> None:
     look = other.looks["source"]
     assert isinstance(look, Weights)
     uniform = Weights(np.full(look.weights.shape, 0.1), look.steps, look.memory)
-    page = opened(golden.subwords(), Trace(other.input, other.output, {"source": uniform}), address="s=0.1")
+    page = opened(golden.subwords(), Trace(other.input, other.output, {"source": uniform}), address="s=0.1&u=token")
     expect(page.locator("attend-difference svg")).to_be_visible()
     distance = np.abs(look.weights - 0.1).sum(axis=1).mean() / 2
     expect(page.locator("attend-difference .legend")).to_contain_text(f"mean distance {distance:.3f}")
@@ -393,9 +393,35 @@ def test_a_trace_file_can_be_opened(opened: Open, tmp_path: Path) -> None:
     expect(page.get_by_text("There is no trace here yet")).to_be_visible()
     page.locator("input[type=file]").set_input_files(path)
     expect(page.locator(".sentence.source")).to_contain_text("a dog runs")
-    path.write_text("{}")
-    page.locator("input[type=file]").set_input_files(path)
-    expect(page.locator(".said")).to_contain_text("trace.json is not a trace")
+    for looks in ({}, {"x": {"kind": "weights"}}, None):
+        path.write_text(json.dumps({"schema": "attend.trace.v1", "looks": looks}))
+        page.locator("input[type=file]").set_input_files(path)
+        expect(page.locator(".said")).to_contain_text("trace.json is not a trace, or not a whole one")
+        expect(page.locator(".sentence.source")).to_contain_text("a dog runs")
+        page.get_by_role("button", name="Arcs").click()
+        expect(page.locator(".said")).to_contain_text("trace.json")
+
+
+def test_a_person_s_links_are_seen_at_once(opened: Open) -> None:
+    assert golden.subwords().gold
+    page = opened(golden.subwords())
+    expect(page.locator("attend-matrix .legend")).to_contain_text("error rate")
+    page.get_by_role("button", name="tokens").click()
+    expect(page.locator("attend-matrix .legend")).not_to_contain_text("error rate")
+    assert "u=token" in page.url
+
+
+def test_what_is_spoken_is_of_the_trace_one_moves_through(opened: Open) -> None:
+    first, second = golden.subwords(), golden.right_to_left()
+    page = opened(first, second, address="s=0.1&u=token")
+    page.get_by_role("application", name="Alignment matrix").nth(1).focus()
+    page.keyboard.press("ArrowDown")
+    look = second.looks["source"]
+    assert isinstance(look, Weights)
+    expect(page.locator(".spoken")).to_contain_text(f"“{look.steps.labels()[1]}” reads")
+    # Every name that is written from right to left is held apart from the figures beside it.
+    text = page.locator(".spoken").inner_text()
+    assert text.count("\u2068") == text.count("\u2069") > 0
 
 
 def test_a_notebooks_frame_draws_itself(tab: Page, tmp_path: Path) -> None:

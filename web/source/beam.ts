@@ -74,7 +74,7 @@ export class Beam extends View {
     const line = linkHorizontal<{ source: Placed; target: Placed }, Placed>().x(x).y(y);
     const edges = (root.links() as { source: Placed; target: Placed }[]).map((edge) => {
       const thick = best.has(edge.target.data.number);
-      const look = { fill: "none", stroke: thick ? colours.full : colours.line, "stroke-width": thick ? 2.5 : 1.25 };
+      const look = { fill: "none", stroke: thick ? colours.full : colours.quiet, "stroke-width": thick ? 2.5 : 0.75 };
       return { to: edge.target, element: draw("path", { ...look, d: line(edge) ?? "" }) };
     });
     const marks = all
@@ -169,6 +169,7 @@ export class Beam extends View {
 
   private goOn(): void {
     if (this.chosen) this.panel.act.goOn(this.panel, idsTo(this.chosen));
+    else this.said.textContent = "Choose a node first: click it, or walk to it with the arrow keys.";
   }
 
   private walk(body: HTMLElement): void {
@@ -213,15 +214,14 @@ function worth(item: Placed): number {
   return item.data.node?.score ?? 0;
 }
 
-/** Give each node its row: the first child goes on in its parent's, each other one in a row of its own. How many. */
+/** Give each node its row: a step's nodes stand below one another in their parents' order, so that no two lines cross. How many. */
 function place(root: Placed): number {
-  let rows = 0;
-  const walk = (item: Placed, row: number) => {
-    item.row = row;
-    item.children?.forEach((child, index) => walk(child as Placed, index ? ++rows : row));
-  };
-  walk(root, 0);
-  return rows + 1;
+  let rows = 1;
+  for (let level = [root]; level.length; level = level.flatMap((item) => (item.children ?? []) as Placed[])) {
+    level.forEach((item, row) => (item.row = row));
+    rows = Math.max(rows, level.length);
+  }
+  return rows;
 }
 
 function idsTo(item: Placed): number[] {

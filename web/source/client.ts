@@ -24,6 +24,11 @@ export class Refused extends Error {}
 
 const TOKEN = "attend-token";
 
+/** What the server is told of a question. */
+function asked({ why, ...ask }: Ask): Ask {
+  return ask;
+}
+
 export class Client {
   private readonly token: string | null;
 
@@ -43,14 +48,14 @@ export class Client {
   }
 
   async trace(ask: Ask, evidence: boolean, signal: AbortSignal): Promise<Trace> {
-    const body = { ...ask, alternatives: 8, evidence };
+    const body = { ...asked(ask), alternatives: 8, evidence };
     const answer = await this.call("POST", "/v1/trace", body, signal);
     return ((await answer.json()) as { trace: Trace }).trace;
   }
 
   /** The greedy output, told token by token; comes back with its trace. */
   async stream(ask: Ask, tell: (told: Told) => void, signal: AbortSignal): Promise<Trace> {
-    const answer = await this.call("POST", "/v1/stream", { ...ask, alternatives: 8 }, signal);
+    const answer = await this.call("POST", "/v1/stream", { ...asked(ask), alternatives: 8 }, signal);
     if (!answer.body) throw new Refused("the server sent nothing");
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";

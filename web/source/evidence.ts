@@ -2,7 +2,7 @@
 
 import { aim } from "./act";
 import { button, isolated, make, scrolling, type Child } from "./elements";
-import { framed, steered, View } from "./view";
+import { figure, framed, steered, View } from "./view";
 import { rankCorrelation, sum, type Evidence as Form, type Weights } from "./trace";
 
 export const SENTENCE = "Attention shows where the model read, not why.";
@@ -21,10 +21,13 @@ export class Why extends View {
     const lead = make("p", { class: "lead" }, SENTENCE);
     if (!evidence || evidence.look !== this.panel.name) {
       const ask = button("Find out what the output depends on", () => act.why(this.panel));
-      const can = act.canExplain(entry) && !Object.keys(entry.ask?.weights ?? {}).length;
+      const can = act.canExplain(entry);
+      const byHand = Object.keys(entry.ask?.weights ?? {}).length > 0;
       const text = can
         ? "Leave each word out in turn, follow the gradient back to it, and make the attention another one."
-        : "What else the output depends on is not in this trace; a served model can be asked for it.";
+        : byHand
+          ? "A row of this attention was set by hand: what the output depends on is told of the model's own."
+          : "What else the output depends on is not in this trace; a served model can be asked for it.";
       this.append(framed("Why?", [], lead, make("p", { class: "quiet" }, text), ...(can ? [ask] : [])));
       return;
     }
@@ -109,11 +112,6 @@ function bar(value: number, greatest: number, signed: boolean): HTMLElement {
   fill.style.left = `${(signed ? (value < 0 ? 50 - share : 50) : 0).toFixed(1)}%`;
   const rail = make("span", { class: signed ? "signed both" : "signed" }, fill);
   return make("span", { class: "measured" }, rail, make("span", { class: "figure" }, figure(value)));
-}
-
-/** To two digits, without a sign on nothing. */
-function figure(value: number): string {
-  return value.toFixed(2).replace(/^-(0\.00)$/, "$1");
 }
 
 customElements.define("attend-why", Why);

@@ -33,7 +33,7 @@ const ELEMENTS: Record<Exclude<ViewName, "difference">, string> = {
 };
 // Views that two of stand side by side: where one is left over, the strips stand beside it.
 const HALVES: ViewName[] = ["alternatives", "matrix", "arcs"];
-const MOST_ARC_CELLS = 1200;
+const MOST_ARC_CELLS = 200;
 const KEYS: [string, string][] = [
   ["Tab", "to the next view or button"],
   ["Arrow keys", "move through steps and cells"],
@@ -70,7 +70,7 @@ class Explorer extends HTMLElement implements Act {
     const traces = Array.isArray(given) ? given.filter(isTrace) : [];
     this.store.entries = traces.map((trace) => ({ trace, label: "", ask: null }));
     this.given = traces.length;
-    const { settings, asked } = understood(location.hash);
+    const { settings, asked } = understood(location.hash, this.store.entries);
     this.store.settings = settings;
     this.store.onChange = () => this.render();
     this.store.onLight = (spoken) => this.light(spoken);
@@ -118,8 +118,9 @@ class Explorer extends HTMLElement implements Act {
     for (const { index, label, ask } of asked) {
       if (index !== this.store.entries.length) continue;
       const trace = await this.fetched(ask, false);
-      if (!trace) return;
-      this.store.entries = [...this.store.entries, { trace, label, ask }];
+      if (!trace) break;
+      const evidence = ask.why ? await this.evidence(ask, trace) : undefined;
+      this.store.entries = [...this.store.entries, { trace: { ...trace, ...evidence }, label, ask }];
     }
     this.render();
     this.openAtPin();
@@ -127,8 +128,8 @@ class Explorer extends HTMLElement implements Act {
 
   /** Show what a new address says; where it is about other questions than those here, ask them. */
   private async follow(): Promise<void> {
-    const { settings, asked } = understood(location.hash);
     const { entries } = this.store;
+    const { settings, asked } = understood(location.hash, entries);
     this.store.settings = settings;
     this.draft = null;
     if (this.client && !asked.every(({ index, ask }) => JSON.stringify(entries[index]?.ask) === JSON.stringify(ask))) {
@@ -149,7 +150,8 @@ class Explorer extends HTMLElement implements Act {
       menu.open = false;
       menu.querySelector("summary")?.focus();
     } else if (event.key === "Escape") this.store.unpin();
-    else if ("tz?".includes(event.key) && this.panels.length && this.key(event.key, this.panels[0])) event.preventDefault();
+    else if (event.key === "?") this.keys();
+    else if ("tz".includes(event.key) && this.panels.length && this.key(event.key, this.panels[0])) event.preventDefault();
   }
 
   private openMenu(): HTMLDetailsElement | null {
@@ -311,13 +313,18 @@ class Explorer extends HTMLElement implements Act {
     });
     const list = make("ul", { class: "trace-list" }, ...items);
     const nav = make("nav", { class: "traces", "aria-label": "Traces" }, list);
-    if (entries.length > this.given) nav.append(button("Undo", () => this.undo(), { title: "take the last new trace away" }));
+    if (this.canUndo()) nav.append(button("Undo", () => this.undo(), { title: "take the last new trace away" }));
     return nav;
+  }
+
+  private canUndo(): boolean {
+    return this.store.entries.length > Math.max(this.given, 1);
   }
 
   private undo(): void {
     this.draft = null;
     this.store.undo();
+    this.spoken.textContent = `Taken away: ${this.store.entries.length} left.`;
   }
 
   private showEntry(index: number, beside: boolean): void {
@@ -422,9 +429,12 @@ class Explorer extends HTMLElement implements Act {
       bar.replaceChildren(make("span", { class: text ? "" : "quiet" }, isolated(text || idle)), make("span", { class: "quiet figure" }, more));
     }
     if (!spoken || !this.panels.length) return;
-    const { text, quiet } = summary(this.panels[0], place, ranking);
-    const pinned = pins.some((pin) => pin.step === place.step && pin.cell === place.cell) ? "Pinned. " : "";
-    this.spoken.textContent = `${pinned}${quiet ? `${quiet}. ` : ""}${text}.`;
+    const panel = this.panels.find(({ index }) => index === this.store.speaker) ?? this.panels[0];
+    const { text, quiet } = summary(panel, place, ranking);
+    const log = stepLogProbs(panel.entry.trace, panel.reading)?.[place.step];
+    const pinned = pins.some((pin) => pin.step === place.step && pin.cell === place.cell) ? "Pinned" : "";
+    const probability = log === undefined ? "" : `Probability ${Math.exp(log).toFixed(2)}`;
+    this.spoken.textContent = [pinned, quiet, text, probability].filter(Boolean).map((part) => `${part}.`).join(" ");
   }
 
   // ----- asking the model
@@ -435,7 +445,7 @@ class Explorer extends HTMLElement implements Act {
   }
 
   canExplain(entry: Entry): boolean {
-    return this.canAsk(entry) && this.modelOf(entry)?.reads === "text";
+    return this.canAsk(entry) && this.modelOf(entry)?.reads === "text" && !Object.keys(entry.ask?.weights ?? {}).length;
   }
 
   private modelOf(entry: Entry): ModelInfo | undefined {
@@ -449,7 +459,7 @@ class Explorer extends HTMLElement implements Act {
     else if (key === "a") this.offer(panel, aim(panel).step, true);
     else if (key === "y" && this.canExplain(panel.entry)) this.why(panel);
     else if (key === "t") this.store.change({ table: !this.store.settings.table });
-    else if (key === "z" && this.store.entries.length > this.given) this.undo();
+    else if (key === "z" && this.canUndo()) this.undo();
     else if (key === "?") this.keys();
     else return false;
     return true;
@@ -498,19 +508,27 @@ class Explorer extends HTMLElement implements Act {
   why(panel: Panel): void {
     const { ask, trace } = panel.entry;
     if (!ask || !trace.ids) return;
-    void this.fetched({ ...ask, prefix: trace.ids }, true).then((found) => {
-      if (!found?.evidence) return;
-      const known = { ...panel.entry, trace: { ...trace, evidence: found.evidence } };
+    void this.evidence(ask, trace).then((found) => {
+      if (!found) return;
+      const known = { ...panel.entry, trace: { ...trace, ...found }, ask: { ...ask, why: true } };
       this.store.entries = this.store.entries.map((entry, index) => (index === panel.index ? known : entry));
       const { views } = this.store.settings;
       this.store.change({ views: views.includes("evidence") ? views : [...views, "evidence"] });
     });
   }
 
+  /** What the output of a trace depends on, as a part of it. */
+  private async evidence(ask: Ask, trace: Trace): Promise<Pick<Trace, "evidence"> | undefined> {
+    const found = await this.fetched({ ...ask, prefix: trace.ids }, true);
+    return found?.evidence && { evidence: found.evidence };
+  }
+
   private async askFor(ask: Ask, label: string, beside: number | null): Promise<void> {
     const trace = await this.fetched(ask, false);
     if (!trace) return;
-    this.store.add({ trace, label, ask }, beside);
+    this.store.add({ trace, label, ask: { ...ask, why: undefined } }, beside);
+    const made = this.querySelector(`article[aria-label="Trace ${this.store.entries.length}"]`);
+    if (made && made.getBoundingClientRect().top > window.innerHeight) made.scrollIntoView({ behavior: calm() ? "instant" : "smooth" });
     this.spoken.textContent = `Trace ${this.store.entries.length}: “${trace.output}”.`;
   }
 
@@ -559,7 +577,7 @@ class Explorer extends HTMLElement implements Act {
     const form = make("form", { class: "composer", "aria-label": "Ask the model" });
     let value: () => string;
     if (model?.reads === "image") {
-      const file = make("input", { type: "file", accept: "image/png,image/jpeg,image/gif,image/webp", "aria-label": "Picture" });
+      const file = make("input", { type: "file", accept: "image/png,image/jpeg", "aria-label": "Picture" });
       const picture = isPicture ? written : "";
       file.addEventListener("change", () => {
         void asDataUri(file.files?.[0]).then((input) => {
@@ -608,8 +626,21 @@ class Explorer extends HTMLElement implements Act {
       } catch {
         found = null;
       }
-      if (isTrace(found)) this.store.add({ trace: found, label: file.name, ask: null }, null);
-      else this.say(`${file.name} is not a trace: it must be JSON of the form attend.trace.v1.`);
+      if (isTrace(found) && this.shows({ trace: found, label: file.name, ask: null })) continue;
+      this.say(`${file.name} is not a trace, or not a whole one: it must be JSON of the form attend.trace.v1.`);
+    }
+  }
+
+  /** Show an entry that came from outside; where it can't be drawn it is taken away again. */
+  private shows(entry: Entry): boolean {
+    const { settings } = this.store;
+    try {
+      this.store.add(entry, null);
+      return true;
+    } catch {
+      this.store.entries = this.store.entries.slice(0, -1);
+      this.store.change(settings);
+      return false;
     }
   }
 

@@ -22,6 +22,8 @@ export interface Ask {
   prefix?: (number | string)[];
   weights?: Record<number, number[]>;
   beam?: number;
+  /** Whether it was asked, too, what the output depends on. */
+  why?: boolean;
 }
 
 export interface Entry {
@@ -77,6 +79,8 @@ export class Store {
   focus: Place = NOWHERE;
   /** The last step that the matrix shows in full, of a beam's node that was chosen: null for all. */
   upTo: number | null = null;
+  /** The trace whose view the keyboard moves through: what is spoken is about it. */
+  speaker = 0;
   /** Told when other things are to be drawn. */
   onChange: () => void = () => {};
   /** Told when other places are to be lit: many times a second. `spoken`: by the keyboard. */
@@ -89,7 +93,8 @@ export class Store {
     this.onChange();
   }
 
-  light(place: Place, spoken = false): void {
+  light(place: Place, spoken = false, speaker = this.speaker): void {
+    this.speaker = speaker;
     if (place.step === this.focus.step && place.cell === this.focus.cell && !spoken) return;
     this.focus = place;
     this.onLight(spoken);
@@ -148,7 +153,7 @@ export function written(settings: Settings, entries: Entry[]): string {
   put("s", settings.shown.join("."), INITIAL.shown.join("."));
   put("v", settings.views.join("."), INITIAL.views.join("."));
   put("l", settings.look, INITIAL.look);
-  put("u", settings.unit, INITIAL.unit);
+  put("u", settings.unit, firstUnit(entries));
   put("c", settings.scale, INITIAL.scale);
   put("m", String(settings.mass), String(INITIAL.mass));
   put("i", settings.smooth ? "smooth" : "", "");
@@ -181,8 +186,13 @@ export interface Asked {
   ask: Ask;
 }
 
+/** A person's links are between words: where there are some, words are what is shown at first. */
+function firstUnit(entries: Entry[]): Unit {
+  return entries.some(({ trace }) => trace.gold) ? "word" : INITIAL.unit;
+}
+
 /** The settings in an address; what makes no sense in it is as at first. */
-export function understood(address: string): { settings: Settings; asked: Asked[] } {
+export function understood(address: string, entries: Entry[]): { settings: Settings; asked: Asked[] } {
   const query = new URLSearchParams(address.replace(/^#/, ""));
   const list = (key: string) => (query.get(key) ?? "").split(".").filter(Boolean);
   const shown = list("s").map(Number).filter((index) => Number.isInteger(index) && index >= 0);
@@ -198,7 +208,7 @@ export function understood(address: string): { settings: Settings; asked: Asked[
       shown: shown.length ? shown.slice(0, 2) : INITIAL.shown,
       views: query.has("v") ? views : INITIAL.views,
       look: query.get("l") ?? INITIAL.look,
-      unit: query.get("u") === "word" ? "word" : "token",
+      unit: query.get("u") === "word" ? "word" : query.get("u") === "token" ? "token" : firstUnit(entries),
       scale: query.get("c") === "absolute" ? "absolute" : "row",
       mass: mass >= 1 && mass <= 100 ? mass : INITIAL.mass,
       smooth: query.get("i") === "smooth",

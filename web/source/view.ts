@@ -92,6 +92,7 @@ export function steered(
     cell: cells ? Math.max(store.focus.cell, 0) : -1,
   });
   element.addEventListener("focus", () => {
+    store.speaker = panel.index;
     if (steps ? store.focus.step < 0 : cells && store.focus.cell < 0) store.light(here(), true);
   });
   element.addEventListener("keydown", (happened) => {
@@ -144,21 +145,29 @@ export function steered(
         return;
     }
     event.preventDefault();
-    store.light(place, true);
+    store.light(place, true, panel.index);
   });
+}
+
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
+
+/** To two digits, without a sign on nothing. */
+export function figure(value: number): string {
+  return value.toFixed(2).replace(/^-(0\.00)$/, "$1");
 }
 
 /** What a place says, in words: for the bar below the sentences, and spoken. */
 export function summary(panel: Panel, place: Place, rank: (weights: number[]) => number[]): { text: string; quiet: string } {
   const { reading } = panel;
   const { look, steps, cells } = reading;
-  const quoted = (name: string) => `“${name}”`;
+  // A name that is written from right to left must not take the figures beside it along.
+  const quoted = (name: string) => (RIGHT_TO_LEFT.test(name) ? `\u2068“${name}”\u2069` : `“${name}”`);
   const step = steps[place.step];
   if (look.kind === "windows") {
     if (step === undefined) return { text: "", quiet: "" };
     const [x, y] = look.centre[place.step];
     const [width, height] = look.extent[place.step];
-    const where = `${quoted(step)} looks at ${x.toFixed(2)}, ${y.toFixed(2)}`;
+    const where = `${quoted(step)} looks at ${figure(x)}, ${figure(y)}`;
     return { text: where, quiet: `window ${width.toFixed(2)} by ${height.toFixed(2)}, scale ${look.scale[place.step]}` };
   }
   const named = (names: string[], weights: number[]) =>

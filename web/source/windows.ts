@@ -2,7 +2,7 @@
 
 import { draw, isolated, make, pictured, FONT } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
-import { framed, saving, steered, View } from "./view";
+import { figure as asFigure, framed, saving, steered, View } from "./view";
 import { player, type Player } from "./player";
 import { alternativesAt, visible, type Windows } from "./trace";
 
@@ -96,7 +96,7 @@ export class Glimpses extends View {
       box.classList.toggle("later", index > step);
     });
     const [[x, y], [width, height]] = [look.centre[step], look.extent[step]];
-    const figures = make("p", { class: "quiet figure" }, `${reading.steps[step]}: ${width.toFixed(2)} × ${height.toFixed(2)} at ${x.toFixed(2)}, ${y.toFixed(2)}; scale ${look.scale[step]}`);
+    const figures = make("p", { class: "quiet figure" }, `${reading.steps[step]}: ${width.toFixed(2)} × ${height.toFixed(2)} at ${asFigure(x)}, ${asFigure(y)}; scale ${look.scale[step]}`);
     const picture = entry.trace.picture;
     if (!picture || width <= 0 || height <= 0) {
       this.patch.replaceChildren(figures, ...this.thought(step));

@@ -5,11 +5,12 @@ import secrets
 import socket
 import threading
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
@@ -18,6 +19,8 @@ from attend.commands.options import Groups, flat, parse
 from attend.progress import say
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from attend.serve.served import Served
 
 BACKLOG = 2048
@@ -113,6 +116,7 @@ def serve(options: Options, listener: socket.socket) -> None:
         timeout_graceful_shutdown=30,
     )
     server = uvicorn.Server(config)
+    server.handle_exit = finishing(server)  # pyright: ignore[reportAttributeAccessIssue]
     if options.open:
         opening = threading.Timer(0.5, webbrowser.open, [address])
         opening.daemon = True
@@ -123,6 +127,18 @@ def serve(options: Options, listener: socket.socket) -> None:
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     say("stopped")
+
+
+def finishing(server: "uvicorn.Server") -> Callable[[int, FrameType | None], None]:
+    """What a signal does: what uvicorn makes of it, with a word where something is running."""
+    leave = server.handle_exit
+
+    def handle_exit(sig: int, frame: FrameType | None) -> None:
+        if server.server_state.tasks and not server.should_exit:
+            say("finishing what is running (30 seconds at most; Ctrl-C again leaves it)")
+        leave(sig, frame)
+
+    return handle_exit
 
 
 def token_for(options: Options) -> str | None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from attend.tasks.text_model import TextModel
 
 PICTURES = (".png", ".svg")
+# To leave out each piece of a longer text in turn takes minutes.
+LONGEST_EXPLAINED = 500
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ def main(arguments: Sequence[str]) -> int:
         print(trace.output)
         say("this system has no attention: there is nothing to show")
         return 1 if files else 0
-    # Characters are not pieces of words to their readers.
-    if not options.subwords and model.config.settings.data.unit != "character":
+    # Characters are not pieces of words to their readers; but a person's links are between words.
+    if not options.subwords and (model.config.settings.data.unit != "character" or options.gold is not None):
         look = merge(look)
     shown = replace(trace, looks={"source": look})
     gold = [] if options.gold is None else gold_cells(options.gold, options.gold_form, look)
@@ -221,7 +223,12 @@ def for_page(model: "TextModel", trace: "Trace", options: Options) -> "Trace":
     from attend.tasks.exploring import detailed
 
     how = model.config.settings.decoding
-    trace = detailed(model.task, model.decoder, trace, how, options.target)
+    if len(trace.input) > LONGEST_EXPLAINED:
+        say(
+            f"the page is without what the output depends on: that is for texts of up to {LONGEST_EXPLAINED} characters"
+        )
+    else:
+        trace = detailed(model.task, model.decoder, trace, how, options.target)
     if options.gold is None:
         return trace
     links = read_gold(options.gold, options.gold_form, 1)[0]

@@ -136,6 +136,8 @@ class House:
     async def answer(self, request: Request, model: Served, job: Job) -> Any:
         """What comes of a job, unless the client goes away or it takes too long: then it is ended."""
         waiting = asyncio.wrap_future(self.submit(model, job).future)
+        # What comes of it after nobody waits any more is nobody's error.
+        waiting.add_done_callback(lambda late: late.cancelled() or late.exception())
         gone = asyncio.ensure_future(disconnected(request))
         try:
             done, _ = await asyncio.wait(
@@ -147,6 +149,8 @@ class House:
             raise HTTPException(422, str(error)) from None
         except AbandonedError:
             raise HTTPException(504, "nobody waited for this any more") from None
+        except asyncio.CancelledError:
+            raise HTTPException(503, "the server is going down", {"Retry-After": "1"}) from None
         finally:
             job.abandon()
             gone.cancel()
