@@ -156,7 +156,7 @@ def test_the_keyboard_reaches_everything(opened: Open) -> None:
     expect(said).to_have_text(re.compile("^“</s>” 0\\.\\d+\\. “</s>” reads"))
     page.keyboard.press("t")
     expect(page.locator("table.numbers")).to_be_visible()
-    page.locator("attend-strips [tabindex]").focus()
+    page.locator("attend-strips [tabindex]").first.focus()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
@@ -409,6 +409,21 @@ def test_a_person_s_links_are_seen_at_once(opened: Open) -> None:
     page.get_by_role("button", name="tokens").click()
     expect(page.locator("attend-matrix .legend")).not_to_contain_text("error rate")
     assert "u=token" in page.url
+
+
+def test_strips_have_a_table_too(opened: Open) -> None:
+    trace = golden.subwords()
+    page = opened(trace, address="v=strips&t=1&u=token")
+    tables = page.locator("attend-strips table")
+    expect(tables).to_have_count(2)
+    assert trace.scores
+    probability = [f"{math.exp(score):.3f}" for score in trace.scores]
+    shown = [row.locator("td").first.inner_text() for row in tables.first.locator("tbody tr").all()]
+    assert [text.split(",")[0] for text in shown] == probability
+    look = trace.looks["source"]
+    assert isinstance(look, Weights)
+    covered = [row.locator("td").first.inner_text() for row in tables.last.locator("tbody tr").all()]
+    assert [text.split(",")[0] for text in covered] == [f"{total:.3f}" for total in look.weights.sum(axis=0)]
 
 
 def test_what_is_spoken_is_of_the_trace_one_moves_through(opened: Open) -> None:

@@ -599,7 +599,9 @@ class Explorer extends HTMLElement implements Act {
     });
     select.addEventListener("change", () => this.render());
     if (this.models.length > 1) form.append(select);
-    form.append(beam, submit);
+    // What can't be steered does not search either.
+    if (model?.steerable ?? true) form.append(beam);
+    form.append(submit);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const input = value();

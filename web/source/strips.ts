@@ -1,6 +1,6 @@
 // One figure a word: how sure the model was, how spread out it looked, how much each word was looked at in all.
 
-import { isolated, make } from "./elements";
+import { isolated, make, scrolling } from "./elements";
 import { framed, steered, View } from "./view";
 import { coverage, neverAttended, spread, stepEntropies, stepLogProbs, NEAR_UNIFORM, type Weights } from "./trace";
 
@@ -26,6 +26,10 @@ export class Strips extends View {
   protected draw(): void {
     this.columns = { step: [], cell: [] };
     this.lit = [];
+    if (this.settings.table) {
+      this.append(framed("Strips", [], make("div", { class: "side-by-side" }, ...this.tables())));
+      return;
+    }
     const body = make("div", { class: "strips" }, ...this.strips().map((strip) => this.strip(strip)));
     this.append(framed("Strips", [], body));
     steered(body, this.panel, "Probability, spread and coverage of each word", { step: "horizontal", cell: "vertical" });
@@ -59,6 +63,22 @@ export class Strips extends View {
     const named = look.memory.kind !== "grid" && reading.cells.length <= MANY;
     found.push({ ...sums, kind: "cell", names: reading.cells, odd: never, most: Math.max(1, ...covered), named });
     return found;
+  }
+
+  /** The same in figures: a table of the steps, and one of the cells. */
+  private tables(): HTMLElement[] {
+    const all = this.strips();
+    return (["step", "cell"] as const).map((kind) => {
+      const strips = all.filter((strip) => strip.kind === kind);
+      const head = make("tr", {}, make("td", {}), ...strips.map(({ name }) => make("th", { scope: "col" }, name)));
+      const rows = strips[0].names.map((name, index) => {
+        const figures = strips.map(({ values, odd }) => make("td", {}, [values[index].toFixed(3), odd(index)].filter(Boolean).join(", ")));
+        return make("tr", {}, make("th", { scope: "row" }, isolated(name)), ...figures);
+      });
+      const caption = make("caption", { class: "spoken" }, strips.map(({ name, about }) => `${name}: ${about}`).join("; "));
+      const table = make("table", { class: "plain-table figures" }, caption, make("thead", {}, head), make("tbody", {}, ...rows));
+      return scrolling(kind === "step" ? "Figures of each output" : "Figures of what was looked at", true, table);
+    });
   }
 
   private strip(strip: Strip): HTMLElement {
