@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from attend.attention.trace import Alternative, Gold, Trace, Weights
+from attend.attention.trace import Alternative, Evidence, Gold, Intervention, Trace, Weights
 from attend.show.formats import write_nematus
 from attend.show.page import frame
 from attend.show.reading import badges
@@ -346,6 +346,20 @@ def test_evidence_stands_beside_attention(opened: Open) -> None:
     for text in ("leave-one-out", "gradient x input", "made uniform", "strand am .", "-21.50"):
         expect(why).to_contain_text(text)
     expect(page.locator("footer")).to_contain_text("Attention shows where the model read, not why.")
+
+
+def test_evidence_of_a_picture_has_maps(opened: Open) -> None:
+    trace = golden.caption()
+    look = trace.looks["image"]
+    assert isinstance(look, Weights)
+    least = np.zeros(look.weights.shape)
+    least[0, 17] = 2.0
+    trace = replace(trace, evidence=Evidence("image", {"leave-one-out": least}, (Intervention("uniform", "a", -9.0),)))
+    why = opened(trace, address="v=evidence").locator("attend-why")
+    expect(why.locator(".maps svg")).to_have_count(2)
+    expect(why.locator(".maps svg").first.locator("rect")).to_have_count(14 * 14)
+    expect(why.locator(".why-table tbody tr")).to_have_count(12)
+    expect(why.locator(".why-table")).to_contain_text("row 2, column 4")
 
 
 def saved(page: Page, name: str, menu: bool = False) -> bytes:

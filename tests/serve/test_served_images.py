@@ -3,6 +3,7 @@
 from base64 import b64encode
 from io import BytesIO
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import torch
 from PIL import Image
 
 from attend.attention.trace import Weights
+from attend.contract import Captioned
 from attend.data.codec import Codec
 from attend.data.image import Form
+from attend.decoding import teacher_forced
 from attend.recipes.captions import RECIPES
 from attend.run import RunConfig
 from attend.serve.image import PictureModel
@@ -93,7 +96,7 @@ def test_what_is_no_picture_is_refused(served: PictureModel, picture: str, said:
 def test_what_is_not_for_pictures_is_said(served: PictureModel):
     with pytest.raises(ValueError, match="set by hand"):
         served.trace(Ask(uri(), weights={0: [1.0]}), never)
-    with pytest.raises(ValueError, match="for models of text"):
+    with pytest.raises(ValueError, match="no attention to hold against"):
         served.trace(Ask(uri(), evidence=True), never)
 
 
@@ -139,6 +142,39 @@ def test_a_captions_words_and_looks_can_be_set_by_hand(captions: PictureModel):
     told: list[dict[str, object]] = []
     assert captions.stream(Ask(uri(16), prefix=["blue"]), told.append).output.startswith("blue")
     assert told[0]["text"] == "blue"
+
+
+def test_what_a_caption_depends_on_is_what_it_says(captions: PictureModel):
+    trace = captions.trace(Ask(uri(16), beam=1, evidence=True), never)
+    evidence = trace.evidence
+    assert evidence is not None
+    assert evidence.look == "image"
+    assert trace.ids
+    system: Any = captions.model.systems[0]
+    pixels = torch.tensor(captions.pixels(uri(16)).astype(np.float32)).unsqueeze(0) / 255
+    target = torch.tensor([trace.ids])
+
+    @torch.no_grad()
+    def log_probs(images: torch.Tensor) -> np.ndarray:
+        batch = Captioned(images, target, torch.ones_like(target, dtype=torch.bool))
+        steps = [step.logits[0, 0].log_softmax(-1) for step in teacher_forced(system, batch, target)]
+        return np.array([float(step[token]) for step, token in zip(steps, trace.ids or (), strict=True)])
+
+    # Cells are 2 x 2, of 8 x 8 pixels each: the third is down to the left.
+    covered = pixels.clone()
+    covered[:, :, 8:, :8] = pixels.mean()
+    np.testing.assert_allclose(
+        evidence.attributions["leave-one-out"][:, 2], log_probs(pixels) - log_probs(covered), atol=1e-5
+    )
+    # What is owed to all of a picture, to first order, is how log p grows as the picture does.
+    system.double()
+    little = 1e-4
+    grown = log_probs(pixels.double() * (1 + little)) - log_probs(pixels.double() * (1 - little))
+    system.float()
+    np.testing.assert_allclose(evidence.attributions["gradient x input"].sum(1), grown / (2 * little), atol=1e-3)
+    assert [changed.attention for changed in evidence.interventions] == ["uniform", "permuted"]
+    with pytest.raises(ValueError, match="the model's own attention"):
+        captions.trace(Ask(uri(16), weights={0: [0.25] * 4}, evidence=True), never)
 
 
 def test_work_that_nobody_waits_for_ends(served: PictureModel):

@@ -1,12 +1,16 @@
 // Beside where the model looked: what its output depends on.
 
 import { aim } from "./act";
-import { button, isolated, make, scrolling, type Child } from "./elements";
+import { difference, heat, palette } from "./colour";
+import { button, draw, isolated, make, scrolling, type Child } from "./elements";
 import { figure, framed, steered, View } from "./view";
 import { rankCorrelation, sum, type Evidence as Form, type Weights } from "./trace";
 
 export const SENTENCE = "Attention shows where the model read, not why.";
 const MOST_ROWS = 80;
+// Of a picture's cells, which maps show, the table has the foremost.
+const MOST_GRID_ROWS = 12;
+const MAP = 160;
 const LEAST_NATS = 0.1;
 
 export class Why extends View {
@@ -23,8 +27,10 @@ export class Why extends View {
       const ask = button("Find out what the output depends on", () => act.why(this.panel));
       const can = act.canExplain(entry);
       const byHand = Object.keys(entry.ask?.weights ?? {}).length > 0;
+      const { look } = this.panel.reading;
+      const each = look.kind === "weights" && look.memory.kind === "grid" ? "Cover each part of the picture" : "Leave each word out";
       const text = can
-        ? "Leave each word out in turn, follow the gradient back to it, and make the attention another one."
+        ? `${each} in turn, follow the gradient back to it, and make the attention another one.`
         : byHand
           ? "A row of this attention was set by hand: what the output depends on is told of the model's own."
           : "What else the output depends on is not in this trace; a served model can be asked for it.";
@@ -52,7 +58,7 @@ export class Why extends View {
       this.body.replaceChildren(...this.table(evidence, step));
     }
     const rows = this.body.querySelectorAll("tbody tr");
-    rows.forEach((row, cell) => row.classList.toggle("here", cell === this.place.cell));
+    rows.forEach((row) => row.classList.toggle("here", Number((row as HTMLElement).dataset.cell) === this.place.cell));
   }
 
   private table(evidence: Form, step: number): Child[] {
@@ -66,9 +72,14 @@ export class Why extends View {
     // All attributions are drawn to one scale, and what is next to nothing is not drawn large.
     const owed = Math.max(LEAST_NATS, ...columns.slice(1).flatMap(([, values]) => values.map(Math.abs)));
     const greatest = columns.map(([, values], index) => (index ? owed : Math.max(1e-9, ...values)));
-    const rows = reading.cells.slice(0, MOST_ROWS).map((name, cell) => {
+    const grid = look.memory.kind === "grid" ? look.memory : null;
+    const all = reading.cells.map((_, cell) => cell);
+    const weight = (cell: number) => Math.max(...columns.map(([, values], index) => Math.abs(values[cell]) / greatest[index]));
+    const told = grid ? all.sort((a, b) => weight(b) - weight(a)).slice(0, MOST_GRID_ROWS) : all.slice(0, MOST_ROWS);
+    const rows = told.map((cell) => {
+      const name = reading.cells[cell];
       const cells = columns.map(([, values], index) => make("td", {}, bar(values[cell], greatest[index], index > 0)));
-      const row = make("tr", {}, make("th", { scope: "row" }, isolated(name)), ...cells);
+      const row = make("tr", { "data-cell": cell }, make("th", { scope: "row" }, isolated(name)), ...cells);
       row.addEventListener("pointerenter", () => store.light({ step, cell }));
       return row;
     });
@@ -82,8 +93,34 @@ export class Why extends View {
     const head = make("tr", {}, make("td", {}), ...columns.map(([name]) => make("th", { scope: "col" }, name)));
     return [
       make("p", { class: "quiet" }, "For ", isolated(`“${reading.steps[step]}”`), ": attributions in nats, to the left what is against it; half a bar is ", owed.toFixed(2), ". Their rank correlation with attention, over all steps: ", correlated.join(", "), "."),
+      ...(grid ? [this.maps(columns, greatest, grid.columns, step)] : []),
       scrolling("Attributions", true, make("table", { class: "why-table" }, make("thead", {}, head), make("tbody", {}, ...rows))),
     ];
+  }
+
+  /** For each column what it gives to every cell of a picture, as the picture lies. */
+  private maps(columns: [string, number[]][], greatest: number[], across: number, step: number): HTMLElement {
+    const colours = palette();
+    const [full, signed] = [heat(colours), difference(colours)];
+    const { store, reading } = this.panel;
+    return make(
+      "div",
+      { class: "maps" },
+      ...columns.map(([name, values], index) => {
+        const side = MAP / across;
+        const cells = values.map((value, cell) => {
+          const share = value / greatest[index];
+          const place = { x: (cell % across) * side, y: Math.floor(cell / across) * side, width: side - 1, height: side - 1 };
+          const box = draw("rect", { ...place, fill: index ? signed(share) : full(share) });
+          box.append(draw("title", {}, `${reading.cells[cell]}: ${figure(value)}`));
+          box.addEventListener("pointerenter", () => store.light({ step, cell }));
+          return box;
+        });
+        const height = Math.ceil(values.length / across) * side;
+        const picture = draw("svg", { width: MAP, height, viewBox: `0 0 ${MAP} ${height}`, role: "img", "aria-label": `${name} of each cell` }, ...cells);
+        return make("figure", {}, picture, make("figcaption", { class: "quiet" }, name));
+      }),
+    );
   }
 
   private interventions(evidence: Form): HTMLElement {

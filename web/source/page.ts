@@ -445,7 +445,7 @@ class Explorer extends HTMLElement implements Act {
   }
 
   canExplain(entry: Entry): boolean {
-    return this.canAsk(entry) && this.modelOf(entry)?.reads === "text" && !Object.keys(entry.ask?.weights ?? {}).length;
+    return this.canAsk(entry) && !Object.keys(entry.ask?.weights ?? {}).length;
   }
 
   private modelOf(entry: Entry): ModelInfo | undefined {

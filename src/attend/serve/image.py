@@ -74,13 +74,13 @@ class PictureModel:
 
     def trace(self, ask: Ask, stop: Callable[[], None]) -> Trace:
         stop()
-        if ask.evidence:
-            raise ValueError("evidence is for models of text")
         about = {"model": self.name, **self.about}
         if isinstance(self.model, CaptionModel):
-            question = Question("", ask.prefix, ask.weights, ask.alternatives)
+            question = Question("", ask.prefix, ask.weights, ask.alternatives, ask.evidence)
             trace = explore_picture(self.model, self.pixels(ask.input), question, ask.beam, stop)
             return replace(trace, input="picture", about=about | set_by_hand(ask, trace))
+        if ask.evidence:
+            raise ValueError("a classifier of pictures chooses where it looks: there is no attention to hold against")
         if ask.prefix or ask.weights:
             raise ValueError("what a classifier of pictures says or looks at can't be set by hand")
         return replace(self.model.predict(self.pixels(ask.input)).trace(**about), input="picture")

@@ -47,8 +47,7 @@ def explore(
     `stop` is called at each step, and ends the work by raising. Raises `ValueError` for an empty text, for a prefix or
     weights that don't fit, and for evidence with weights set by hand: it is about the model's own attention.
     """
-    if question.evidence and question.weights:
-        raise ValueError("evidence is about the model's own attention: ask for it without weights set by hand")
+    check_evidence(question)
     source, prefix, looks = prepared(task, question)
     batch = sources_only([source.ids], device_of(decoder))
     longest = greatest_length(source, prefix, how)
@@ -61,6 +60,11 @@ def explore(
     return trace
 
 
+def check_evidence(question: Question) -> None:
+    if question.evidence and question.weights:
+        raise ValueError("evidence is about the model's own attention: ask for it without weights set by hand")
+
+
 def explore_picture(
     model: CaptionModel,
     pixels: Any,
@@ -68,19 +72,31 @@ def explore_picture(
     beam: int | None = None,
     stop: Callable[[], None] = lambda: None,
 ) -> Trace:
-    """The same for the caption of a picture, in place of which the question's text is not read; without evidence.
+    """The same for the caption of a picture, in place of which the question's text is not read.
 
-    Raises `ValueError` for a prefix or weights that don't fit, and as `CaptionModel.predict` does.
+    Raises `ValueError` as `explore` does, and as `CaptionModel.predict` does.
     """
-    if question.evidence:
-        raise ValueError("evidence is for models of text")
-    task, system, how, images = model.task, model.systems[0], model.how(beam), model.taken(pixels)
+    check_evidence(question)
+    task, how, images = model.task, model.how(beam), model.taken(pixels)
+    system: Any = model.systems[0]
     ((_, batch),) = task.batches(system, images)
     prefix, looks = by_hand(task.codec, question)
     longest = max(how.longest + 1, len(prefix))
     best, details = searched(task.codec, system, batch, longest, how, prefix, looks, question.alternatives, stop)
-    caption = task.caption(system, images, 0, best, task.grid(system))
-    return replace(caption.trace(), ids=tuple(best.tokens), **details)
+    grid = task.grid(system)
+    trace = replace(task.caption(system, images, 0, best, grid).trace(), ids=tuple(best.tokens), **details)
+    if question.evidence and best.weights is not None and best.weights.shape[1] == grid[0] * grid[1]:
+        attributions = {
+            "leave-one-out": evidence.cover_one(system, batch, grid, best.tokens, stop),
+            "gradient x input": evidence.gradient_times_picture(system, batch, grid, best.tokens, stop),
+        }
+
+        def write(hypothesis: Hypothesis) -> str:
+            return task.caption(system, images, 0, hypothesis, grid).text
+
+        changed = interventions(system, batch, how.longest + 1, best, write, stop)
+        trace = replace(trace, evidence=Evidence("image", attributions, changed))
+    return trace
 
 
 def searched(
@@ -236,17 +252,34 @@ def gathered(
     if isinstance(network, nn.Module):
         attributions["gradient x input"] = evidence.gradient_times_input(network, cells, best.tokens, stop)
     batch = sources_only([source.ids], device_of(decoder))
-    longest = greatest_length(source, (), how)
-    uniform = np.full((longest, len(cells)), 1 / len(cells), dtype=np.float32)
-    changed = {"uniform": uniform, "permuted": evidence.permuted(best.weights)}
-    interventions = []
-    for name, rows in changed.items():
+
+    def write(hypothesis: Hypothesis) -> str:
+        return task.prediction(source, hypothesis).text
+
+    changed = interventions(decoder, batch, greatest_length(source, (), how), best, write, stop)
+    return Evidence("source", attributions, changed)
+
+
+def interventions(
+    decoder: Any,
+    batch: Any,
+    longest: int,
+    best: Hypothesis,
+    write: Callable[[Hypothesis], str],
+    stop: Callable[[], None],
+) -> tuple[Intervention, ...]:
+    """What is written, and how likely the output is, when attention is made uniform, or is put on other cells."""
+    assert best.weights is not None
+    cells = best.weights.shape[1]
+    uniform = np.full((longest, cells), 1 / cells, dtype=np.float32)
+    found = []
+    for name, rows in {"uniform": uniform, "permuted": evidence.permuted(best.weights)}.items():
         stop()
         looks = evidence.rows_as_looks(rows)
         given = decoding.forced(decoder, batch, [best.tokens], looks)[0]
-        written = task.prediction(source, decoding.greedy(decoder, batch, longest, looks=looks)[0][0])
-        interventions.append(Intervention(name, written.text, given.log_prob))
-    return Evidence("source", attributions, tuple(interventions))
+        written = decoding.greedy(decoder, batch, longest, looks=looks)[0][0]
+        found.append(Intervention(name, write(written), given.log_prob))
+    return tuple(found)
 
 
 def shown(codec: Codec, token: int) -> str:
