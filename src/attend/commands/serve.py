@@ -130,12 +130,18 @@ def serve(options: Options, listener: socket.socket) -> None:
 
 
 def finishing(server: "uvicorn.Server") -> Callable[[int, FrameType | None], None]:
-    """What a signal does: what uvicorn makes of it, with a word where something is running."""
+    """What a signal does: what uvicorn makes of it, with a word where something runs on for more than a moment."""
     leave = server.handle_exit
 
-    def handle_exit(sig: int, frame: FrameType | None) -> None:
-        if server.server_state.tasks and not server.should_exit:
+    def tell() -> None:
+        if server.server_state.tasks:
             say("finishing what is running (30 seconds at most; Ctrl-C again leaves it)")
+
+    def handle_exit(sig: int, frame: FrameType | None) -> None:
+        if not server.should_exit:
+            telling = threading.Timer(1.0, tell)
+            telling.daemon = True
+            telling.start()
         leave(sig, frame)
 
     return handle_exit
