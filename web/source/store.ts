@@ -93,8 +93,7 @@ export class Store {
     this.onChange();
   }
 
-  light(place: Place, spoken = false, speaker = this.speaker): void {
-    this.speaker = speaker;
+  light(place: Place, spoken = false): void {
     if (place.step === this.focus.step && place.cell === this.focus.cell && !spoken) return;
     this.focus = place;
     this.onLight(spoken);

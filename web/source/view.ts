@@ -145,7 +145,7 @@ export function steered(
         return;
     }
     event.preventDefault();
-    store.light(place, true, panel.index);
+    store.light(place, true);
   });
 }
 
