@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from attend.attention.trace import Alternative, Evidence, Gold, Intervention, Trace, Weights
+from attend.attention.trace import Alternative, Evidence, Gold, Intervention, Trace, Weights, Windows
 from attend.show.formats import write_nematus
 from attend.show.page import frame
 from attend.show.reading import badges
@@ -157,6 +157,8 @@ def test_the_keyboard_reaches_everything(opened: Open) -> None:
     page.keyboard.press("t")
     expect(page.locator("table.numbers")).to_be_visible()
     page.locator("attend-strips [tabindex]").first.focus()
+    page.keyboard.press("t")
+    expect(page.locator("table.numbers")).to_have_count(0)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
@@ -438,6 +440,71 @@ def test_strips_have_a_table_too(opened: Open) -> None:
     assert isinstance(look, Weights)
     covered = [row.locator("td").first.inner_text() for row in tables.last.locator("tbody tr").all()]
     assert [text.split(",")[0] for text in covered] == [f"{total:.3f}" for total in look.weights.sum(axis=0)]
+
+
+def test_windows_have_a_table_too(opened: Open) -> None:
+    trace = golden.glimpses()
+    look = trace.looks["glimpse"]
+    assert isinstance(look, Windows)
+    page = opened(trace)
+    page.get_by_role("button", name="Table").click()
+    table = page.locator("attend-windows table")
+    shown = [
+        [float(cell) for cell in row.locator("td").all_inner_texts()[:5]] for row in table.locator("tbody tr").all()
+    ]
+    np.testing.assert_allclose(shown, np.column_stack([look.centre, look.extent, look.scale]), atol=0.005)
+    table.locator("tbody td").nth(7).hover()
+    expect(page.locator(".bar-said")).to_contain_text(f"“{look.steps.labels()[1]}” looks at")
+    expect(table.locator("tr.here")).to_have_count(1)
+
+
+def test_a_difference_has_a_table_and_is_spoken(opened: Open) -> None:
+    trace = golden.subwords()
+    look = trace.looks["source"]
+    assert isinstance(look, Weights)
+    other = Weights(np.roll(look.weights, 1, axis=1), look.steps, look.memory)
+    second = Trace(trace.input, trace.output, {"source": other})
+    page = opened(trace, second, address="s=0.1&u=token&v=difference")
+    page.locator("attend-difference [tabindex]").focus()
+    for key in ("ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    one, two = look.weights[1, 1], other.weights[1, 1]
+    more = (other.weights - look.weights)[1]
+    name, most = look.memory.labels()[int(more.argmax())].strip(), more.max()
+    spoken = page.locator("[role=status]")
+    expect(spoken).to_contain_text(f"{one:.3f} in the first, {two:.3f} in the second")
+    expect(spoken).to_contain_text(f"the second looks more at “{name}” by {most:.2f}")
+    page.keyboard.press("t")
+    rows = page.locator("attend-difference tbody tr").all()
+    shown = [[float(cell) for cell in row.locator("td").all_inner_texts()] for row in rows]
+    np.testing.assert_allclose(shown, other.weights - look.weights, atol=6e-4)
+
+
+def test_the_search_has_a_table_too(opened: Open) -> None:
+    search = golden.subwords().search or ()
+    rows = opened(golden.subwords(), address="v=beam&t=1").locator("attend-beam tbody tr")
+    expect(rows).to_have_count(len(search))
+    fates = [row.locator("td").nth(1).inner_text() for row in rows.all()]
+    assert sorted(fates) == sorted(node.fate for node in search)
+
+
+@pytest.mark.parametrize("view", ["strips", "alternatives", "evidence"])
+def test_views_of_the_pages_own_elements_are_saved_as_pictures(opened: Open, view: str) -> None:
+    page = opened(golden.subwords(), address=f"v={view}&u=word")
+    picture = ElementTree.fromstring(saved(page, "SVG"))
+    texts = {"".join(text.itertext()) for text in picture.iter("{http://www.w3.org/2000/svg}text")}
+    expected = {
+        "strips": {"Probability of each output", "strand", "beach"},
+        "alternatives": {"probability", golden.subwords().alternatives[0][0].text},
+        "evidence": {
+            "leave-one-out",
+            "gradient x input",
+            "beach",
+            "With uniform attention it writes “ein hund hund .”; log p of this output -14.20",
+        },
+    }
+    assert expected[view] <= texts
+    assert saved(page, "PNG").startswith(b"\x89PNG")
 
 
 def test_what_is_spoken_is_of_the_trace_one_moves_through(opened: Open) -> None:

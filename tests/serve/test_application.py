@@ -113,6 +113,19 @@ def test_malformed_bodies_are_refused(client: TestClient, body: bytes) -> None:
     assert "detail" in answer.json()
 
 
+def test_where_a_request_stops_being_json_is_said(client: TestClient) -> None:
+    answer = client.post("/v1/predict", content=b'{"inputs": ["a"', headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("the request is not JSON: ")
+    assert answer.json()["detail"].endswith(" at character 15")
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+def test_whether_it_is_there_can_be_asked_without_a_body(client: TestClient, path: str) -> None:
+    answer = client.head(path)
+    assert answer.status_code == 200
+
+
 def test_half_a_character_in_a_wrong_key_is_refused_in_words(client: TestClient) -> None:
     answer = client.post("/v1/predict", content=b'{"\\ud800": 1}', headers={"Content-Type": "application/json"})
     assert answer.status_code == 422

@@ -1,18 +1,27 @@
 // What else could stand at a step, and going on from it.
 
 import { aim } from "./act";
+import { chart } from "./chart";
 import { button, isolated, make } from "./elements";
-import { framed, View } from "./view";
-import { alternativesAt, visible } from "./trace";
+import { framed, saving, View } from "./view";
+import { alternativesAt, visible, type Alternative } from "./trace";
 
 export class Alternatives extends View {
   private body = make("div", { class: "alternatives" });
   private drawn = "";
+  private head = "";
+  private choices: Alternative[] = [];
 
   protected draw(): void {
     this.drawn = "";
     this.body = make("div", { class: "alternatives" });
-    this.append(framed("Alternatives", [], this.body));
+    this.append(framed("Alternatives", [saving("alternatives", () => this.drawing())], this.body));
+  }
+
+  private drawing(): SVGSVGElement {
+    const values = this.choices.map((choice) => Math.exp(choice.log_prob));
+    const column = { name: "probability", values, greatest: 1, signed: false, figure: asProbability };
+    return chart("Alternatives", { head: [this.head], names: this.choices.map(({ text }) => visible(text)), columns: [column] });
   }
 
   override light(): void {
@@ -26,6 +35,7 @@ export class Alternatives extends View {
     const key = `${token} ${reading.steps[shown]}`;
     if (!choices || key === this.drawn) return;
     this.drawn = key;
+    this.choices = choices;
     const written = entry.trace.ids?.[thinks ? 0 : token];
     const can = act.canAsk(entry);
     const rows = choices.map((choice) => {
@@ -38,7 +48,7 @@ export class Alternatives extends View {
       const contents = [
         make("span", { class: "name" }, isolated(name)),
         make("span", { class: "rail" }, fill),
-        make("span", { class: "figure" }, share < 0.0005 ? "<0.001" : share.toFixed(3)),
+        make("span", { class: "figure" }, asProbability(share)),
         make("span", { class: "what" }, label),
       ];
       if (here || !can) return make("div", { class: here ? "choice-row written" : "choice-row" }, ...contents);
@@ -50,6 +60,7 @@ export class Alternatives extends View {
     const of = !thinks && word !== piece ? [", which begins ", isolated(`“${word}”`)] : [];
     const instead = ["Step ", String(shown + 1), ": instead of ", isolated(`“${thinks ? word : piece}”`), ...of];
     const head = make("p", { class: "quiet" }, ...(thinks ? [`What it thought after step ${token + 1}`] : instead));
+    this.head = head.textContent ?? "";
     this.body.replaceChildren(head, ...rows);
     if (can) this.body.append(this.own(token));
   }
@@ -63,6 +74,10 @@ export class Alternatives extends View {
     });
     return form;
   }
+}
+
+function asProbability(share: number): string {
+  return share < 0.0005 ? "<0.001" : share.toFixed(3);
 }
 
 customElements.define("attend-alternatives", Alternatives);

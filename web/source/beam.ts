@@ -2,7 +2,7 @@
 
 import { hierarchy, type HierarchyNode } from "d3-hierarchy";
 import { linkHorizontal } from "d3-shape";
-import { button, draw, FONT, make, shorten } from "./elements";
+import { button, draw, FONT, isolated, make, scrolling, shorten } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, View } from "./view";
 import { visible, type Node as Tried } from "./trace";
@@ -33,6 +33,10 @@ export class Beam extends View {
     pruned.checked = this.settings.pruned;
     pruned.addEventListener("change", () => store.change({ pruned: pruned.checked }, false));
     const toggle = make("label", { class: "check" }, pruned, " pruned");
+    if (this.settings.table) {
+      this.append(framed("Beam", [toggle], scrolling("Table of the search", true, this.table())));
+      return;
+    }
     const body = make("div", { class: "scroll tall" });
     this.said = make("p", { class: "quiet beam-said", "aria-live": "polite" }, IDLE);
     const picture = this.drawing(palette(), true);
@@ -49,6 +53,22 @@ export class Beam extends View {
     onward.hidden = !act.canAsk(entry);
     this.append(framed("Beam", [toggle, saving("beam", () => this.drawing(LIGHT, false))], body, this.said, onward, legend));
     this.walk(body);
+  }
+
+  /** The same in figures: a row for each node, step by step. */
+  private table(): HTMLElement {
+    const all = (hierarchy(this.items()) as Placed).descendants().slice(1);
+    const best = this.output(all);
+    const text = (item: Placed) => item.ancestors().reverse().slice(1).map((ancestor) => visible(ancestor.data.node!.text)).join(" ");
+    const rows = all.map((item) => {
+      const { fate, log_prob, score } = item.data.node!;
+      const written = make(best.has(item.data.number) ? "strong" : "span", {}, isolated(text(item)));
+      const cells = [written, fate, log_prob.toFixed(2), score.toFixed(2)].map((cell) => make("td", {}, cell));
+      return make("tr", {}, make("th", { scope: "row" }, String(item.depth)), ...cells);
+    });
+    const heads = ["step", "written so far", "fate", "log p", "score"].map((name) => make("th", { scope: "col" }, name));
+    const caption = make("caption", { class: "spoken" }, "What beam search tried, step by step; what led to the output in bold");
+    return make("table", { class: "plain-table figures" }, caption, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
   }
 
   private items(): Item {

@@ -1,10 +1,11 @@
 // Two traces of one input: where one looked more, and where the other did.
 
-import { draw, FONT, make, shorten, textWidth } from "./elements";
+import { draw, FONT, make, scrolling, shorten, textWidth } from "./elements";
 import { difference, LIGHT, palette, type Palette } from "./colour";
-import { framed, saving, steered, type Panel } from "./view";
-import type { Place } from "./store";
-import { briefly, hasWords, type Weights } from "./trace";
+import { BOTH, type Place } from "./store";
+import { figures, type Figures } from "./table";
+import { briefly, hasWords, ranking, type Weights } from "./trace";
+import { framed, quoted, saving, steered, type Panel } from "./view";
 
 const TEXT = 13;
 const SIZE = 22;
@@ -27,16 +28,17 @@ export function incomparable(first: Panel, second: Panel): string | null {
 export class Difference extends HTMLElement {
   private at: Geometry | null = null;
   private lit: SVGGElement | null = null;
-  private panel: Panel | null = null;
+  private panels: [Panel, Panel] | null = null;
+  private figures: Figures | null = null;
 
   show(first: Panel, second: Panel): this {
-    this.panel = first;
     const problem = incomparable(first, second);
     if (problem) {
       this.replaceChildren(framed("Difference", [], make("p", { class: "quiet" }, `There is no difference to draw: ${problem}.`)));
       return this;
     }
-    const drawing = (colours: Palette) => picture(first, second, colours);
+    this.panels = [first, second];
+    this.at = geometry(first, second);
     const legend = make(
       "p",
       { class: "legend" },
@@ -44,11 +46,23 @@ export class Difference extends HTMLElement {
       make("span", {}, "− the first looked more"),
       make("span", { class: "figure" }, `mean distance ${meanDistance(first, second).toFixed(3)} of 1`),
     );
-    const [shown, at] = [drawing(palette()), geometry(first, second)];
+    if (first.store.settings.table) {
+      this.figures = this.table();
+      this.replaceChildren(framed("Difference", [], scrolling("Table of differences", false, this.figures.element), legend));
+      return this;
+    }
+    const drawing = (colours: Palette) => picture(first, second, colours);
+    const shown = drawing(palette());
     const body = make("div", { class: "scroll" }, shown);
-    this.at = at;
     this.lit = draw("g", { "pointer-events": "none" });
     shown.append(this.lit);
+    this.point(shown, first, this.at);
+    this.replaceChildren(framed("Difference", [saving("difference", () => drawing(LIGHT))], body, legend));
+    steered(body, first, "Difference of the two matrices", { step: "vertical", cell: "horizontal" }, BOTH);
+    return this;
+  }
+
+  private point(shown: SVGSVGElement, first: Panel, at: Geometry): void {
     const place = (event: MouseEvent) => {
       const box = shown.getBoundingClientRect();
       const step = Math.floor((event.clientY - box.top - at.top) / SIZE);
@@ -61,16 +75,41 @@ export class Difference extends HTMLElement {
       const found = place(event);
       if (found.step >= 0 || found.cell >= 0) first.store.togglePin(found);
     });
-    this.replaceChildren(framed("Difference", [saving("difference", () => drawing(LIGHT))], body, legend));
-    steered(body, first, "Difference of the two matrices", { step: "vertical", cell: "horizontal" });
-    return this;
+  }
+
+  /** The same in figures. */
+  private table(): Figures {
+    const [first] = this.panels!;
+    const [a, b] = this.weights();
+    const told = (step: number, cell: number) => signed(b[step][cell] - a[step][cell]);
+    const caption = "The second's weights less the first's: a row is a step, a column a cell";
+    return figures(first.store, caption, { rows: this.at!.names, columns: first.reading.cells }, told);
+  }
+
+  private weights(): number[][][] {
+    return this.panels!.map((panel) => (panel.reading.look as Weights).weights);
+  }
+
+  /** What the two make of a place, in words. */
+  summary({ step, cell }: Place): { text: string; quiet: string } {
+    const names = this.at?.names[step];
+    if (!this.panels || names === undefined) return { text: "", quiet: "" };
+    const { cells } = this.panels[0].reading;
+    const [one, other] = this.weights().map((weights) => weights[step]);
+    const more = (sign: number) => {
+      const by = cells.map((_, index) => sign * (other[index] - one[index]));
+      return ranking(by).map((index) => `${quoted(cells[index])} by ${by[index].toFixed(2)}`).join(", ") || "nothing";
+    };
+    const quiet = cells[cell] === undefined ? "" : `${quoted(cells[cell])} ${one[cell].toFixed(3)} in the first, ${other[cell].toFixed(3)} in the second`;
+    return { text: `At ${quoted(names)} the second looks more at ${more(1)}; the first at ${more(-1)}`, quiet };
   }
 
   /** Show the place in focus, and what was pinned. */
   light(): void {
-    if (!this.at || !this.lit || !this.panel) return;
+    this.figures?.light();
+    if (!this.at || !this.lit || !this.panels) return;
     const { left, top, names } = this.at;
-    const { reading, store } = this.panel;
+    const { reading, store } = this.panels[0];
     const colours = palette();
     const outline = (place: Place, stroke: string, width: number) => {
       if (place.step >= names.length || (place.step < 0 && place.cell < 0)) return [];
@@ -82,6 +121,12 @@ export class Difference extends HTMLElement {
     const focus = [{ step, cell: -1 }, { step: -1, cell }].flatMap((place) => outline(place, colours.ink, 1.5));
     this.lit.replaceChildren(...focus, ...store.settings.pins.flatMap((pin) => outline(pin, colours.mark, 2.5)));
   }
+}
+
+/** With its sign, a plain hyphen as in the figures beside it; nothing has none. */
+function signed(value: number): string {
+  const text = value.toFixed(3);
+  return /^-?0\.000$/.test(text) ? "0.000" : value > 0 ? `+${text}` : text;
 }
 
 /** Where everything stands in the picture, in pixels, and the names of its rows. */

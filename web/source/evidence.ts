@@ -1,12 +1,14 @@
 // Beside where the model looked: what its output depends on.
 
 import { aim } from "./act";
-import { difference, heat, palette } from "./colour";
+import { chart, type Column } from "./chart";
+import { difference, heat, LIGHT, palette, type Palette } from "./colour";
 import { button, draw, isolated, make, scrolling, type Child } from "./elements";
-import { figure, framed, steered, View } from "./view";
+import { figure, framed, saving, steered, View } from "./view";
 import { rankCorrelation, sum, type Evidence as Form, type Weights } from "./trace";
 
 export const SENTENCE = "Attention shows where the model read, not why.";
+const SCALE = "attributions in nats, to the left what is against it; half a bar is";
 const MOST_ROWS = 80;
 // Of a picture's cells, which maps show, the table has the foremost.
 const MOST_GRID_ROWS = 12;
@@ -37,7 +39,8 @@ export class Why extends View {
       this.append(framed("Why?", [], lead, make("p", { class: "quiet" }, text), ...(can ? [ask] : [])));
       return;
     }
-    this.append(framed("Why?", [], lead, this.body, this.interventions(evidence)));
+    const save = saving("attributions", () => this.drawing(evidence));
+    this.append(framed("Why?", [save], lead, this.body, scrolling("Other attention", false, this.interventions(evidence))));
     steered(this.body, this.panel, "Attention beside attributions", { step: "horizontal", cell: "vertical" });
   }
 
@@ -61,83 +64,103 @@ export class Why extends View {
     rows.forEach((row) => row.classList.toggle("here", Number((row as HTMLElement).dataset.cell) === this.place.cell));
   }
 
-  private table(evidence: Form, step: number): Child[] {
-    const { reading, store } = this.panel;
+  /** What a step is told to depend on: attention and the attributions, of which cells, and how alike they are. */
+  private columns(evidence: Form, step: number): { columns: Column[]; cells: number[]; correlated: string } {
+    const { reading } = this.panel;
     const look = reading.look as Weights;
-    const methods = Object.entries(evidence.attributions);
-    const columns: [string, number[]][] = [
-      ["attention", look.weights[step]],
-      ...methods.map(([name, values]): [string, number[]] => [name, this.inUnit(values, step)]),
-    ];
+    const attributed = Object.entries(evidence.attributions).map(([name, values]): [string, number[]] => [name, this.inUnit(values, step)]);
     // All attributions are drawn to one scale, and what is next to nothing is not drawn large.
-    const owed = Math.max(LEAST_NATS, ...columns.slice(1).flatMap(([, values]) => values.map(Math.abs)));
-    const greatest = columns.map(([, values], index) => (index ? owed : Math.max(1e-9, ...values)));
-    const grid = look.memory.kind === "grid" ? look.memory : null;
+    const owed = Math.max(LEAST_NATS, ...attributed.flatMap(([, values]) => values.map(Math.abs)));
+    const weights = look.weights[step];
+    const columns: Column[] = [
+      { name: "attention", values: weights, greatest: Math.max(1e-9, ...weights), signed: false, figure },
+      ...attributed.map(([name, values]) => ({ name, values, greatest: owed, signed: true, figure })),
+    ];
     const all = reading.cells.map((_, cell) => cell);
-    const weight = (cell: number) => Math.max(...columns.map(([, values], index) => Math.abs(values[cell]) / greatest[index]));
-    const told = grid ? all.sort((a, b) => weight(b) - weight(a)).slice(0, MOST_GRID_ROWS) : all.slice(0, MOST_ROWS);
-    const rows = told.map((cell) => {
-      const name = reading.cells[cell];
-      const cells = columns.map(([, values], index) => make("td", {}, bar(values[cell], greatest[index], index > 0)));
-      const row = make("tr", { "data-cell": cell }, make("th", { scope: "row" }, isolated(name)), ...cells);
-      row.addEventListener("pointerenter", () => store.light({ step, cell }));
-      return row;
-    });
-    const correlated = methods.map(([name, values]) => {
+    const weight = (cell: number) => Math.max(...columns.map(({ values, greatest }) => Math.abs(values[cell]) / greatest));
+    const foremost = () => all.sort((a, b) => weight(b) - weight(a)).slice(0, MOST_GRID_ROWS);
+    const cells = look.memory.kind === "grid" ? foremost() : all.slice(0, MOST_ROWS);
+    const correlated = Object.entries(evidence.attributions).map(([name, values]) => {
       const found = reading.steps.flatMap((_, index) => {
         const rank = rankCorrelation(look.weights[index], this.inUnit(values, index).map(Math.abs));
         return rank === null ? [] : [rank];
       });
       return `${name} ${found.length ? (sum(found) / found.length).toFixed(2) : "-"}`;
     });
-    const head = make("tr", {}, make("td", {}), ...columns.map(([name]) => make("th", { scope: "col" }, name)));
+    return { columns, cells, correlated: `Their rank correlation with attention, over all steps: ${correlated.join(", ")}.` };
+  }
+
+  private table(evidence: Form, step: number): Child[] {
+    const { reading, store } = this.panel;
+    const { columns, cells, correlated } = this.columns(evidence, step);
+    const rows = cells.map((cell) => {
+      const bars = columns.map((column) => make("td", {}, bar(column.values[cell], column.greatest, column.signed)));
+      const row = make("tr", { "data-cell": cell }, make("th", { scope: "row" }, isolated(reading.cells[cell])), ...bars);
+      row.addEventListener("pointerenter", () => store.light({ step, cell }));
+      return row;
+    });
+    const head = make("tr", {}, make("td", {}), ...columns.map(({ name }) => make("th", { scope: "col" }, name)));
+    const owed = columns[1].greatest.toFixed(2);
+    const maps = this.maps(columns, palette(), step).map(([name, map]) => make("figure", {}, map, make("figcaption", { class: "quiet" }, name)));
     return [
-      make("p", { class: "quiet" }, "For ", isolated(`“${reading.steps[step]}”`), ": attributions in nats, to the left what is against it; half a bar is ", owed.toFixed(2), ". Their rank correlation with attention, over all steps: ", correlated.join(", "), "."),
-      ...(grid ? [this.maps(columns, greatest, grid.columns, step)] : []),
+      make("p", { class: "quiet" }, "For ", isolated(`“${reading.steps[step]}”`), `: ${SCALE} ${owed}. ${correlated}`),
+      ...(maps.length && !this.settings.table ? [make("div", { class: "maps" }, ...maps)] : []),
       scrolling("Attributions", true, make("table", { class: "why-table" }, make("thead", {}, head), make("tbody", {}, ...rows))),
     ];
   }
 
-  /** For each column what it gives to every cell of a picture, as the picture lies. */
-  private maps(columns: [string, number[]][], greatest: number[], across: number, step: number): HTMLElement {
-    const colours = palette();
-    const [full, signed] = [heat(colours), difference(colours)];
+  private drawing(evidence: Form): SVGSVGElement {
+    const { reading } = this.panel;
+    const step = Math.max(this.drawn, 0);
+    const { columns, cells, correlated } = this.columns(evidence, step);
+    const changed = this.changed(evidence).map(([attention, output, logProb]) => {
+      return `With ${attention} attention it writes “${output}”${logProb === null ? "" : `; log p of this output ${figure(logProb)}`}`;
+    });
+    return chart("Attributions", {
+      head: [SENTENCE, `For “${reading.steps[step]}”: ${SCALE} ${columns[1].greatest.toFixed(2)}.`, correlated],
+      maps: this.maps(columns, LIGHT, step),
+      names: cells.map((cell) => reading.cells[cell]),
+      columns: columns.map((column) => ({ ...column, values: cells.map((cell) => column.values[cell]) })),
+      foot: changed,
+    });
+  }
+
+  /** For each column what it gives to every cell of a picture, as the picture lies; none where no picture was looked at. */
+  private maps(columns: Column[], colours: Palette, step: number): [string, SVGSVGElement][] {
     const { store, reading } = this.panel;
-    return make(
-      "div",
-      { class: "maps" },
-      ...columns.map(([name, values], index) => {
-        const side = MAP / across;
-        const cells = values.map((value, cell) => {
-          const share = value / greatest[index];
-          const place = { x: (cell % across) * side, y: Math.floor(cell / across) * side, width: side - 1, height: side - 1 };
-          const box = draw("rect", { ...place, fill: index ? signed(share) : full(share) });
-          box.append(draw("title", {}, `${reading.cells[cell]}: ${figure(value)}`));
-          box.addEventListener("pointerenter", () => store.light({ step, cell }));
-          return box;
-        });
-        const height = Math.ceil(values.length / across) * side;
-        const picture = draw("svg", { width: MAP, height, viewBox: `0 0 ${MAP} ${height}`, role: "img", "aria-label": `${name} of each cell` }, ...cells);
-        return make("figure", {}, picture, make("figcaption", { class: "quiet" }, name));
-      }),
-    );
+    const { memory } = reading.look as Weights;
+    if (memory.kind !== "grid") return [];
+    const [full, towards] = [heat(colours), difference(colours)];
+    const side = MAP / memory.columns;
+    const height = memory.rows * side;
+    return columns.map(({ name, values, greatest, signed }) => {
+      const cells = values.map((value, cell) => {
+        const share = value / greatest;
+        const place = { x: (cell % memory.columns) * side, y: Math.floor(cell / memory.columns) * side, width: side - 1, height: side - 1 };
+        const box = draw("rect", { ...place, fill: signed ? towards(share) : full(share) });
+        box.append(draw("title", {}, `${reading.cells[cell]}: ${figure(value)}`));
+        box.addEventListener("pointerenter", () => store.light({ step, cell }));
+        return box;
+      });
+      const frame = { width: MAP, height, viewBox: `0 0 ${MAP} ${height}`, role: "img", "aria-label": `${name} of each cell` };
+      return [name, draw("svg", frame, ...cells)];
+    });
+  }
+
+  /** Its own attention and the others: what is written with each, and how likely the output itself is. */
+  private changed(evidence: Form): [string, string, number | null][] {
+    const { trace } = this.panel.entry;
+    const others = evidence.interventions.map(({ attention, output, log_prob }): [string, string, number] => [attention, output, log_prob]);
+    return [["its own", trace.output, trace.scores ? sum(trace.scores) : null], ...others];
   }
 
   private interventions(evidence: Form): HTMLElement {
-    const { trace } = this.panel.entry;
-    const own = trace.scores ? sum(trace.scores) : null;
-    const row = (attention: string, output: string, logProb: number | null) =>
-      make(
-        "tr",
-        {},
-        make("th", { scope: "row" }, attention),
-        make("td", {}, isolated(output)),
-        make("td", { class: "figure" }, logProb === null ? "" : figure(logProb)),
-      );
-    const rows = evidence.interventions.map((changed) => row(`made ${changed.attention}`, changed.output, changed.log_prob));
+    const rows = this.changed(evidence).map(([attention, output, logProb], index) => {
+      const name = make("th", { scope: "row" }, index ? `made ${attention}` : attention);
+      return make("tr", {}, name, make("td", {}, isolated(output)), make("td", { class: "figure" }, logProb === null ? "" : figure(logProb)));
+    });
     const head = make("tr", {}, ...["attention", "it writes", "log p of this output"].map((name) => make("th", { scope: "col" }, name)));
-    const body = make("tbody", {}, row("its own", trace.output, own), ...rows);
-    return scrolling("Other attention", false, make("table", { class: "plain-table" }, make("thead", {}, head), body));
+    return make("table", { class: "plain-table" }, make("thead", {}, head), make("tbody", {}, ...rows));
   }
 }
 

@@ -16,7 +16,7 @@ import { type Difference } from "./difference";
 import { button, choice, draw, isolated, make, pictured } from "./elements";
 import { SENTENCE } from "./evidence";
 import { csv, json, nematus, onePage, pharaoh, saveFile } from "./save";
-import { INITIAL, linked, NOWHERE, Store, understood, VIEWS, type Ask, type Asked, type Entry, type ViewName } from "./store";
+import { BOTH, INITIAL, linked, NOWHERE, Store, understood, VIEWS, type Ask, type Asked, type Entry, type ViewName } from "./store";
 import "./table";
 import { badges, hasWords, isTrace, ranking, read, stepLogProbs, type Look, type Trace } from "./trace";
 import { summary, View, type Panel } from "./view";
@@ -102,6 +102,7 @@ class Explorer extends HTMLElement implements Act {
     try {
       this.models = await this.client!.models();
     } catch (error) {
+      this.render();
       this.say(sentence(error));
       return;
     }
@@ -273,7 +274,7 @@ class Explorer extends HTMLElement implements Act {
       ] as const;
       bar.append(choice("Unit", units, settings.unit, (unit) => this.setUnit(unit)));
     }
-    if (this.panels.some((panel) => panel.reading.look.kind === "weights" && panel.reading.cells.length)) {
+    if (this.panels.some(({ reading }) => reading.look.kind === "windows" || reading.cells.length)) {
       bar.append(button("Table", () => this.store.change({ table: !settings.table }), { "aria-pressed": settings.table ? "true" : "false" }));
     }
     return bar;
@@ -430,8 +431,9 @@ class Explorer extends HTMLElement implements Act {
     }
     if (!spoken || !this.panels.length) return;
     const panel = this.panels.find(({ index }) => index === this.store.speaker) ?? this.panels[0];
-    const { text, quiet } = summary(panel, place, ranking);
-    const log = stepLogProbs(panel.entry.trace, panel.reading)?.[place.step];
+    const both = this.store.speaker === BOTH ? this.difference : null;
+    const { text, quiet } = both ? both.summary(place) : summary(panel, place, ranking);
+    const log = both ? undefined : stepLogProbs(panel.entry.trace, panel.reading)?.[place.step];
     const pinned = pins.some((pin) => pin.step === place.step && pin.cell === place.cell) ? "Pinned" : "";
     const probability = log === undefined ? "" : `Probability ${Math.exp(log).toFixed(2)}`;
     this.spoken.textContent = [pinned, quiet, text, probability].filter(Boolean).map((part) => `${part}.`).join(" ");
@@ -577,7 +579,7 @@ class Explorer extends HTMLElement implements Act {
     const form = make("form", { class: "composer", "aria-label": "Ask the model" });
     let value: () => string;
     if (model?.reads === "image") {
-      const file = make("input", { type: "file", accept: "image/png,image/jpeg", "aria-label": "Picture" });
+      const file = make("input", { type: "file", accept: "image/png,image/jpeg", "aria-label": "Picture", hidden: true });
       const picture = isPicture ? written : "";
       file.addEventListener("change", () => {
         void asDataUri(file.files?.[0]).then((input) => {
@@ -587,7 +589,7 @@ class Explorer extends HTMLElement implements Act {
       });
       value = () => picture;
       if (picture) form.append(make("span", { class: "chosen" }, thumbnail(picture)));
-      form.append(file);
+      form.append(button(picture ? "Another picture…" : "Choose a picture…", () => file.click()), file);
     } else {
       const input = make("input", { type: "text", "aria-label": "Text to read", value: isPicture ? "" : written, placeholder: "Text for the model to read", dir: "auto", autocomplete: "off" });
       value = () => input.value;

@@ -71,6 +71,7 @@ export const INITIAL: Settings = {
   pins: [],
 };
 
+export const BOTH = -1;
 export const NOWHERE: Place = { step: -1, cell: -1 };
 
 export class Store {
@@ -79,7 +80,7 @@ export class Store {
   focus: Place = NOWHERE;
   /** The last step that the matrix shows in full, of a beam's node that was chosen: null for all. */
   upTo: number | null = null;
-  /** The trace whose view the keyboard moves through: what is spoken is about it. */
+  /** The trace whose view the keyboard moves through: what is spoken is about it, or about the two shown (`BOTH`). */
   speaker = 0;
   /** Told when other things are to be drawn. */
   onChange: () => void = () => {};

@@ -1,11 +1,17 @@
 // One figure a word: how sure the model was, how spread out it looked, how much each word was looked at in all.
 
-import { isolated, make, scrolling } from "./elements";
-import { framed, steered, View } from "./view";
+import { sheet, written } from "./chart";
+import { LIGHT } from "./colour";
+import { draw, isolated, make, scrolling, shorten, textWidth } from "./elements";
+import { framed, saving, steered, View } from "./view";
 import { coverage, neverAttended, spread, stepEntropies, stepLogProbs, NEAR_UNIFORM, type Weights } from "./trace";
 
 // More bars than this stand close together, without their names.
 const MANY = 100;
+// Of the picture that is saved, in pixels.
+const MARGIN = 16;
+const TALL = 64;
+const WIDEST_NAME = 90;
 
 interface Strip {
   name: string;
@@ -31,7 +37,7 @@ export class Strips extends View {
       return;
     }
     const body = make("div", { class: "strips" }, ...this.strips().map((strip) => this.strip(strip)));
-    this.append(framed("Strips", [], body));
+    this.append(framed("Strips", [saving("strips", () => this.drawing())], body));
     steered(body, this.panel, "Probability, spread and coverage of each word", { step: "horizontal", cell: "vertical" });
   }
 
@@ -79,6 +85,34 @@ export class Strips extends View {
       const table = make("table", { class: "plain-table figures" }, caption, make("thead", {}, head), make("tbody", {}, ...rows));
       return scrolling(kind === "step" ? "Figures of each output" : "Figures of what was looked at", true, table);
     });
+  }
+
+  private drawing(): SVGSVGElement {
+    const parts: SVGElement[] = [];
+    let [y, right] = [MARGIN, 0];
+    for (const { name, about, names, values, odd, most, named } of this.strips()) {
+      const head = written(MARGIN, y + 13, "", { fill: LIGHT.quiet });
+      head.append(draw("tspan", { "font-weight": 600, fill: LIGHT.ink }, name), ` ${about}`);
+      parts.push(head);
+      const top = y + 32;
+      let x = MARGIN;
+      values.forEach((value, index) => {
+        const width = named ? Math.min(Math.max(textWidth(names[index], 12), 14), WIDEST_NAME) + 10 : 4;
+        const [bar, strange] = [Math.min(width - 1, 22), odd(index)];
+        const [tall, left] = [Math.min(value / most, 1) * TALL, x + (width - bar) / 2];
+        parts.push(draw("rect", { x: left, y: top, width: bar, height: TALL, fill: LIGHT.empty }));
+        parts.push(draw("rect", { x: left, y: top + TALL - tall, width: bar, height: tall, fill: strange ? LIGHT.mark : LIGHT.full }));
+        const middle = { "text-anchor": "middle", "font-size": 12 };
+        if (strange) parts.push(written(x + width / 2, top - 3, "!", { ...middle, fill: LIGHT.mark, "font-weight": 600 }));
+        if (named) parts.push(written(x + width / 2, top + TALL + 15, shorten(names[index], 12, WIDEST_NAME), middle));
+        x += width;
+      });
+      right = Math.max(right, x, MARGIN + textWidth(`${name} ${about}`, 13.5));
+      y = top + TALL + (named ? 36 : 18);
+    }
+    const note = "! is what is odd: unsure, near-uniform or never attended";
+    parts.push(written(MARGIN, y + 8, note, { fill: LIGHT.quiet }));
+    return sheet("Strips", Math.ceil(Math.max(right, MARGIN + textWidth(note, 13)) + MARGIN), y + 8 + MARGIN, parts);
   }
 
   private strip(strip: Strip): HTMLElement {

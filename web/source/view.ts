@@ -73,13 +73,14 @@ export function saving(name: string, picture: () => SVGSVGElement): HTMLElement 
 
 /**
  * Let the keyboard move through the steps and cells of a view. `step` and `cell` say which arrows move along which, or
- * with "none" that the view has none to move through.
+ * with "none" that the view has none to move through; `speaker` whose weights are spoken.
  */
 export function steered(
   element: HTMLElement | SVGElement,
   panel: Panel,
   label: string,
   along: { step: "vertical" | "horizontal" | "none"; cell: "vertical" | "horizontal" | "none" },
+  speaker: number = panel.index,
 ): void {
   element.setAttribute("tabindex", "0");
   element.setAttribute("role", "application");
@@ -92,7 +93,7 @@ export function steered(
     cell: cells ? Math.max(store.focus.cell, 0) : -1,
   });
   element.addEventListener("focus", () => {
-    store.speaker = panel.index;
+    store.speaker = speaker;
     if (steps ? store.focus.step < 0 : cells && store.focus.cell < 0) store.light(here(), true);
   });
   element.addEventListener("keydown", (happened) => {
@@ -156,12 +157,15 @@ export function figure(value: number): string {
   return value.toFixed(2).replace(/^-(0\.00)$/, "$1");
 }
 
+/** A name in quotes; one that is written from right to left does not take the figures beside it along. */
+export function quoted(name: string): string {
+  return RIGHT_TO_LEFT.test(name) ? `\u2068“${name}”\u2069` : `“${name}”`;
+}
+
 /** What a place says, in words: for the bar below the sentences, and spoken. */
 export function summary(panel: Panel, place: Place, rank: (weights: number[]) => number[]): { text: string; quiet: string } {
   const { reading } = panel;
   const { look, steps, cells } = reading;
-  // A name that is written from right to left must not take the figures beside it along.
-  const quoted = (name: string) => (RIGHT_TO_LEFT.test(name) ? `\u2068“${name}”\u2069` : `“${name}”`);
   const step = steps[place.step];
   if (look.kind === "windows") {
     if (step === undefined) return { text: "", quiet: "" };

@@ -1,10 +1,11 @@
 // Where a system with glimpses or filter banks put its windows, step by step, and what each one saw.
 
-import { draw, isolated, make, pictured, FONT } from "./elements";
+import { draw, isolated, make, pictured, scrolling, FONT } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
 import { figure as asFigure, framed, saving, steered, View } from "./view";
 import { player, type Player } from "./player";
-import { alternativesAt, visible, type Windows } from "./trace";
+import { figures, type Figures } from "./table";
+import { alternativesAt, visible, type Alternative, type Windows } from "./trace";
 
 const SIDE = 420;
 const PATCH = 132;
@@ -16,10 +17,16 @@ export class Glimpses extends View {
   private patch = make("div", { class: "patch" });
   private shown = -1;
   private player: Player | null = null;
+  private figures: Figures | null = null;
 
   protected draw(): void {
     const { store, reading } = this.panel;
     this.shown = -1;
+    this.figures = this.settings.table ? this.table() : null;
+    if (this.figures) {
+      this.append(framed("Windows", [], scrolling("Table of windows", false, this.figures.element)));
+      return;
+    }
     this.patch = make("div", { class: "patch" });
     const stage = make("div", { class: "stage" });
     const picture = this.drawing(palette(), true);
@@ -69,12 +76,34 @@ export class Glimpses extends View {
     return draw("svg", frame, ...parts, ...boxes);
   }
 
+  /** The same in figures. */
+  private table(): Figures {
+    const { reading, store } = this.panel;
+    const { centre, extent, scale } = reading.look as Windows;
+    const columns: [string, (step: number) => string][] = [
+      ["across", (step) => asFigure(centre[step][0])],
+      ["down", (step) => asFigure(centre[step][1])],
+      ["width", (step) => extent[step][0].toFixed(2)],
+      ["height", (step) => extent[step][1].toFixed(2)],
+      ["scale", (step) => String(scale[step])],
+    ];
+    const thought = (step: number) => this.likeliest(step).map(({ text, log_prob }) => `${visible(text)} ${Math.exp(log_prob).toFixed(2)}`);
+    if (this.likeliest(0).length) columns.push(["then thought", (step) => thought(step).join(", ")]);
+    const caption = "Windows: a row is a step; the image reaches from -1 to 1, across and down";
+    const names = { rows: reading.steps, columns: columns.map(([name]) => name) };
+    return figures(store, caption, names, (step, column) => isolated(columns[column][1](step)), false);
+  }
+
   /** The likeliest answers after a step, where the trace says them. */
-  private thought(step: number): HTMLElement[] {
+  private likeliest(step: number): Alternative[] {
     const { entry, reading } = this.panel;
-    const choices = entry.trace.alternatives?.[alternativesAt(entry.trace, reading, step)];
-    if (!choices) return [];
-    const likely = [...choices].sort((a, b) => b.log_prob - a.log_prob).slice(0, LIKELIEST);
+    const choices = entry.trace.alternatives?.[alternativesAt(entry.trace, reading, step)] ?? [];
+    return [...choices].sort((a, b) => b.log_prob - a.log_prob).slice(0, LIKELIEST);
+  }
+
+  private thought(step: number): HTMLElement[] {
+    const likely = this.likeliest(step);
+    if (!likely.length) return [];
     const rows = likely.map((choice) => {
       const fill = make("span", { class: "fill" });
       fill.style.width = `${(Math.exp(choice.log_prob) * 100).toFixed(1)}%`;
@@ -86,6 +115,8 @@ export class Glimpses extends View {
 
   override light(): void {
     const { entry, reading } = this.panel;
+    this.figures?.light();
+    if (this.figures) return;
     const look = reading.look as Windows;
     const step = Math.min(Math.max(this.place.step, 0), reading.steps.length - 1);
     if (step === this.shown || step < 0) return;

@@ -279,10 +279,12 @@ def events(house: House, model: Served, ask: Ask) -> AsyncIterator[str]:
 
 
 def add_state(app: FastAPI, house: House, metrics: Metrics) -> None:
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", summary="Whether the server is alive", tags=["state"], response_class=PlainTextResponse)
     async def healthz() -> str:
         return "ok\n"
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", summary="Whether it takes requests", tags=["state"], response_class=PlainTextResponse)
     async def readyz() -> Response:
         ready = bool(house.workers)
@@ -298,7 +300,7 @@ def add_page(app: FastAPI, title: str) -> None:
     def asset(name: str, kind: str) -> Response:
         return Response(files("attend.serve").joinpath("static", name).read_bytes(), media_type=kind)
 
-    @app.get("/", include_in_schema=False)
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def index() -> Response:
         return HTMLResponse(index_page(title))
 
@@ -349,8 +351,13 @@ def index_page(title: str) -> str:
 async def unfit(_: Request, error: Exception) -> Response:
     """What is wrong with a request, without giving back what it held."""
     assert isinstance(error, RequestValidationError)
-    found = [f"{'.'.join(str(key)[:40] for key in one['loc'][1:]) or 'body'}: {one['msg']}" for one in error.errors()]
-    return problem_response(422, "; ".join(found[:5]))
+    return problem_response(422, "; ".join(unfit_part(one) for one in error.errors()[:5]))
+
+
+def unfit_part(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return f"the request is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}"
+    return f"{'.'.join(str(key)[:40] for key in error['loc'][1:]) or 'body'}: {error['msg']}"
 
 
 async def refused(_: Request, error: Exception) -> Response:
