@@ -1,6 +1,7 @@
 """What learns from what in RAM, and what its choice of places is worth on images that can't be seen in one glimpse."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -50,6 +51,24 @@ def test_the_class_teaches_what_is_seen_and_not_where_to_look():
     system = System(SMALL, 1, 3)
     system.action(system.scan(images().images, copies=2, sampled=True).states[-1]).square().sum().backward()
     assert touched(system) == {"glimpse", "from_glimpse", "from_state", "action"}
+
+
+@pytest.mark.parametrize("reward", ["right", "probability"])
+def test_a_path_is_rewarded_with_what_is_chosen(reward: Literal["right", "probability"]):
+    torch.manual_seed(0)
+    system = System(replace(SMALL, reward=reward), 1, 3)
+    torch.manual_seed(1)
+    system(images()).total.backward()
+    found = [parameter.grad for parameter in system.location.parameters()]
+    torch.manual_seed(1)
+    scan = system.scan(images().images, copies=1, sampled=True)
+    policy = system.action(scan.states[-1]).softmax(-1)[:, 0].detach()
+    label = images().label
+    expected = {"right": (policy.argmax(-1) == label).float(), "probability": policy[torch.arange(6), label]}[reward]
+    advantage = expected[:, None] - scan.baselines[:, 0].detach()
+    gradients = torch.autograd.grad(-(advantage * scan.log_probs[:, 0]).sum(), list(system.location.parameters()))
+    for one, other in zip(found, gradients, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_copies_are_looked_at_like_images_of_their_own():
@@ -151,6 +170,6 @@ def test_a_game_is_learnt_from_its_reward_alone():
 
 
 def test_a_game_has_its_own_number_of_glimpses():
-    for changes in ({"glimpses": 3}, {"copies": 4}):
-        with pytest.raises(ValueError, match="leave out glimpses and copies"):
+    for changes in ({"glimpses": 3}, {"copies": 4}, {"reward": "probability"}):
+        with pytest.raises(ValueError, match="leave out glimpses, copies and reward"):
             Player(replace(GAME, **changes), 1, 3)

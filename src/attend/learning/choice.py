@@ -80,7 +80,7 @@ def hybrid(
     """Cross-entropy for what is answered, REINFORCE for where to look, squared error for the baseline.
 
     Mnih et al. 2014, section 3.2. `log_likelihood` is the answer's log p(y | glimpses), `returns` the reward (1 if the
-    most likely answer is right). `weight` is REINFORCE's: its gradient grows as the policy's variance shrinks.
+    answer is right). `weight` is REINFORCE's: its gradient grows as the policy's variance shrinks.
     """
     nll = -log_likelihood.mean(1).sum()
     policy = reinforce(log_prob, returns, baseline)

@@ -19,6 +19,8 @@ Deviations from the paper:
 - Adam instead of momentum SGD with a search over rates.
 - Several Monte-Carlo copies of an image may be looked at in one update (`copies`); the paper has one.
 - The first place, too, is sampled, around the location network's answer to a state of zeros.
+- With `reward` "probability" the reward is the probability of the right class: the mean of 1 for a right answer and 0
+  for a wrong one over answers drawn from the softmax. It tells places apart that one answer does not.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
@@ -63,6 +65,8 @@ class Config:
     """Standard deviation of places around their means, in half images."""
     copies: int = 1
     """Monte-Carlo copies of an image in an update (M)."""
+    reward: Literal["right", "probability"] = "right"
+    """What a scan path is rewarded with: 1 for a right answer, 0 for a wrong one, or the right one's probability."""
     places: Literal["learnt", "random", "centre"] = "learnt"
     """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
 
@@ -160,7 +164,8 @@ class System(nn.Module):
         if not self.training or self.baseline is None:
             nll = -log_likelihood.mean(1).sum()
             return Loss(nll, len(label), {"nll": nll.detach(), **terms})
-        found = hybrid(log_likelihood, scan.log_probs, right.unsqueeze(-1), scan.baselines)
+        reward = right if self.config.reward == "right" else log_likelihood.detach().exp()
+        found = hybrid(log_likelihood, scan.log_probs, reward.unsqueeze(-1), scan.baselines)
         terms |= {"baseline_error": found.baseline_error / self.config.glimpses}
         return Loss(found.total, len(label), {"nll": found.nll, **terms})
 
@@ -196,8 +201,9 @@ class Player(nn.Module):
 
     def __init__(self, config: Config, channels: int, actions: int) -> None:
         super().__init__()
-        if (config.glimpses, config.copies) != (Config.glimpses, Config.copies):
-            raise ValueError("a game says how often it is looked at, and is played once: leave out glimpses and copies")
+        if (config.glimpses, config.copies, config.reward) != (Config.glimpses, Config.copies, Config.reward):
+            told = "a game says how often it is looked at and what it is rewarded with, and is played once"
+            raise ValueError(f"{told}: leave out glimpses, copies and reward")
         self.config = config
         self.glimpse = GlimpseNetwork(config, channels)
         self.location = LocationNetwork(config)
