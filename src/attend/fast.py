@@ -8,6 +8,7 @@ takes half the time. Elsewhere, and where a product is too small to gain, torch 
 import ctypes
 import platform
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,10 @@ class Linear(nn.Linear):
 
     def forward(self, input: Float[Tensor, "*batch inner"]) -> Float[Tensor, "*batch columns"]:
         return linear(input, self.weight, self.bias)
+
+
+def joined(*layers: nn.Linear) -> Callable[..., Float[Tensor, "*batch columns"]]:
+    """W x + U h + ... as one product [W U ...] [x; h; ...]: made once for what is done at many steps."""
+    weight = torch.cat([layer.weight for layer in layers], dim=1)
+    bias = torch.stack([layer.bias for layer in layers]).sum(0)
+    return lambda *inputs: linear(torch.cat(inputs, dim=-1), weight, bias)

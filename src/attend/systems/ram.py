@@ -30,6 +30,7 @@ Deviations from the paper:
 `places` chooses where it looks: "learnt" is the model; "random" (anywhere, uniformly) and "centre" are its controls.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -38,9 +39,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attend.attention.glimpse import Place, Pyramid, glimpse_views, look, prepare, sample_place
+from attend.attention.glimpse import Pyramid, glimpse_views, look, place_log_prob, prepare, sample_place
 from attend.contract import Classified, Games, Labelled, Loss
-from attend.fast import Linear
+from attend.fast import Linear, joined
 from attend.learning import baseline_error, hybrid, reinforce
 from attend.settings import check_config
 
@@ -87,9 +88,15 @@ class GlimpseNetwork(nn.Module):
         self.from_patches = Linear(config.sensed, config.glimpse)
         self.from_place = Linear(config.sensed, config.glimpse)
 
-    def forward(self, pyramid: Pyramid, where: Float[Tensor, "batch copy 2"]) -> Float[Tensor, "batch copy glimpse"]:
-        seen = F.relu(self.patches(look(pyramid, where, self.size).flatten(2)))
-        return F.relu(self.from_patches(seen) + self.from_place(F.relu(self.place(where))))
+    def sensor(self) -> Callable[[Pyramid, Tensor], Float[Tensor, "batch copy glimpse"]]:
+        """What gives the glimpse of a pyramid at places [batch, copy, 2], at as many steps as one likes."""
+        together = joined(self.from_patches, self.from_place)
+
+        def glimpse(pyramid: Pyramid, where: Tensor) -> Tensor:
+            patches = self.patches(look(pyramid, where, self.size).flatten(2))
+            return F.relu(together(F.relu(patches), F.relu(self.place(where))))
+
+        return glimpse
 
 
 class LocationNetwork(nn.Module):
@@ -100,14 +107,22 @@ class LocationNetwork(nn.Module):
         self.places, self.deviation = config.places, config.deviation
         self.mean = Linear(config.hidden, 2) if config.places == "learnt" else None
 
-    def forward(self, state: Float[Tensor, "*batch hidden"], sampled: bool) -> Place:
-        """A sample, or the mean; random places are always random. The log-probability is 0 where nothing is learnt."""
-        nothing = state.new_zeros(state.shape[:-1])
+    @torch.no_grad()
+    def choose(self, state: Float[Tensor, "*batch hidden"], sampled: bool) -> Float[Tensor, "*batch 2"]:
+        """A sample, or the mean; random places are always random. No gradient goes through a place."""
         if self.mean is None:
             middle = state.new_zeros(*state.shape[:-1], 2)
-            return Place(middle.uniform_(-1, 1) if self.places == "random" else middle, nothing)
+            return middle.uniform_(-1, 1) if self.places == "random" else middle
         mean = torch.tanh(self.mean(state))
-        return sample_place(mean, self.deviation) if sampled else Place(mean.detach(), nothing)
+        return sample_place(mean, self.deviation).where if sampled else mean
+
+    def log_prob(
+        self, where: Float[Tensor, "*batch 2"], state: Float[Tensor, "*batch hidden"]
+    ) -> Float[Tensor, "*batch"]:
+        """How likely these places were: 0 where nothing is learnt. The states are cut from the graph here."""
+        if self.mean is None:
+            return state.new_zeros(state.shape[:-1])
+        return place_log_prob(where, torch.tanh(self.mean(state.detach())), self.deviation)
 
 
 class Scan(NamedTuple):
@@ -134,24 +149,17 @@ class System(nn.Module):
 
     def scan(self, images: Float[Tensor, "batch channel rows columns"], copies: int, sampled: bool) -> Scan:
         """Look at each image so many times over: h_t = relu(W h_{t-1} + W g_t), at places that h_{t-1} chose."""
-        pyramid = prepare(images, self.config.scales)
-        state = images.new_zeros(len(images), copies, self.config.hidden)
-        states, places, log_probs, befores = [], [], [], []
+        pyramid, glimpse = prepare(images, self.config.scales), self.glimpse.sensor()
+        core = joined(self.from_state, self.from_glimpse)
+        states, places = [images.new_zeros(len(images), copies, self.config.hidden)], []
         for _ in range(self.config.glimpses):
-            before = state.detach()
-            where, log_prob = self.location(before, sampled)
+            places.append(self.location.choose(states[-1], sampled))
             # The eye can't leave the image, but what is scored is the place that was sampled.
-            where = where.clamp(-1, 1)
-            state = F.relu(self.from_state(state) + self.from_glimpse(self.glimpse(pyramid, where)))
-            states.append(state)
-            places.append(where)
-            log_probs.append(log_prob)
-            befores.append(before)
-        log_prob = torch.stack(log_probs, 2)
-        baseline = torch.zeros_like(log_prob)
-        if self.baseline is not None:
-            baseline = self.baseline(torch.stack(befores, 2)).squeeze(-1)
-        return Scan(states, torch.stack(places, 2), log_prob, baseline)
+            states.append(F.relu(core(states[-1], glimpse(pyramid, places[-1].clamp(-1, 1)))))
+        where, before = torch.stack(places, 2), torch.stack(states[:-1], 2).detach()
+        log_prob = self.location.log_prob(where, before)
+        baseline = torch.zeros_like(log_prob) if self.baseline is None else self.baseline(before).squeeze(-1)
+        return Scan(states[1:], where.clamp(-1, 1), log_prob, baseline)
 
     def forward(self, batch: Labelled) -> Loss:
         copies = self.config.copies if self.training else 1
@@ -215,22 +223,23 @@ class Player(nn.Module):
         """Play the games to their end."""
         device = self.action.weight.device
         state = cell = torch.zeros(len(games), self.config.hidden, device=device)
-        states, places, log_probs, moves = [state], [], [], []
+        glimpse = self.glimpse.sensor()
+        states, places, moves = [state], [], []
         for _ in range(games.frames - 1):
-            where, log_prob = self.location(state.detach(), sampled)
-            where = where.clamp(-1, 1)
+            where = self.location.choose(state, sampled)
             pyramid = prepare(torch.from_numpy(games.frame()).to(device), self.config.scales)
-            state, cell = self.core(self.glimpse(pyramid, where.unsqueeze(1)).squeeze(1), (state, cell))
+            state, cell = self.core(glimpse(pyramid, where.clamp(-1, 1).unsqueeze(1)).squeeze(1), (state, cell))
             log_policy = self.action(state).log_softmax(-1)
             move = log_policy.exp().multinomial(1) if sampled else log_policy.argmax(-1, keepdim=True)
             games.act(move.squeeze(1).cpu().numpy())
             states.append(state)
             places.append(where)
-            log_probs.append(log_prob)
             moves.append(log_policy.gather(-1, move).squeeze(-1))
-        expected = self.baseline(torch.stack(states, 1).detach()).squeeze(-1)
+        before, where = torch.stack(states, 1).detach(), torch.stack(places, 1)
+        expected = self.baseline(before).squeeze(-1)
+        log_prob = self.location.log_prob(where, before[:, :-1])
         reward = torch.from_numpy(games.reward()).to(device)
-        return Played(torch.stack(places, 1), torch.stack(log_probs, 1), torch.stack(moves, 1), expected, reward)
+        return Played(where.clamp(-1, 1), log_prob, torch.stack(moves, 1), expected, reward)
 
     def forward(self, batch: Games) -> Loss:
         played = self.play(batch, sampled=self.training)
