@@ -43,6 +43,8 @@ def at_once(
 
 PLAIN = ram.Config()
 WIDE = ram.Config(size=12, scales=3, deviation=0.15)
+# With a 0 or 1 for the answer, and one copy, places hardly follow a digit among clutter.
+AMONG = replace(WIDE, reward="probability", copies=4)
 CONNECTED = feedforward.Config(rows=60)
 CONVOLUTIONAL = feedforward.ConvolutionalConfig(rows=60, filters=8, size=10, stride=5)
 MOVED = {"translated": moved("translated", TRANSLATED), "cluttered": moved("cluttered", CLUTTERED)}
@@ -50,7 +52,7 @@ MOVED = {"translated": moved("translated", TRANSLATED), "cluttered": moved("clut
 RECIPES = {
     "ram": recipe(
         "Mnih et al. 2014: glimpses chosen by REINFORCE, for your own images and classes",
-        Settings(WIDE, ImageData(), replace(TRAINING, epochs=100), Answering()),
+        Settings(AMONG, ImageData(), replace(TRAINING, epochs=100), Answering()),
     ),
     "ram-small": recipe(
         "glimpses at the 8 x 8 digits that scikit-learn carries: needs no data",
@@ -78,11 +80,11 @@ RECIPES = {
     ),
     "ram-cluttered": recipe(
         "a digit among pieces of others on 60 x 60 pixels, 6 glimpses at 3 scales",
-        digits(WIDE, 220, MOVED["cluttered"]),
+        digits(AMONG, 180, MOVED["cluttered"]),
         error=0.08,
     ),
     "ram-cluttered-random": recipe(
-        "control: the same at random places", digits(replace(WIDE, places="random"), 220, MOVED["cluttered"])
+        "control: the same at random places", digits(replace(AMONG, places="random"), 180, MOVED["cluttered"])
     ),
     "feedforward": at_once(
         "fully connected", CONNECTED, feedforward.System, 100, ImageData(), ", for your own images and classes"
@@ -98,9 +100,9 @@ RECIPES = {
     "feedforward-translated-convolutional": at_once(
         "convolutional", CONVOLUTIONAL, feedforward.Convolutional, 120, MOVED["translated"]
     ),
-    "feedforward-cluttered": at_once("fully connected", CONNECTED, feedforward.System, 220, MOVED["cluttered"]),
+    "feedforward-cluttered": at_once("fully connected", CONNECTED, feedforward.System, 180, MOVED["cluttered"]),
     "feedforward-cluttered-convolutional": at_once(
-        "convolutional", CONVOLUTIONAL, feedforward.Convolutional, 220, MOVED["cluttered"]
+        "convolutional", CONVOLUTIONAL, feedforward.Convolutional, 180, MOVED["cluttered"]
     ),
     "ram-catch": Recipe(
         "the game of Catch on a grid of 12 x 12: where to look and how to move, by REINFORCE alone",
