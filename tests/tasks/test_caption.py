@@ -118,7 +118,7 @@ def test_images_that_can_not_be_described_are_named(tmp_path: Path):
             model.score([(np.zeros((3, 16, 16), np.uint8), caption)])
     with pytest.raises(ValueError, match="no part 'test'"):
         model.evaluate("test")
-    with pytest.raises(ValueError, match="described by one run"):
+    with pytest.raises(ValueError, match="is one run: an ensemble is for text"):
         task.model(config, [task.build(), task.build()])
 
 

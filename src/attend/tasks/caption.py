@@ -49,6 +49,7 @@ from attend.tasks.pictures import (
     pixels_of,
     short_name,
 )
+from attend.tasks.single import SingleModel
 
 # Scenes to measure on are the same whatever seed a run is trained with, so that seeds can be compared.
 FROZEN_SEED: dict[Split, int] = {"valid": 0, "test": 1}
@@ -518,17 +519,8 @@ class ImageToCaption:
         return Images(np.stack([decode_file(path, self.form) for path in paths]), names=tuple(paths))
 
 
-class CaptionModel:
+class CaptionModel(SingleModel[ImageToCaption]):
     """A trained captioner: describes images, scores captions, and shows where it looked. Get one from `attend.load`."""
-
-    def __init__(self, config: Any, task: ImageToCaption, systems: Sequence[nn.Module]) -> None:
-        if len(systems) > 1:
-            raise ValueError("images are described by one run: an ensemble is for text")
-        self.config, self.task, self.systems = config, task, list(systems)
-
-    def __repr__(self) -> str:
-        sizes = sum(parameter.numel() for parameter in self.systems[0].parameters())
-        return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
 
     def how(self, beam: int | None = None) -> Describing:
         how: Describing = self.config.settings.decoding

@@ -13,6 +13,7 @@ from attend.contract import Evaluation, Games, Split
 from attend.data.catch import MOVES, Catch
 from attend.inspect.glimpses import spread_over_images
 from attend.settings import check_range
+from attend.tasks.single import SingleModel
 
 USE = """```
 attend evaluate {folder}
@@ -132,13 +133,8 @@ class CatchTask:
         return Evaluation(outputs, figures, ["caught"] * len(outputs))
 
 
-class PlayerModel:
+class PlayerModel(SingleModel[CatchTask]):
     """A trained player. Get one from `attend.load`."""
-
-    def __init__(self, config: Any, task: CatchTask, systems: Sequence[nn.Module]) -> None:
-        if len(systems) > 1:
-            raise ValueError("games are played by one run: an ensemble is for text")
-        self.config, self.task, self.systems = config, task, list(systems)
 
     def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
         """As in `attend.contract.Model`."""

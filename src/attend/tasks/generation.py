@@ -43,6 +43,7 @@ from attend.tasks.pictures import (
     pixels_of,
     short_name,
 )
+from attend.tasks.single import SingleModel
 
 # Of the binarisation of each part and of given images, whatever seed a run is trained with, so that seeds can be
 # compared.
@@ -264,17 +265,8 @@ class Generation:
         return Evaluation([f"{nats:.4f}" for nats in each.tolist()], figures | audit(system, images))
 
 
-class DrawingModel:
+class DrawingModel(SingleModel[Generation]):
     """A trained model that draws: new images, and given ones. Get one from `attend.load`."""
-
-    def __init__(self, config: Any, task: Generation, systems: Sequence[nn.Module]) -> None:
-        if len(systems) > 1:
-            raise ValueError("images are drawn by one run: an ensemble is for text")
-        self.config, self.task, self.systems = config, task, list(systems)
-
-    def __repr__(self) -> str:
-        sizes = sum(parameter.numel() for parameter in self.systems[0].parameters())
-        return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
 
     def generate(self, count: int = 1, seed: int = 1, first: int = 0) -> list[Drawing]:
         """New images, drawn from noise: the same for the same seed, and the first of many are those of few.

@@ -39,6 +39,7 @@ from attend.tasks.pictures import (
     pixels_of,
     short_name,
 )
+from attend.tasks.single import SingleModel
 
 # Evaluation sets are the same whatever seed a run is trained with, so that seeds can be compared.
 FROZEN_SEED = 0
@@ -296,17 +297,8 @@ class ImageToClass:
         return Images(np.stack(pixels), names=tuple(paths))
 
 
-class ImageModel:
+class ImageModel(SingleModel[ImageToClass]):
     """A trained classifier of images: answers, and shows where it looked. Get one from `attend.load`."""
-
-    def __init__(self, config: Any, task: ImageToClass, systems: Sequence[nn.Module]) -> None:
-        if len(systems) > 1:
-            raise ValueError("images are answered by one run: an ensemble is for text")
-        self.config, self.task, self.systems = config, task, list(systems)
-
-    def __repr__(self) -> str:
-        sizes = sum(parameter.numel() for parameter in self.systems[0].parameters())
-        return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
 
     def predict(self, image: Picture) -> Answer:
         """The answer for an image file, a Pillow image, or pixels of the form that the run takes (see `task.form`).
