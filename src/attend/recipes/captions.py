@@ -26,9 +26,11 @@ def recipe(about: str, settings: Settings[Any, Any, Any], **reaches: float) -> R
     return Recipe(about, settings, captioner.System, reaches, ImageToCaption)
 
 
-def on_scenes(attention: Literal["soft", "hard", "mean"], epochs: int = 12) -> Settings[Any, Any, Any]:
-    training = replace(TRAINING, epochs=epochs)
-    return Settings(replace(SMALL, attention=attention), SCENES, training, Describing(longest=20))
+def on_scenes(attention: Literal["soft", "hard", "mean"]) -> Settings[Any, Any, Any]:
+    # Where half of the minibatches sample, as in the paper, what was read at the colour is relied on, and at the noun
+    # the model looks elsewhere.
+    config = replace(SMALL, attention=attention, sampled=0.2)
+    return Settings(config, SCENES, replace(TRAINING, epochs=12), Describing(longest=20))
 
 
 def on_nlvr(attention: Literal["soft", "mean"]) -> Settings[Any, Any, Any]:
@@ -71,8 +73,9 @@ RECIPES = {
     "captioner-scenes-soft": recipe(
         "generated scenes, soft attention", on_scenes("soft"), exact_match=0.95, pointing_accuracy=0.80
     ),
-    # Sampled cells tell less of where to look than a gradient does: at 12 epochs 0.88 of its captions are right.
-    "captioner-scenes-hard": recipe("generated scenes, hard attention", on_scenes("hard", 20), exact_match=0.97),
+    "captioner-scenes-hard": recipe(
+        "generated scenes, hard attention", on_scenes("hard"), exact_match=0.97, pointing_accuracy=0.80
+    ),
     "captioner-scenes-mean": recipe("control: generated scenes, from the mean of all cells", on_scenes("mean")),
     "captioner-nlvr": recipe("people's sentences that are true of NLVR's pictures", on_nlvr("soft")),
     "captioner-nlvr-mean": recipe(
