@@ -286,6 +286,13 @@ def test_gold_links_of_other_pairs_are_refused(run: Path, tmp_path: Path, capsys
     assert "gold links go beyond them" in said
 
 
+def test_a_run_under_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        assert main(["train", "ram-small", "--out", str(out)]) == 2
+        assert f"{tmp_path / 'file'} is a file, not a folder" in capsys.readouterr().err
+
+
 def test_a_run_is_overwritten_only_when_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
     short = ("--training.epochs", "1")

@@ -1,6 +1,7 @@
 """The command line with runs that look at images."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_pictures_are_answered_in_order(run: Path, pictures: Path, capsys: pytes
         (["predict", "{run}"], "name their files"),
         (["predict", "{run}", "nowhere.png"], "nowhere.png"),
         (["predict", "{run}", "{run}/config.json"], "not a PNG or JPEG"),
-        (["predict", "{run}", "{picture}", "--beam", "3"], "--beam is for text"),
+        (["predict", "{run}", "{picture}", "--beam", "3"], "--beam is for what writes"),
         (["predict", "{run}", "{picture}", "--subwords"], "--subwords is for text"),
         (["show", "{run}", "valid:99"], "images 1 to 12"),
         (["show", "{run}", "test:1"], "no part 'test'"),
@@ -117,6 +118,51 @@ def test_how_a_picture_is_drawn_is_shown(tmp_path: Path, capsys: pytest.CaptureF
     assert "has images 1 to" in capsys.readouterr().err
     assert main(["show", folder, str(tmp_path / "none.png")]) == 2
     assert "no file" in capsys.readouterr().err
+    assert main(["predict", folder, str(tmp_path / "none.png")]) == 2
+    assert "attend show shows what it draws" in capsys.readouterr().err
+
+
+def test_drawings_of_other_images_are_not_compared(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    small = ["--training.epochs", "1", "--system.hidden", "8", "--system.latent", "4", "--system.steps", "2"]
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in sorted(pictures.glob("*.png"))[:30]:
+        shutil.copy(name, other)
+    runs = [str(tmp_path / name) for name in ("first", "second")]
+    for run, folder in zip(runs, (pictures, other), strict=True):
+        assert main(["train", "draw", "--out", run, "--data.folder", str(folder), *small]) == 0
+    capsys.readouterr()
+    assert main(["compare", *runs]) == 2
+    assert "is measured on other examples than" in capsys.readouterr().err
+
+
+def test_what_has_changed_since_training_is_said(
+    run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    again = tmp_path / "again"
+    shutil.copytree(run, again)
+    commands = (["evaluate", str(again)], ["show", str(again), "valid:1"], ["compare", str(run), str(again)])
+    for words in commands:
+        assert main(words) == 0
+        assert "has changed" not in capsys.readouterr().err
+    known = again / "data.json"
+    known.write_text(json.dumps(dict.fromkeys(json.loads(known.read_text()), "00000000")))
+    for words in commands:
+        assert main(words) == 0
+        assert f"{pictures} has changed since {again} began" in capsys.readouterr().err
+
+
+def test_what_sees_the_whole_image_has_no_places_to_draw(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run, small = tmp_path / "whole", ["--system.hidden", "8", "--training.epochs", "1"]
+    size = ["--system.rows", "16"]
+    assert main(["train", "feedforward", "--out", str(run), "--data.folder", str(pictures), *small, *size]) == 0
+    picture, page, drawn = str(pictures / "3.png"), str(tmp_path / "look.html"), str(tmp_path / "look.png")
+    assert main(["show", str(run), picture, "--out", page, drawn]) == 2
+    assert "sees the whole image at once: there are no places to draw" in capsys.readouterr().err
+    assert not Path(page).exists()
+    assert main(["show", str(run), picture, "--out", page]) == 0
 
 
 def test_runs_are_compared(run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

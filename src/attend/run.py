@@ -33,7 +33,7 @@ import attend
 from attend.atomic import write_atomically
 from attend.catalogue import find
 from attend.contract import StoredTask
-from attend.data.checksum import check_unchanged, checksums
+from attend.data.checksum import changes, check_unchanged, checksums
 from attend.fast import keep_memory
 from attend.folder import empty_folder, held
 from attend.recipes.recipe import Settings
@@ -162,6 +162,12 @@ def resume(folder: Path, log: Callable[[str], None], report: Report) -> Progress
     if not begun:
         log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
     return go(config, opened(config, folder, log), folder, begun, report)
+
+
+def changed(folder: Path) -> list[str]:
+    """What the run learnt from and is no longer what it was. Raises `DataError` for what is not there any more."""
+    known = folder / "data.json"
+    return changes(read_json(known)) if known.exists() else []  # runs of earlier versions have none
 
 
 def read_by(data: Any) -> list[str]:

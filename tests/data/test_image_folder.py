@@ -182,6 +182,21 @@ def test_any_metadata_is_read_or_refused(tmp_path_factory, text, kind):
         read_folder(str(folder))
 
 
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_other_separators_than_commas_are_told_of(tmp_path, mark, name):
+    put(tmp_path, "a.png")
+    (tmp_path / "metadata.csv").write_text(f"file_name{mark}label\na.png{mark}x\n")
+    with pytest.raises(DataError, match=rf"line 1: its columns are separated by {name}; separate them with commas"):
+        read_folder(str(tmp_path))
+
+
+def test_spaces_around_the_fields_of_metadata_mean_nothing(tmp_path):
+    for name in ("a.png", "b.png"):
+        put(tmp_path, name)
+    (tmp_path / "metadata.csv").write_text("file_name, label\na.png, x y\nb.png ,x y \n")
+    assert read_folder(str(tmp_path)).parts["all"].classes == ("x y",)
+
+
 def test_both_kinds_of_metadata_are_refused(tmp_path):
     put(tmp_path, "a.png")
     for kind in ("csv", "jsonl"):
@@ -216,6 +231,9 @@ def test_the_commonest_size_is_taken_where_none_is_given(tmp_path):
     put(tmp_path, "1.png", size=(5, 4))
     put(tmp_path, "2.png", size=(5, 4))
     folder = read_folder(str(tmp_path))
+    assert folder.parts["all"].pixels.shape == (3, 1, 4, 5)
+    assert "1 resized to 4 x 5, fitted in and padded with black (from 9 x 9)" in str(folder.report)
+    folder = read_folder(str(tmp_path), Form(fit="exact"))
     assert folder.parts["all"].pixels.shape == (2, 1, 4, 5)
     assert "1 left out, not of 4 x 5 pixels: 0.png" in str(folder.report)
 

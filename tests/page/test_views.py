@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from attend.attention.trace import Alternative, Evidence, Gold, Intervention, Trace, Weights, Windows
+from attend.attention.trace import Alternative, Evidence, Gold, Intervention, Named, Trace, Weights, Windows
+from attend.data.image import as_data_uri
 from attend.show.formats import write_nematus
 from attend.show.page import frame
 from attend.show.reading import badges
@@ -311,6 +312,22 @@ def test_windows_move_with_the_slider(opened: Open) -> None:
     expect(page.locator(".window.later")).to_have_count(2)
     expect(page.get_by_role("img", name="What the window saw")).to_be_visible()
     expect(page.locator(".bar-said")).to_contain_text("“glimpse 4” looks at 0.10, -0.40")
+
+
+def test_windows_lie_as_the_picture_does_and_are_numbered_by_step(opened: Open) -> None:
+    centre, extent = np.array([[0.0, 0.0]] * 2 + [[0.5, -0.5]] * 2), np.array([[0.2, 0.4], [0.4, 0.8]] * 2)
+    windows = Windows(centre, extent, np.array([0.0, 1.0] * 2), Named(("1 x1", "1 x2", "2 x1", "2 x2")))
+    thought = ((Alternative(0, "a", -0.1), Alternative(1, "b", -2.4)),) * 2
+    wide = as_data_uri(np.zeros((1, 20, 40), dtype=np.uint8))
+    page = opened(Trace("wide.png", "a", {"glimpse": windows}, (-0.1,), picture=wide, ids=(0,), alternatives=thought))
+    assert page.locator(".window text").all_text_contents() == ["1", "1", "2", "2"]
+    box = page.locator(".window .edge[width]").first.bounding_box()
+    assert box
+    # Of an image of 40 x 20 pixels the window has four by four.
+    assert box["width"] == pytest.approx(box["height"], abs=2)
+    seen = page.get_by_role("img", name="What the window saw").bounding_box()
+    assert seen
+    assert seen["width"] == pytest.approx(seen["height"], abs=2)
 
 
 def test_two_traces_and_their_difference(opened: Open) -> None:

@@ -141,7 +141,7 @@ def test_a_folder_of_images_is_learnt_from_drawn_and_measured(tmp_path: Path, ca
     assert main(["train", "draw", "--out", str(run), "--data.folder", str(folder), *small]) == 0
     said = capsys.readouterr().err
     assert "3 of the images are set aside" in said
-    assert "1 left out, not of 10 x 12 pixels: other.png" in said
+    assert "1 resized to 10 x 12, fitted in and padded with black (from 20 x 24)" in said
     assert "nats" in said
     assert main(["evaluate", str(run), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
@@ -167,7 +167,7 @@ def test_files_of_images_are_read_one_after_the_other(tmp_path: Path):
     np.savez_compressed(second, images=np.ones((2, 4, 4), dtype=np.uint8))
     with pytest.raises(DataError, match=r"second.npz: has images of shape \(1, 4, 4\)"):
         read_files((str(first), str(second)))
-    with pytest.raises(ValueError, match="the valid images are of shape"):
+    with pytest.raises(DataError, match=r"second.npz: has valid images of 1 x 4 x 4"):
         prepared(tmp_path, PictureData(train=(str(first),), valid=(str(second),)))
 
 

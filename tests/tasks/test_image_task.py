@@ -150,7 +150,8 @@ def npz(path: Path, labels: list[str] | None, count: int = 6) -> str:
         (None, None, "have no labels"),
         (["a"] * 6, None, "one class alone"),
         (["a", "a", "a", "b", "c", "c"], None, "the class 'b' has 1 images"),
-        (["a", "b"] * 3, ["a", "z"] * 3, "have other classes"),
+        (["a", "b"] * 3, ["a", "z"] * 3, "v.npz: has valid images of the class 'z', of which there are none to learn"),
+        (["a", "b"] * 3, ["a"] * 6, r"v.npz: has 1 classes \(valid\), but those to learn are 2"),
     ],
 )
 def test_what_can_not_be_learnt_from_is_refused(
@@ -163,7 +164,27 @@ def test_what_can_not_be_learnt_from_is_refused(
         read_parts(data, 1, quiet)
 
 
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((6, 8, 8, 3), r"v.npz: has valid images of 3 x 8 x 8 \(channels, rows, columns\)"),
+        ((6, 4, 8), "v.npz: has valid images of 1 x 4 x 8"),
+        ((0, 8, 8), r"v.npz: has no valid images \(its array is of 0 x 1 x 8 x 8\)"),
+        ((6, 0, 8), "v.npz: has no valid images"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(shape: tuple[int, ...], said: str, tmp_path: Path):
+    labels = ["a", "b"] * 3
+    given = np.array(labels[: shape[0]], dtype="U1")
+    np.savez(tmp_path / "v.npz", images=np.zeros(shape, dtype=np.uint8), labels=given)
+    data = ImageData(train=(npz(tmp_path / "train.npz", labels),), valid=(str(tmp_path / "v.npz"),))
+    with pytest.raises(DataError, match=said):
+        read_parts(data, 1, quiet)
+
+
 def test_contradictory_settings_are_refused():
+    with pytest.raises(ValueError, match="held_out must be above 0"):
+        ImageData(folder="x", held_out=0.0)
     with pytest.raises(ValueError, match="nothing to learn from"):
         read_parts(ImageData(), 1, quiet)
     with pytest.raises(ValueError, match="leave out one of them"):

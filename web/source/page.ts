@@ -222,8 +222,9 @@ class Explorer extends HTMLElement implements Act {
   }
 
   private nothing(): HTMLElement {
+    const first = this.models[0]?.reads === "image" ? "Choose a picture above" : "Write something above";
     const text = this.client
-      ? "Write something above, and see where the model looks."
+      ? `${first}, and see where the model looks.`
       : "There is no trace here yet: open one, or drop its .json file on this page.";
     return make("p", { class: "nothing" }, text);
   }

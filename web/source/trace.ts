@@ -78,8 +78,22 @@ export interface Reading {
 /** Which of a trace's alternatives stand at a step of a look: several windows, one a scale, may belong to one of them. */
 export function alternativesAt(trace: Trace, reading: Reading, step: number): number {
   if (reading.look.kind !== "windows" || !trace.alternatives?.length) return reading.stepTokens[step]?.[0] ?? 0;
-  const windows = Math.max(Math.floor(reading.steps.length / trace.alternatives.length), 1);
-  return Math.min(Math.floor(step / windows), trace.alternatives.length - 1);
+  return Math.min(Math.floor(step / windowsAStep(trace, reading)), trace.alternatives.length - 1);
+}
+
+/** Width and height of a picture, in any unit: those of a PNG are in its head, and others are taken for square. */
+export function proportions(picture: string | undefined): [number, number] {
+  const data = /^data:image\/png;base64,(.{32})/.exec(picture ?? "")?.[1];
+  if (!data) return [1, 1];
+  const head = atob(data);
+  const number = (from: number) => Array.from(head.slice(from, from + 4)).reduce((value, byte) => value * 256 + byte.charCodeAt(0), 0);
+  const [width, height] = [number(16), number(20)];
+  return width && height ? [width, height] : [1, 1];
+}
+
+/** How many windows belong to a step of a look through windows: one a scale. */
+export function windowsAStep(trace: Trace, reading: Reading): number {
+  return Math.floor(reading.steps.length / (trace.alternatives?.length || reading.steps.length || 1)) || 1;
 }
 
 export function isTrace(form: unknown): form is Trace {

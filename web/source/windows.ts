@@ -5,7 +5,7 @@ import { LIGHT, palette, type Palette } from "./colour";
 import { figure as asFigure, framed, saving, steered, View } from "./view";
 import { player, type Player } from "./player";
 import { figures, type Figures } from "./table";
-import { alternativesAt, visible, type Alternative, type Windows } from "./trace";
+import { alternativesAt, proportions, visible, windowsAStep, type Alternative, type Windows } from "./trace";
 
 const SIDE = 420;
 const PATCH = 132;
@@ -48,31 +48,38 @@ export class Glimpses extends View {
     // Windows may reach over the image's edge.
     const reach = Math.max(1, ...look.centre.map(([x, y], step) => Math.max(Math.abs(x) + look.extent[step][0] / 2, Math.abs(y) + look.extent[step][1] / 2)));
     const half = Math.min(reach, 2) + MARGIN;
-    const at = (value: number) => ((value + half) / (2 * half)) * SIDE;
-    const length = (value: number) => (value / (2 * half)) * SIDE;
-    const edge = { x: at(-1), y: at(-1), width: length(2), height: length(2) };
-    const parts: SVGElement[] = [draw("rect", { width: SIDE, height: SIDE, fill: colours.paper }), draw("rect", { ...edge, fill: colours.empty })];
+    const [wide, high] = proportions(entry.trace.picture);
+    const [width, height] = [SIDE * Math.min(wide / high, 1), SIDE * Math.min(high / wide, 1)];
+    const [across, down] = [width / (2 * half), height / (2 * half)];
+    const at = (x: number, y: number): [number, number] => [(x + half) * across, (y + half) * down];
+    const box = (x: number, y: number, wide: number, high: number) => ({ x: at(x, y)[0], y: at(x, y)[1], width: wide * across, height: high * down });
+    const edge = box(-1, -1, 2, 2);
+    const parts: SVGElement[] = [draw("rect", { width, height, fill: colours.paper }), draw("rect", { ...edge, fill: colours.empty })];
     if (entry.trace.picture) parts.push(pictured(entry.trace.picture, edge));
     parts.push(draw("rect", { ...edge, fill: "none", stroke: colours.quiet }));
-    const path = look.centre.map(([x, y], step) => `${step ? "L" : "M"}${at(x).toFixed(1)} ${at(y).toFixed(1)}`).join("");
+    // The scales of a step are looked at in one place, which is one stop of the path and has one number.
+    const scales = windowsAStep(entry.trace, reading);
+    const stops = look.centre.filter((_, step) => step % scales === 0).map(([x, y]) => at(x, y));
+    const path = stops.map(([x, y], stop) => `${stop ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
     parts.push(draw("path", { d: path, fill: "none", stroke: "#ffffff", "stroke-width": 4, opacity: 0.8, "stroke-linejoin": "round" }));
     parts.push(draw("path", { d: path, fill: "none", stroke: colours.full === LIGHT.full ? colours.full : "#0f3d6b", "stroke-width": 1.75, "stroke-linejoin": "round" }));
     const boxes = look.centre.map(([x, y], step) => {
-      const [width, height] = look.extent[step];
-      const box = { x: at(x - width / 2), y: at(y - height / 2), width: length(width), height: length(height), rx: 2 };
-      const number = { x: at(x), y: at(y) + 4, "text-anchor": "middle", "font-size": 11, "font-weight": 600, fill: "#0f3d6b" };
+      const [wide, high] = look.extent[step];
+      const frame = { ...box(x - wide / 2, y - high / 2, wide, high), rx: 2 };
+      const [cx, cy] = at(x, y);
+      const number = { x: cx, y: cy + 4, "text-anchor": "middle", "font-size": 11, "font-weight": 600, fill: "#0f3d6b" };
       return draw(
         "g",
         { class: "window" },
         draw("title", {}, `${reading.steps[step]}: scale ${look.scale[step]}`),
-        draw("rect", { ...box, class: "halo", fill: "none", stroke: "#ffffff", "stroke-width": 3.5, opacity: 0.75 }),
-        draw("rect", { ...box, class: "edge", fill: "none", stroke: "#0f3d6b", "stroke-width": 1.5, "pointer-events": "all" }),
-        draw("circle", { cx: at(x), cy: at(y), r: 9, fill: "#ffffff", stroke: "#0f3d6b", class: "edge" }),
-        draw("text", number, String(step + 1)),
+        draw("rect", { ...frame, class: "halo", fill: "none", stroke: "#ffffff", "stroke-width": 3.5, opacity: 0.75 }),
+        draw("rect", { ...frame, class: "edge", fill: "none", stroke: "#0f3d6b", "stroke-width": 1.5, "pointer-events": "all" }),
+        draw("circle", { cx, cy, r: 9, fill: "#ffffff", stroke: "#0f3d6b", class: "edge" }),
+        draw("text", number, String(Math.floor(step / scales) + 1)),
       );
     });
     if (live) this.boxes = boxes;
-    const frame = { width: SIDE, height: SIDE, viewBox: `0 0 ${SIDE} ${SIDE}`, "font-family": FONT, role: "img", "aria-label": "Windows in the image" };
+    const frame = { width, height, viewBox: `0 0 ${width} ${height}`, "font-family": FONT, role: "img", "aria-label": "Windows in the image" };
     return draw("svg", frame, ...parts, ...boxes);
   }
 
@@ -133,8 +140,10 @@ export class Glimpses extends View {
       this.patch.replaceChildren(figures, ...this.thought(step));
       return;
     }
-    const tall = (PATCH * height) / width;
-    const view = { width: PATCH, height: tall, viewBox: `${x - width / 2} ${y - height / 2} ${width} ${height}`, role: "img", "aria-label": "What the window saw" };
+    const [wide, high] = proportions(picture);
+    const tall = (PATCH * height * high) / (width * wide);
+    const part = `${x - width / 2} ${y - height / 2} ${width} ${height}`;
+    const view = { width: PATCH, height: tall, viewBox: part, preserveAspectRatio: "none", role: "img", "aria-label": "What the window saw" };
     const image = pictured(picture, { x: -1, y: -1, width: 2, height: 2 });
     this.patch.replaceChildren(draw("svg", view, image), figures, ...this.thought(step));
   }

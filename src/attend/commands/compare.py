@@ -1,5 +1,6 @@
 """`attend compare`"""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from attend.commands.options import Data, OutFile, Runs, parse
-from attend.commands.output import check_outputs, print_json, print_table
+from attend.commands.output import check_outputs, print_json, print_table, warn_of_changes
 from attend.progress import counting
 
 if TYPE_CHECKING:
@@ -123,12 +124,18 @@ def compare_answers(models: "Mapping[str, Model]", options: Options) -> int:
             raise ValueError(f"--{name} is for text, whose quality is shown by source length")
     found: dict[str, Evaluation] = {}
     for name, model in models.items():
+        warn_of_changes(Path(name))
         with counting(f"outputs of {name}") as report:
             found[name] = model.evaluate(options.split, report)
     (base, base_run), *others = found.items()
     comparisons = []
+
+    def measured(name: str) -> tuple[int, list[str]]:
+        """How many examples, and of which files: where no output is right or wrong these alone tell data apart."""
+        return len(found[name].outputs), [os.path.realpath(file) for file in models[name].task.files(options.split)]
+
     for name, run in others:
-        if list(run.references) != list(base_run.references):
+        if list(run.references) != list(base_run.references) or measured(name) != measured(base):
             raise ValueError(f"{name} is measured on other examples than {base}: they can't be compared")
         if not run.references:  # no output is right or wrong: there is the table alone
             continue

@@ -20,7 +20,7 @@ from attend.commands.options import (
     flat,
     parse,
 )
-from attend.commands.output import check_outputs, print_json, print_table
+from attend.commands.output import check_outputs, print_json, print_table, warn_of_changes
 from attend.data.files import DataError
 from attend.progress import counting
 
@@ -85,6 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         if wrong := [name for name in TEXT_ONLY if getattr(options, name)]:
             raise ValueError(f"--{wrong[0].replace('_', '-')} is for text, which {options.run} does not take")
+        warn_of_changes(options.run)
         with counting("examples") as report:
             found = model.evaluate(options.split, report)
         paths, how = model.task.files(options.split), model.config.settings.decoding

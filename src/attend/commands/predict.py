@@ -5,6 +5,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -31,7 +32,7 @@ CHUNK = 2048
 # The same for images.
 IMAGES = 256
 # What is asked of images; the other options are for text.
-FOR_IMAGES = ("run", "files", "weights", "format", "out")
+FOR_IMAGES = ("run", "files", "weights", "beam", "format", "out")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend predict", arguments)
     from attend.run import load
     from attend.tasks.caption import CaptionModel
+    from attend.tasks.generation import DrawingModel
     from attend.tasks.image import ImageModel
     from attend.tasks.text_model import TextModel
 
@@ -102,7 +104,8 @@ def main(arguments: Sequence[str]) -> int:
         return predict_images(model, options)
     if not isinstance(model, TextModel):
         problem = f"{options.run} is a run of {model.config.recipe!r}, which predicts nothing from files"
-        raise ValueError(f"{problem}; if it draws, attend show shows what")
+        other = "attend show shows what it draws" if isinstance(model, DrawingModel) else "attend evaluate measures it"
+        raise ValueError(f"{problem}; {other}")
     if len(options.files) > 1:
         raise ValueError(f"{options.files[1]!r} is one file too many: {options.run} takes one file of text")
     return predict_text(model, options)
@@ -110,16 +113,21 @@ def main(arguments: Sequence[str]) -> int:
 
 def predict_images(model: "ImageModel | CaptionModel", options: Options) -> int:
     """A line for each image file."""
+    from attend.tasks.caption import CaptionModel
+
+    if options.beam is not None and not isinstance(model, CaptionModel):
+        raise ValueError(f"--beam is for what writes: {options.run} names classes")
     for name, default in ((part.name, part.default) for part in fields(Options) if part.name not in FOR_IMAGES):
         if getattr(options, name) != default:
             raise ValueError(f"--{name.replace('_', '-')} is for text, which {options.run} does not take")
     if options.files == ("-",):
         raise ValueError(f"{options.run} takes images: name their files")
+    predict = partial(model.predict_many, beam=options.beam) if isinstance(model, CaptionModel) else model.predict_many
     with text_output(options.out) as file, counting("images") as report:
         done = 0
         for start in range(0, len(options.files), IMAGES):
             images: Any = model.task.decoded(options.files[start : start + IMAGES])
-            for answer in model.predict_many(images):
+            for answer in predict(images):
                 match options.format:
                     case "text":
                         line = one_line(answer.text)

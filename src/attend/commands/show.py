@@ -15,7 +15,7 @@ from tyro.conf import Positional, arg
 
 from attend.atomic import write_atomically
 from attend.commands.options import GoldForm, InFile, OutFiles, Run, flat, parse
-from attend.commands.output import check_outputs
+from attend.commands.output import check_outputs, warn_of_changes
 from attend.data.files import DataError
 from attend.progress import say
 
@@ -74,7 +74,8 @@ def main(arguments: Sequence[str]) -> int:
     files = flat(options.out)
     for path in files:
         if path.suffix not in (*PICTURES, ".gif", ".html", ".json", ".npz", ".pharaoh"):
-            raise ValueError(f"{path}: name a file .png, .svg, .gif, .html, .json, .npz or .pharaoh")
+            kinds = ".png, .svg, .html or .json; for text also .npz or .pharaoh, for images .gif"
+            raise ValueError(f"{path}: name a file {kinds}")
     check_outputs(files, [options.text, options.gold])
     pictured = any(path.suffix in (*PICTURES, ".html") for path in files)
     if options.gold is not None and (options.target is None or options.subwords or not pictured):
@@ -93,7 +94,8 @@ def main(arguments: Sequence[str]) -> int:
     if isinstance(model, DrawingModel):
         return show_drawing(model, options, files)
     if not isinstance(model, TextModel):
-        raise ValueError(f"{options.run} is a run of {model.config.recipe!r}, which there is nothing to show of")
+        problem = f"{options.run} is a run of {model.config.recipe!r}, of which there is nothing to show"
+        raise ValueError(f"{problem}; attend evaluate measures it")
     if any(path.suffix == ".gif" for path in files):
         raise ValueError("a .gif is of a run that looks at images: this one reads text")
     trace = model.attention(options.text, options.target).trace(run=str(options.run), recipe=model.config.recipe)
@@ -122,9 +124,12 @@ def show_image(model: "ImageModel | CaptionModel", options: Options, files: "Seq
     from attend.show.overlays import grid_look, word_animation, word_maps
 
     check_for_images(options, files)
-    answer = image_of(model, options.text)
+    answer = image_of(model, options.text, options.run)
     trace = answer.trace(run=str(options.run), recipe=model.config.recipe)
     in_cells = grid_look(trace) is not None
+    if not trace.looks and (drawn := [path for path in files if path.suffix not in (".html", ".json")]):
+        problem = f"{options.run} sees the whole image at once: there are no places to draw into {drawn[0]}"
+        raise ValueError(f"{problem}; name a file .html or .json")
     for path in files:
         match path.suffix:
             case ".png" | ".svg":
@@ -152,7 +157,7 @@ def show_drawing(model: "DrawingModel", options: Options, files: "Sequence[Path]
         if number and int(number) < 1:
             raise ValueError(f"{options.text}: new images are counted from 1")
         drawn = model.generate(first=int(number or 1) - 1)[0]
-    elif (chosen := own_image(model, options.text)) is not None:
+    elif (chosen := own_image(model, options.text, options.run)) is not None:
         drawn = next(model.reconstruct_many(chosen, (options.text,)))
     else:
         drawn = model.reconstruct(options.text)
@@ -193,22 +198,23 @@ def write_trace(path: Path, trace: "Trace") -> None:
         write_text(path, json.dumps(trace.to_json(), ensure_ascii=False, indent=2) + "\n")
 
 
-def image_of(model: "ImageModel | CaptionModel", named: str) -> "Answer | Caption":
+def image_of(model: "ImageModel | CaptionModel", named: str, run: Path) -> "Answer | Caption":
     """The output for an image file, or for one of the run's own images, such as valid:17 (from 1)."""
-    chosen = own_image(model, named)
+    chosen = own_image(model, named, run)
     if chosen is None:
         return model.predict(named)
     answer = next(model.predict_many(chosen))
     return answer if chosen.names else replace(answer, name=named)
 
 
-def own_image(model: "ImageModel | CaptionModel | DrawingModel", named: str) -> Any:
+def own_image(model: "ImageModel | CaptionModel | DrawingModel", named: str, run: Path) -> Any:
     """That image of the run's own data which is named as valid:17 is, from 1; None for the name of a file."""
     import numpy as np
 
     split, _, number = named.partition(":")
     if split not in ("valid", "test") or not number.isdecimal() or Path(named).exists():
         return None
+    warn_of_changes(run)
     part: Any = model.part(split)
     images = getattr(part, "images", part)
     if not 1 <= int(number) <= len(images):

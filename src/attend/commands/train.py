@@ -97,6 +97,9 @@ def resume(recipe: str | None, options: Options) -> int:
 def out_folder(options: Options) -> Path:
     if options.out is None:
         raise ValueError("where to? Name the run folder: --out runs/mine")
+    place = next(place for place in (options.out, *options.out.absolute().parents) if place.exists())
+    if not place.is_dir():
+        raise ValueError(f"{options.out}: {place} is a file, not a folder: name another run folder")
     return options.out
 
 

@@ -44,12 +44,16 @@ def checksums(paths: Iterable[str]) -> dict[str, str]:
     return {path: checksum(path) for path in dict.fromkeys(paths)}
 
 
+def changes(known: Mapping[str, str]) -> list[str]:
+    """The files and folders that are not what they were. Raises `DataError` for one that is not there any more."""
+    return [path for path, value in known.items() if checksum(path) != value]
+
+
 def check_unchanged(known: Mapping[str, str]) -> None:
     """Raises `DataError` for the first file or folder that is not what it was, or not there any more."""
-    for path, value in known.items():
-        if checksum(path) != value:
-            raise DataError(
-                path,
-                "has changed since this run began, which can't go on as if it had not",
-                "put back what was there, or train a new run",
-            )
+    for path in changes(known):
+        raise DataError(
+            path,
+            "has changed since this run began, which can't go on as if it had not",
+            "put back what was there, or train a new run",
+        )

@@ -26,6 +26,11 @@ class Grids:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers in a cell, rows and columns of a grid."""
+        return self.features.shape[3], *self.features.shape[1:3]
+
     def select(self, index: Integer[np.ndarray, "chosen"]) -> "Grids":
         """The grids of these numbers, in this order: a copy."""
         return Grids(

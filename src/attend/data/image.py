@@ -40,7 +40,7 @@ class ImageError(ValueError):
 class Form:
     """What images are made into, so that they fit in one array.
 
-    A size that isn't given (None) is the images' own: the commonest, and others are left out.
+    A size that isn't given (None) is the images' own: the commonest.
     """
 
     colour: Colour = "grey"
@@ -87,6 +87,11 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels, rows and columns of an image."""
+        return self.pixels.shape[1:]
 
     def part(self, start: int, stop: int) -> "Images":
         """The images from number `start` to before `stop`: a view, not a copy."""
@@ -155,6 +160,8 @@ def opened(file: Path | BytesIO) -> Iterator[Image.Image]:
         raise
     except FileNotFoundError:
         raise ImageError("no such file") from None
+    except IsADirectoryError:
+        raise ImageError("is a folder, not a picture") from None
     except UnidentifiedImageError:
         raise ImageError("not a PNG or JPEG image") from None
     except Image.DecompressionBombError:
@@ -310,7 +317,8 @@ def read_npz(path: str) -> Images:
         return Images(pixels)
     labels = arrays["labels"]
     if labels.shape != pixels.shape[:1] or labels.dtype.kind not in "iuU":
-        raise wrong(f"has labels of shape {labels.shape} and type {labels.dtype}, for {len(pixels):,} images")
+        problem = f"has labels of shape {labels.shape} and type {labels.dtype}, for {len(pixels):,} images"
+        raise wrong(problem, "give each image one label, a whole number or a text")
     if labels.dtype.kind != "U" and labels.min(initial=0) < 0:
         raise wrong(f"has the label {labels.min()}", "number the classes from 0")
     numbers, classes = number_labels([str(label) for label in labels])
@@ -333,23 +341,28 @@ def read_array(archive: zipfile.ZipFile, member: str) -> Shaped[np.ndarray, "*sh
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def as_bytes(pixels: Shaped[np.ndarray, "*shape"], wrong: Callable[[str], DataError]) -> UInt8[np.ndarray, "*shape"]:
+def as_bytes(
+    pixels: Shaped[np.ndarray, "*shape"], wrong: Callable[[str, str], DataError]
+) -> UInt8[np.ndarray, "*shape"]:
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype.kind != "f":
-        raise wrong(f"has images of type {pixels.dtype}, not unsigned bytes or floats")
+        problem = f"has images of type {pixels.dtype}, not unsigned bytes or floats"
+        raise wrong(problem, "convert them, with images.astype('uint8') if they are from 0 to 255")
     if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):  # so that NaN is caught
-        raise wrong(f"has images with brightness from {pixels.min()} to {pixels.max()}, not from 0 to 1")
+        problem = f"has images with brightness from {pixels.min()} to {pixels.max()}, not from 0 to 1"
+        raise wrong(problem, "divide them by their greatest brightness, such as 255")
     return np.rint(pixels * 255).astype(np.uint8)
 
 
 def channels_first(
-    pixels: UInt8[np.ndarray, "*shape"], wrong: Callable[[str], DataError]
+    pixels: UInt8[np.ndarray, "*shape"], wrong: Callable[[str, str], DataError]
 ) -> UInt8[np.ndarray, "image channel rows columns"]:
     if pixels.ndim == 3:
         return pixels[:, np.newaxis]
     last = pixels.ndim == 4 and pixels.shape[3] in (1, 3)
     first = pixels.ndim == 4 and pixels.shape[1] in (1, 3)
     if last == first:
-        raise wrong(f"has images of shape {pixels.shape}, in which the channels (1 or 3) can't be told")
+        problem = f"has images of shape {pixels.shape}, in which the channels (1 or 3) can't be told"
+        raise wrong(problem, "give them as [image, rows, columns], or with an axis of 1 or 3 channels, first or last")
     return np.moveaxis(pixels, 3, 1) if last else pixels

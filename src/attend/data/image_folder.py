@@ -220,7 +220,8 @@ def check_columns(file: str, names: Iterable[str], line: int) -> None:
     """Raise `DataError` for a column that metadata doesn't have, or a file name that is missing."""
     for name in names:
         if name not in COLUMNS:
-            raise DataError(file, f"there is no column {name!r}", nearest(name, list(COLUMNS)), line, "malformed line")
+            advice = f"{nearest(name, list(COLUMNS))} Else leave it out"
+            raise DataError(file, f"there is no column {name!r}", advice, line, "malformed line")
     if "file_name" not in names:
         raise DataError(file, "no file_name", "name the image's file in every line", line, "malformed line")
 
@@ -230,6 +231,10 @@ def csv_records(file: str) -> Iterator[tuple[int, dict[str, str]]]:
     rows = csv.reader((text + "\n" for text in read_lines(file)), strict=True)
     try:
         head = [name.strip().removeprefix("\ufeff") for name in next(rows, [])]
+        for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+            if len(head) == 1 and mark in head[0]:
+                advice = "separate them with commas, and quote fields that hold commas"
+                raise DataError(file, f"its columns are separated by {name}", advice, 1, "malformed line")
         check_columns(file, head, 1)
         if len(set(head)) < len(head):
             raise DataError(file, "a column stands in the head line twice", "remove one", 1, "malformed line")
@@ -238,7 +243,7 @@ def csv_records(file: str) -> Iterator[tuple[int, dict[str, str]]]:
                 problem = f"{len(row)} fields instead of {len(head)}"
                 raise DataError(file, problem, "quote fields that hold commas", rows.line_num, "malformed line")
             if row:
-                yield rows.line_num, dict(zip(head, row, strict=True))
+                yield rows.line_num, dict(zip(head, (value.strip() for value in row), strict=True))
     except csv.Error as error:
         raise DataError(file, f"not CSV ({error})", "quote the field", rows.line_num, "malformed line") from error
 
@@ -286,7 +291,7 @@ def load(path: str, entries: Sequence[Entry], form: Form, left_out: list[LeftOut
     rows, columns = form.rows, form.columns
     if rows is None or columns is None:
         rows, columns = commonest_size(entries)
-        form = replace(form, rows=rows, columns=columns, fit="exact")
+        form = replace(form, rows=rows, columns=columns)
     size = len(entries) * form.channels * rows * columns
     if size > LARGEST_BYTES:
         problem = f"{len(entries):,} images of {rows} x {columns} would take {size / 2**30:.0f} GiB"

@@ -42,6 +42,8 @@ class PictureModel:
         self, inputs: Sequence[str], beam: int | None, best: int, stop: Callable[[], None]
     ) -> list[list[dict[str, Any]]]:
         """The likeliest classes of each picture; or its caption, of which there is one."""
+        if beam is not None and isinstance(self.model, ImageModel):
+            raise ValueError(f"beam is {beam}, but a picture's class is not searched for: leave it out")
         found = []
         for picture in inputs:
             stop()

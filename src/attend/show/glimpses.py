@@ -61,8 +61,9 @@ def scan_path(trace: Trace, path: Path | None = None) -> Figure:
             bare(axes)
             if scale == 0:
                 axes.set_title(str(step + 1), fontsize=SMALL, color=INK, pad=2)
-            if step == 0 and scales > 1:
-                axes.set_ylabel(f"x{2**scale}", fontsize=SMALL, color=INK)
+            if step == steps - 1 and scales > 1:
+                axes.yaxis.set_label_position("right")
+                axes.set_ylabel(f"x{2**scale}", fontsize=SMALL, color=INK, rotation=0, ha="left", va="center")
     if thought:
         draw_thoughts(figure.add_subplot(rows[scales, :]), thought)
     return finish(figure, path)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from attend.attention.trace import Grid, Trace, Weights
+from attend.attention.trace import Grid, Tokens, Trace, Weights
 from attend.show.figure import INK, MEDIUM, SMALL, blank, finish
 from attend.show.glimpses import PATH, bare, picture_of
 from attend.show.moving import frame, write_gif
@@ -55,13 +55,16 @@ def word_animation(trace: Trace, path: Path) -> None:
     """The same word by word, over the cells' own weights, as a GIF. Errors are those of `word_maps`."""
     picture, look = taken(trace)
     chosen, labels = chosen_cells(trace), [visible(label) for label in look.steps.labels()]
+    # The end of a caption is a step, and no word of it.
+    ended = isinstance(look.steps, Tokens) and look.steps.tokens[-1].start is None
+    words = labels[:-1] if ended else labels
     frames = []
     for step, label in enumerate(labels):
         figure = frame(3.4, 4.0)
         axes = figure.add_subplot()
         overlay(axes, picture, look, step, chosen, smoothed=False)
         axes.set_title(shorten(label, 36), fontsize=MEDIUM, color=PATH, pad=5)
-        written = textwrap.fill(" ".join(labels[: step + 1]), LINE)
+        written = textwrap.fill(" ".join(words[: step + 1]), LINE)
         figure.text(0.5, 0.02, written, fontsize=SMALL, color=INK, ha="center", va="bottom")
         frames.append(figure)
     write_gif(frames, path)

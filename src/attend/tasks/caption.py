@@ -37,8 +37,8 @@ from attend.tasks.pictures import (
     Picture,
     as_form,
     as_members,
+    check_parts,
     check_source,
-    check_training,
     decode_file,
     divided,
     folder_parts,
@@ -61,6 +61,7 @@ ALL_WORDS = 2000
 
 USE = """```
 attend predict {folder} picture.png
+attend show {folder} picture.png --out look.html look.gif
 attend evaluate {folder}
 ```
 
@@ -598,7 +599,7 @@ def read_parts(data: CaptionData, seed: int, log: Callable[[str], None]) -> dict
         parts = {part: read_captioned_grids(part, paths) for part, paths in named.items() if paths}
     else:
         raise ValueError("there is nothing to learn from: set data.folder, data.train or data.generated")
-    check_training(parts, place)
+    check_parts(parts, data)
     found: dict[Part, Frozen] = {}
     for part, images in parts.items():
         found[part] = with_captions(part, images, data.longest, place, log)

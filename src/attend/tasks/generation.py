@@ -32,8 +32,8 @@ from attend.tasks.pictures import (
     Picture,
     as_form,
     as_members,
+    check_parts,
     check_source,
-    check_training,
     divided,
     folder_parts,
     form_of,
@@ -41,6 +41,7 @@ from attend.tasks.pictures import (
     kept,
     name_of,
     pixels_of,
+    place_of,
     short_name,
 )
 from attend.tasks.single import SingleModel
@@ -54,6 +55,8 @@ MEASURED_SEED = 0
 TOGETHER = 250
 
 USE = """```
+attend show {folder} new:1 --out drawing.gif
+attend show {folder} picture.png --out drawing.html
 attend evaluate {folder}
 ```
 
@@ -335,10 +338,9 @@ def read_parts(data: PictureData, seed: int, log: Callable[[str], None]) -> dict
         parts = {part: read_files(paths) for part, paths in named.items() if paths}
     else:
         raise ValueError("there is nothing to learn from: set data.folder, data.train or data.digits")
-    place = data.folder or ", ".join(data.train)
-    check_training(parts, place)
+    check_parts(parts, data)
     if "valid" not in parts:
-        learnt, held = divided(len(parts["train"]), data.held_out, seed, place)
+        learnt, held = divided(len(parts["train"]), data.held_out, seed, place_of(data, "train"))
         parts |= {"train": parts["train"].select(learnt), "valid": parts["train"].select(held)}
         log(f"{len(parts['valid']):,} of the images are set aside to validate (data.held_out)")
     return parts

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from torch import nn
 
 from attend.attention.glimpse import Views
@@ -28,8 +28,8 @@ from attend.tasks.pictures import (
     Picture,
     as_form,
     as_members,
+    check_parts,
     check_source,
-    check_training,
     decode_file,
     folder_parts,
     form_of,
@@ -37,6 +37,7 @@ from attend.tasks.pictures import (
     kept,
     name_of,
     pixels_of,
+    place_of,
     short_name,
 )
 from attend.tasks.single import SingleModel
@@ -48,7 +49,7 @@ TOGETHER = 250
 
 USE = """```
 attend predict {folder} picture.png
-attend show {folder} picture.png --out look.png
+attend show {folder} picture.png --out look.html
 ```
 
 ```python
@@ -338,21 +339,37 @@ def read_parts(data: ImageData, seed: int, log: Callable[[str], None]) -> dict[P
         parts = {part: read_files(paths) for part, paths in named.items() if paths}
     else:
         raise ValueError("there is nothing to learn from: set data.folder, data.train or data.digits")
-    place = data.folder or ", ".join(data.train)
-    check_training(parts, place)
+    check_parts(parts, data)
     for part, images in parts.items():
         if images.labels is None:
-            raise DataError(place, f"the {part} images have no labels", "give each image its class")
+            raise DataError(place_of(data, part), f"the {part} images have no labels", "give each image its class")
     if "valid" not in parts:
-        parts |= set_aside(parts["train"], data.held_out, seed, place)
+        parts |= set_aside(parts["train"], data.held_out, seed, place_of(data, "train"))
         log(f"{len(parts['valid']):,} of the images are set aside to validate (data.held_out)")
-    classes: Sequence[str] = parts["train"].classes
-    for part, images in parts.items():
-        if images.classes != classes:
-            raise DataError(place, f"the {part} images have other classes than those to learn", "name them alike")
-    if len(classes) < 2:
-        raise DataError(place, f"there is one class alone ({', '.join(classes)})", "give images of at least two")
+    check_classes(parts, data)
     return parts
+
+
+def check_classes(parts: Mapping[Part, Images], data: ImageData) -> None:
+    """Raises `DataError` unless there are several classes, all of which are learnt."""
+    train = parts["train"]
+    if len(train.classes) < 2:
+        problem = f"there is one class alone ({', '.join(train.classes)})"
+        raise DataError(place_of(data, "train"), problem, "give images of at least two")
+    learnt = {train.classes[number] for number in np.unique(labels_of(train))}
+    for part, images in parts.items():
+        place = place_of(data, part)
+        if unknown := sorted({images.classes[number] for number in np.unique(labels_of(images))} - learnt):
+            problem = f"has {part} images of the class {unknown[0]!r}, of which there are none to learn"
+            raise DataError(place, problem, "give some to learn, or leave the class out")
+        if images.classes != train.classes:
+            problem = f"has {len(images.classes)} classes ({part}), but those to learn are {len(train.classes)}"
+            raise DataError(place, problem, "give each part an image of every class")
+
+
+def labels_of(images: Images) -> Int[np.ndarray, "image"]:
+    assert images.labels is not None
+    return images.labels
 
 
 def read_files(paths: tuple[str, ...]) -> Images:

@@ -12,12 +12,15 @@ from PIL import Image
 
 from attend.atomic import write_atomically
 from attend.data.files import DataError, locate
+from attend.data.grids import Grids
 from attend.data.image import Form, ImageError, Images, decode, formed
 from attend.data.image_folder import ALL, read_folder
 from attend.settings import check_range
 
 Part = Literal["train", "valid", "test"]
 Fit = Literal["exact", "pad", "crop"]
+# From more pixels a side on, what a glimpse sees of an image taken as it is, is next to nothing.
+LARGE = 256
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Made = TypeVar("Made")
 # A file, an image that Pillow has open, or pixels (unsigned bytes, which `pixels_of` checks).
@@ -61,9 +64,12 @@ def check_source(data: ImageSource, *sources: str) -> None:
     check_range(data, "batch", 1)
     check_range(data, "rows columns", 0)
     check_range(data, "held_out", 0, 1)
+    if not data.held_out:
+        raise ValueError("held_out must be above 0: without images to validate the best weights can't be told")
     given = [name for name in sources if getattr(data, name)]
     if len(given) > 1:
-        raise ValueError(f"data.{given[0]} and data.{given[1]} both say what to learn from: leave out one of them")
+        problem = f"data.{given[0]} and data.{given[1]} both say what to learn from"
+        raise ValueError(f"{problem}: leave out one of them (one that the recipe sets, with --data.{given[1]} '')")
 
 
 def folder_parts(folder: str, form: Form, log: Callable[[str], None]) -> dict[Part, Images]:
@@ -73,6 +79,9 @@ def folder_parts(folder: str, form: Form, log: Callable[[str], None]) -> dict[Pa
     """
     read = read_folder(folder, form)
     log(f"{folder}: {read.report}")
+    rows, columns = next(iter(read.parts.values())).shape[1:]
+    if not form.rows and max(rows, columns) > LARGE:
+        log(f"images of {rows} x {columns} are large for these models: --data.rows and --data.columns resize them")
     if ALL not in read.parts:
         return {part: read.parts[part] for part in PARTS if part in read.parts}
     if len(read.parts) > 1:
@@ -80,10 +89,25 @@ def folder_parts(folder: str, form: Form, log: Callable[[str], None]) -> dict[Pa
     return {"train": read.parts[ALL]}
 
 
-def check_training(parts: Mapping[Part, Any], place: str) -> None:
-    """Raises `DataError` if there is nothing to learn from."""
+def place_of(data: ImageSource, part: Part) -> str:
+    """Where a part's images are from, for messages."""
+    return data.folder or ", ".join(getattr(data, part) or data.train)
+
+
+def check_parts(parts: Mapping[Part, Images | Grids], data: ImageSource) -> None:
+    """Raises `DataError` if there is nothing to learn from, a part is empty, or has images of another size."""
     if "train" not in parts:
-        raise DataError(place, "has no training images", "put some into a split called train")
+        raise DataError(place_of(data, "train"), "has no training images", "put some into a split called train")
+    expected = parts["train"].shape
+    for part, images in parts.items():
+        place, shape = place_of(data, part), images.shape
+        if not len(images) or not all(shape):
+            sizes = " x ".join(map(str, (len(images), *shape)))
+            raise DataError(place, f"has no {part} images (its array is of {sizes})", "give at least one")
+        if shape != expected:
+            sizes, learnt = (" x ".join(map(str, each)) for each in (shape, expected))
+            problem = f"has {part} images of {sizes} (channels, rows, columns), but those to learn are of {learnt}"
+            raise DataError(place, problem, "give images of one size and colour")
 
 
 def divided(
@@ -135,7 +159,8 @@ def decode_file(path: str, form: Form) -> UInt8[np.ndarray, "channel rows column
     try:
         return decode(locate(path), form).pixels
     except ImageError as error:
-        raise DataError(path, str(error), "give a PNG or JPEG image") from error
+        advice = "name the pictures in it, as in folder/*.png" if locate(path).is_dir() else "give a PNG or JPEG image"
+        raise DataError(path, str(error), advice) from error
 
 
 def pixels_of(image: Picture, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:
