@@ -36,7 +36,7 @@ def recipe(about: str, settings: Settings[Any, Any, Any], **reaches: float) -> R
 def at_once(
     kind: str, config: Any, build: Callable[..., nn.Module], epochs: int, data: ImageData = MNIST, whose: str = ""
 ) -> Recipe:
-    """A control that sees the whole image, for as many epochs as RAM has on the same images."""
+    """A control that sees the whole image, for about as many epochs as RAM has on the same images."""
     about = f"control: a {kind} network that sees the whole image at once{whose}"
     return Recipe(about, digits(config, epochs, data), build, task=ImageToClass)
 
@@ -66,11 +66,11 @@ RECIPES = {
         ),
         error=0.08,
     ),
-    "ram-mnist": recipe("6 glimpses of 8 x 8 pixels, in 10 minutes", digits(SMALL, 50), error=0.03),
+    "ram-mnist": recipe("6 glimpses of 8 x 8 pixels, in 10 minutes", digits(SMALL, 40), error=0.03),
     "ram-mnist-long": recipe("6 glimpses of 8 x 8 pixels, in an hour", digits(SMALL, 200), error=0.015),
-    "ram-mnist-2": recipe("2 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=2), 50)),
-    "ram-mnist-4": recipe("4 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=4), 50)),
-    "ram-mnist-random": recipe("control: 6 glimpses at random places", digits(replace(SMALL, places="random"), 50)),
+    "ram-mnist-2": recipe("2 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=2), 40)),
+    "ram-mnist-4": recipe("4 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=4), 40)),
+    "ram-mnist-random": recipe("control: 6 glimpses at random places", digits(replace(SMALL, places="random"), 40)),
     "ram-mnist-centre": recipe(
         "control: 6 glimpses at the centre of the image", digits(replace(PLAIN, places="centre"), 50)
     ),
