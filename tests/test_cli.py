@@ -679,7 +679,7 @@ def test_show_in_the_terminal(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_show_writes_every_form(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = [tmp_path / f"look.{suffix}" for suffix in ("png", "svg", "html", "json", "npz", "pharaoh")]
+    names = [tmp_path / f"look.{suffix}" for suffix in ("PNG", "svg", "html", "json", "NPZ", "pharaoh")]
     target = ["--target", "SNUR GOD A"]
     assert main(["show", str(run), "a dog runs", *target, "--out", *map(str, names)]) == 0
     assert capsys.readouterr().out == ""

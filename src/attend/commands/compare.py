@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend compare", arguments)
     if len(set(options.runs)) < max(2, len(options.runs)):
         raise ValueError("give two different run folders or more")
-    if options.out is not None and options.out.suffix not in (".png", ".svg"):
+    if options.out is not None and options.out.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"{options.out}: a picture is written as .png or .svg")
     check_outputs([options.out], options.data)
     import numpy as np

@@ -121,7 +121,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def check_record(path: Path) -> None:
     """Raises `ValueError` for what is not named as a results record, or is there and is none."""
-    if path.suffix != ".json":
+    if path.suffix.lower() != ".json":
         raise ValueError(f"{path}: a results record is a .json file")
     if path.exists():
         try:

@@ -73,11 +73,11 @@ def main(arguments: Sequence[str]) -> int:
 
     files = flat(options.out)
     for path in files:
-        if path.suffix not in (*PICTURES, ".gif", ".html", ".json", ".npz", ".pharaoh"):
+        if path.suffix.lower() not in (*PICTURES, ".gif", ".html", ".json", ".npz", ".pharaoh"):
             kinds = ".png, .svg, .html or .json; for text also .npz or .pharaoh, for images .gif"
             raise ValueError(f"{path}: name a file {kinds}")
     check_outputs(files, [options.text, options.gold])
-    pictured = any(path.suffix in (*PICTURES, ".html") for path in files)
+    pictured = any(path.suffix.lower() in (*PICTURES, ".html") for path in files)
     if options.gold is not None and (options.target is None or options.subwords or not pictured):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
     from attend.run import load
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
     if not isinstance(model, TextModel):
         problem = f"{options.run} is a run of {model.config.recipe!r}, of which there is nothing to show"
         raise ValueError(f"{problem}; attend evaluate measures it")
-    if any(path.suffix == ".gif" for path in files):
+    if any(path.suffix.lower() == ".gif" for path in files):
         raise ValueError("a .gif is of a run that looks at images: this one reads text")
     trace = model.attention(options.text, options.target).trace(run=str(options.run), recipe=model.config.recipe)
     look = trace.looks.get("source")
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
         look = merge(look)
     shown = replace(trace, looks={"source": look})
     gold = [] if options.gold is None else gold_cells(options.gold, options.gold_form, look)
-    if any(path.suffix == ".html" for path in files):
+    if any(path.suffix.lower() == ".html" for path in files):
         trace = for_page(model, trace, options)
     for path in files:
         write(path, trace, shown, look, gold)
@@ -127,11 +127,11 @@ def show_image(model: "ImageModel | CaptionModel", options: Options, files: "Seq
     answer = image_of(model, options.text, options.run)
     trace = answer.trace(run=str(options.run), recipe=model.config.recipe)
     in_cells = grid_look(trace) is not None
-    if not trace.looks and (drawn := [path for path in files if path.suffix not in (".html", ".json")]):
+    if not trace.looks and (drawn := [path for path in files if path.suffix.lower() not in (".html", ".json")]):
         problem = f"{options.run} sees the whole image at once: there are no places to draw into {drawn[0]}"
         raise ValueError(f"{problem}; name a file .html or .json")
     for path in files:
-        match path.suffix:
+        match path.suffix.lower():
             case ".png" | ".svg":
                 with warnings_said(path):
                     word_maps(trace, path) if in_cells else scan_path(trace, path)
@@ -163,7 +163,7 @@ def show_drawing(model: "DrawingModel", options: Options, files: "Sequence[Path]
         drawn = model.reconstruct(options.text)
     canvases = [drawn.picture(step) for step in range(len(drawn.canvases))]
     for path in files:
-        match path.suffix:
+        match path.suffix.lower():
             case ".png" | ".svg":
                 canvas_steps(canvases, drawn.looks, drawn.given(), path)
             case ".gif":
@@ -184,13 +184,13 @@ def check_for_images(options: Options, files: "Sequence[Path]") -> None:
         if getattr(options, name):
             raise ValueError(f"--{name} is for text, which {options.run} does not take")
     for path in files:
-        if path.suffix in (".npz", ".pharaoh"):
+        if path.suffix.lower() in (".npz", ".pharaoh"):
             raise ValueError(f"{path}: of images, name a file .png, .svg, .gif, .html or .json")
 
 
 def write_trace(path: Path, trace: "Trace") -> None:
     """As a page or as JSON."""
-    if path.suffix == ".html":
+    if path.suffix.lower() == ".html":
         from attend.show.page import page
 
         write_text(path, page([trace], trace.input))
@@ -272,7 +272,7 @@ def write(path: Path, trace: "Trace", shown: "Trace", look: "Weights", gold: "Co
     """The file's form goes by its suffix. A page has the words beside the tokens itself."""
     from attend.show.formats import write_npz, write_pharaoh
 
-    match path.suffix:
+    match path.suffix.lower():
         case ".png" | ".svg":
             picture(path, look, gold)
         case ".html":

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from attend.data.digits import CLUTTERED, TRANSLATED, Canvas
+from attend.data.digits import CLUTTERED, CLUTTERED_LARGE, TRANSLATED, Canvas
 from attend.recipes.recipe import Recipe, Settings
 from attend.systems import feedforward, ram
 from attend.tasks.game import CatchGames, CatchTask, Playing
@@ -49,7 +49,13 @@ WIDE = ram.Config(size=12, scales=3, deviation=0.15)
 AMONG = replace(WIDE, **TOLD)
 CONNECTED = feedforward.Config(rows=60)
 CONVOLUTIONAL = feedforward.ConvolutionalConfig(rows=60, filters=8, size=10, stride=5)
-MOVED = {"translated": moved("translated", TRANSLATED), "cluttered": moved("cluttered", CLUTTERED)}
+MOVED = {
+    "translated": moved("translated", TRANSLATED),
+    "cluttered": moved("cluttered", CLUTTERED),
+    "large": moved("cluttered", CLUTTERED_LARGE),
+}
+LONG = 1000
+"""Epochs, as of the public re-implementations: for a GPU, or for days."""
 
 RECIPES = {
     "ram": recipe(
@@ -75,7 +81,22 @@ RECIPES = {
         "control: 6 glimpses at the centre of the image", digits(replace(PLAIN, places="centre"), 50)
     ),
     "ram-mnist-paper": recipe(
-        "6 glimpses of 8 x 8 pixels, for as long as the public re-implementations", digits(PLAIN, 1000), error=0.0112
+        "6 glimpses of 8 x 8 pixels, for as long as the public re-implementations", digits(PLAIN, LONG), error=0.0112
+    ),
+    "ram-translated-paper": recipe(
+        "a digit anywhere on 60 x 60 pixels, 8 glimpses at 3 scales, for as long",
+        digits(replace(WIDE, glimpses=8), LONG, MOVED["translated"]),
+        error=0.012,
+    ),
+    "ram-cluttered-paper": recipe(
+        "a digit among pieces of others on 60 x 60 pixels, 8 glimpses at 3 scales, for as long",
+        digits(replace(WIDE, glimpses=8), LONG, MOVED["cluttered"]),
+        error=0.0404,
+    ),
+    "ram-cluttered-large-paper": recipe(
+        "a digit among 8 pieces of others on 100 x 100 pixels, 8 glimpses at 4 scales, for as long",
+        digits(replace(WIDE, glimpses=8, scales=4), LONG, MOVED["large"]),
+        error=0.0811,
     ),
     "ram-translated": recipe(
         "a digit anywhere on 60 x 60 pixels, 6 glimpses at 3 scales", digits(WIDE, 120, MOVED["translated"]), error=0.04

@@ -239,7 +239,7 @@ def _legend(axes: Axes) -> None:
 
 def finish(figure: Figure, path: Path | None) -> Figure:
     """Choose fonts, and write the figure if there is a path."""
-    if path is not None and path.suffix not in (".png", ".svg"):
+    if path is not None and path.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"{path}: a figure is written as .png or .svg, not {path.suffix or 'without a suffix'}")
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
     drawn = "".join(text.get_text() for text in texts)
@@ -248,7 +248,7 @@ def finish(figure: Figure, path: Path | None) -> Figure:
         text.set_fontfamily(fonts)
         text.set_parse_math(False)  # "$" is a token like any other
     missing = missing_glyphs(drawn)
-    if missing and (path is None or path.suffix == ".png"):
+    if missing and (path is None or path.suffix.lower() == ".png"):
         warnings.warn(font_advice(missing), stacklevel=3)
     if path is not None:
         file = io.BytesIO()
@@ -256,7 +256,7 @@ def finish(figure: Figure, path: Path | None) -> Figure:
         fixed = matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "attend"})
         with fixed, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # said above, once and with what to do
-            metadata = {"Date": None} if path.suffix == ".svg" else {}
-            figure.savefig(file, format=path.suffix[1:], bbox_inches="tight", pad_inches=0.1, metadata=metadata)
+            metadata = {"Date": None} if path.suffix.lower() == ".svg" else {}
+            figure.savefig(file, format=path.suffix.lower()[1:], bbox_inches="tight", pad_inches=0.1, metadata=metadata)
         write_atomically(path, lambda partial: partial.write_bytes(file.getvalue()))
     return figure
