@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from attend import decoding
 from attend.contract import BEGIN, END, Captioned
-from attend.systems.captioner import Backbone, Config, System, coverage_penalty, places
+from attend.systems.captioner import Backbone, Config, ConvolutionalEncoder, System, coverage_penalty, places
 
 VOCABULARY = 9
 GRIDS = Config(embedding=6, hidden=7, alignment=5, dropout=0.0)
@@ -305,6 +305,22 @@ def test_the_encoder_has_a_cell_for_eight_pixels(rows: int, columns: int, grid: 
     assert system.takes == "images"
     assert build(GRIDS).takes == "grids"
     assert build(GRIDS).grid(rows, columns) == (rows, columns)
+
+
+def test_a_cell_of_the_encoder_is_the_middle_of_what_it_sees():
+    encoder = ConvolutionalEncoder(4, 8).double()
+    # Everything positive, so that no rectifier hides a pixel; and what sees all cells left out.
+    for layer in (*encoder.halve, encoder.placed):
+        layer.get_parameter("weight").data.abs_()
+    encoder.normalise = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
+    images = torch.full((1, 4, 40, 48), 9.0, dtype=torch.float64, requires_grad=True)
+    encoder(images)[0, :, 2, 3].sum().backward()
+    assert images.grad is not None
+    seen = images.grad[0].abs().sum(0)
+    rows, columns = seen.nonzero().T
+    # Its own pixels are rows 16 to 23 and columns 24 to 31.
+    assert (int(rows.min()), int(rows.max())) == (16 - 7, 23 + 7)
+    assert (int(columns.min()), int(columns.max())) == (24 - 7, 31 + 7)
 
 
 def test_cells_are_told_where_they_are():

@@ -28,7 +28,6 @@ and "hard" are the models, and "mean" is their control, which reads the mean ann
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -49,6 +48,8 @@ MOMENTUM = 0.9
 """Of the moving baseline."""
 COARSEST = 16
 """Most pixels across a backbone's cell."""
+CELL = 8
+"""Pixels across a cell of the small convolutional encoder."""
 
 
 @dataclass(frozen=True)
@@ -93,19 +94,21 @@ class Config:
 
 
 class ConvolutionalEncoder(nn.Module):
-    """An annotation for every 8 x 8 pixels: three convolutions that halve the image, and one that sees a cell alone.
+    """An annotation for every 8 x 8 pixels: two convolutions that halve the image, a mean, and one of a cell alone.
 
-    An annotation sees 15 x 15 pixels: its cell, and seven above it and to its left. It should not see much more than
-    its cell: what can be read from the cell beside a thing as well says little of where the thing is. The last
-    convolution is told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's cells: what
-    small differences between mostly dark images there are at first would take long to be noticed.
+    The mean is over 16 x 16 pixels, of which the cell is the middle: a thing is then seen best from the cell that it
+    lies in. (A third convolution in place of the mean would learn as well, but tell shapes by their upper edges, which
+    the cell above sees too.) Rows and columns that make no whole cell are filled up with zeros. The last convolution is
+    told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's cells: what small
+    differences between mostly dark images there are at first would take long to be noticed.
     """
 
     def __init__(self, channels: int, features: int) -> None:
         super().__init__()
-        widths = (channels, max(features // 2, 1), features, features)
+        half = max(features // 2, 1)
+        # Even kernels, for two by two pixels are the middle of four by four: one of three sees more above than below.
         self.halve = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(widths)
+            nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in ((channels, half), (half, features))
         )
         self.placed = nn.Conv2d(features + 2, features, 1)
         self.normalise = nn.GroupNorm(1, features)
@@ -114,9 +117,11 @@ class ConvolutionalEncoder(nn.Module):
             nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch feature row column"]:
-        seen = images
+        rows, columns = images.shape[2:]
+        seen = F.pad(images, (0, -columns % CELL, 0, -rows % CELL))
         for layer in self.halve:
             seen = F.relu(layer(seen))
+        seen = F.avg_pool2d(seen, 4, stride=2, padding=1)
         return F.relu(self.normalise(self.placed(torch.cat([seen, places(seen)], dim=1))))
 
 
