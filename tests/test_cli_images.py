@@ -165,6 +165,21 @@ def test_what_sees_the_whole_image_has_no_places_to_draw(
     assert main(["show", str(run), picture, "--out", page]) == 0
 
 
+def test_the_mean_of_all_cells_has_no_places_to_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run, drawn = tmp_path / "mean", str(tmp_path / "look.png")
+    few = ["--data.scenes", "32", "--data.measured", "8", "--training.epochs", "1", "--system.attention", "mean"]
+    assert main(["train", "captioner-small", "--out", str(run), *few]) == 0
+    assert main(["show", str(run), "valid:1", "--out", drawn]) == 2
+    assert f"there are no places to draw into {drawn}; name a file .html or .json" in capsys.readouterr().err
+
+
+def test_a_run_is_not_put_where_it_learns_from(pictures: Path, capsys: pytest.CaptureFixture[str]):
+    out = pictures / "runs" / "x"
+    assert main(["train", "ram", "--out", str(out), "--data.folder", str(pictures)]) == 2
+    assert f"{out} is in {pictures}, which is learnt from" in capsys.readouterr().err
+    assert not out.parent.exists()
+
+
 def test_runs_are_compared(run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     other = tmp_path / "centre"
     where = ["--out", str(other), "--data.folder", str(pictures), "--data.held-out", "0.2"]

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -78,13 +79,17 @@ def test_two_processes_learn_as_one(tmp_path: Path):
 
 
 class Line(nn.Module):
-    """y = w x, to see what an update does to w."""
+    """y = w x, to see what an update does to w; and a count of batches learnt, as batch normalisation has."""
+
+    count: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
     def forward(self, batch: torch.Tensor) -> Loss:
+        self.count += self.training
         total = ((self.weight - batch) ** 2).sum()
         return Loss(total, len(batch), {})
 
@@ -175,6 +180,7 @@ def test_the_average_follows_the_weights(tmp_path: Path):
     average = float(load_file(tmp_path / "averaged.safetensors")["weight"])
     assert average == pytest.approx((1 - 1 / 10) * 3.5)  # after one update it keeps a tenth of the first weights
     assert float(load_file(tmp_path / "model.safetensors")["weight"]) == pytest.approx(average)
+    assert int(load_file(tmp_path / "averaged.safetensors")["count"]) == 3
 
 
 def test_resuming_what_is_no_checkpoint_is_refused(tmp_path: Path):
@@ -211,7 +217,11 @@ def test_settings_out_of_range_are_refused(name: str, value: float):
     ("fields", "expected"),
     [
         ({"schedule": "constant", "warmup": 4}, [0.25, 0.5, 0.75, 1.0, 1.0]),
-        ({"schedule": "cosine", "epochs": 2}, [0.5 * (1 + 2**-0.5), 0.5, 0.5 * (1 - 2**-0.5), 0.0, 0.0]),
+        ({"schedule": "cosine", "epochs": 2}, [1.0, 0.5 * (1 + 2**-0.5), 0.5, 0.5 * (1 - 2**-0.5), 0.0]),
+        (
+            {"schedule": "cosine", "epochs": 3, "warmup": 1},
+            [1.0, 1.0, *(math.cos(k * math.pi / 10) ** 2 for k in (1, 2, 3))],
+        ),
         ({"schedule": "inverse-sqrt", "warmup": 1}, [1.0, 2**-0.5, 3**-0.5, 4**-0.5, 5**-0.5]),
     ],
 )

@@ -34,6 +34,7 @@ from attend.atomic import write_atomically
 from attend.catalogue import find
 from attend.contract import StoredTask
 from attend.data.checksum import changes, check_unchanged, checksums
+from attend.data.files import locate
 from attend.fast import keep_memory
 from attend.folder import empty_folder, held
 from attend.recipes.recipe import Settings
@@ -136,6 +137,10 @@ def start(
     that may be overwritten. Of several processes the first prepares the folder, and the others wait for it.
     """
     config = RunConfig(recipe, settings, provenance())
+    for path in read_by(settings.data):
+        # Its curve would be one of the images that the next run learns from, and this one couldn't go on.
+        if (place := locate(path)).is_dir() and folder.resolve().is_relative_to(place.resolve()):
+            raise ValueError(f"{folder} is in {path}, which is learnt from: choose a folder for the run elsewhere")
 
     def prepare() -> StoredTask:
         with empty_folder(folder, overwrite):

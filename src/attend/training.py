@@ -121,7 +121,7 @@ def rate(training: Training, progress: Progress, updates_an_epoch: int) -> float
     # On little data a warm-up made for much would last to the end.
     warmup = min(training.warmup, updates // 5)
     factor = min(1.0, update / warmup) if warmup else 1.0
-    past = max(0, update - warmup)
+    past = max(0, update - 1 - warmup)
     match training.schedule:
         case "inverse-sqrt":
             factor *= (max(warmup, 1) / max(warmup, update)) ** 0.5
@@ -288,8 +288,13 @@ class Run:
         if self.training.average:
             # Early on, an average over no more than has been.
             decay = min(self.training.average, (1 + self.progress.update) / (10 + self.progress.update))
-            new = list(self.system.state_dict().values())
-            torch._foreach_lerp_(list(self.average.values()), new, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+            pairs = [(self.average[name], value) for name, value in self.system.state_dict().items()]
+            # Batch normalisation counts what it has seen: of a count there is no mean.
+            means, new = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+            torch._foreach_lerp_(means, new, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+            for mean, value in pairs:
+                if not mean.is_floating_point():
+                    mean.copy_(value)
         per_unit = {name: value / units for name, value in figures.items()}
         return per_unit | {"gradient_norm": norm, "learning_rate": learning_rate, "units": units}
 

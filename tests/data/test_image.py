@@ -22,6 +22,7 @@ from attend.data.image import (
     Images,
     as_floats,
     decode,
+    formed,
     read_idx,
     read_idx_images,
     read_npz,
@@ -63,6 +64,12 @@ def test_every_kind_of_pixel_is_read(colour, mode):
     assert found.pixels.shape == (1 if colour == "grey" else 3, 5, 7)
     if mode == "I;16":
         np.testing.assert_array_equal(found.pixels[0], GREY)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_numbers_of_no_known_range_are_refused(mode: str):
+    with pytest.raises(ImageError, match=f"of Pillow's mode {mode}, whose brightest value is not known"):
+        formed(Image.fromarray(GREY).convert(mode), Form())
 
 
 def test_transparent_parts_are_laid_over_black():

@@ -81,17 +81,27 @@ def glimpsed(scales: int) -> Trace:
 def test_what_a_window_saw_is_the_picture_there():
     look, _ = windows_of(glimpsed(1))
     # Two of eight pixels each way, in the middle; and at the top right corner, three quarters outside.
-    np.testing.assert_allclose(seen(PIXELS, look, 0), PIXELS[3:5, 3:5] / 255)
-    corner = seen(PIXELS, look, 1)
+    np.testing.assert_allclose(seen(PIXELS, look, 0, 1), PIXELS[3:5, 3:5] / 255)
+    corner = seen(PIXELS, look, 1, 1)
     np.testing.assert_allclose(corner[1, 0], PIXELS[0, 7] / 255)
     assert corner[0].max() == corner[:, 1].max() == 0
 
 
 def test_coarser_scales_are_means():
     look, _ = windows_of(glimpsed(2))
-    coarse = seen(PIXELS, look, 1)
+    coarse = seen(PIXELS, look, 1, 2)
     assert coarse.shape == (2, 2, 3)
     np.testing.assert_allclose(coarse[0, 0], PIXELS[2:4, 2:4].mean(axis=(0, 1)) / 255)
+
+
+def test_what_lies_under_a_filter_bank_is_shown_however_it_is_spread():
+    # Its scale is a variance; and there may be next to nothing of the picture in its window.
+    extent = np.array([[1.0, 1.0], [1e4, 1e4]])
+    look = Windows(np.zeros((2, 2)), extent, np.array([20.25, 2000.0]), Named(("1", "2")))
+    np.testing.assert_allclose(seen(PIXELS, look, 0, 1), PIXELS[2:6, 2:6] / 255)
+    assert seen(PIXELS, look, 1, 1).shape == (256, 256, 3)
+    shown = scan_path(Trace("x.png", "three", {"read": look}, picture=uri(PIXELS)))
+    assert shown.axes[1].images[0].get_size() == (4, 4)
 
 
 @pytest.mark.parametrize("scales", [1, 2])

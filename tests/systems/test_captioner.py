@@ -323,6 +323,17 @@ def test_a_cell_of_the_encoder_is_the_middle_of_what_it_sees():
     assert (int(columns.min()), int(columns.max())) == (24 - 7, 31 + 7)
 
 
+def test_cells_divide_an_image_evenly():
+    encoder = ConvolutionalEncoder(1, 8).double()
+    stripes = torch.zeros(1, 1, 20, 8, dtype=torch.float64)
+    stripes[:, :, 10:] = 1
+    tall = torch.zeros(1, 1, 24, 8, dtype=torch.float64)
+    tall[:, :, 12:] = 1
+    # The edge is in the middle of three cells either way; stretched pixels beside it are between the two.
+    torch.testing.assert_close(encoder(stripes), encoder(tall), atol=0.2, rtol=0)
+    assert encoder(stripes).shape == (1, 8, 3, 1)
+
+
 def test_cells_are_told_where_they_are():
     found = places(torch.zeros(2, 5, 2, 4))
     torch.testing.assert_close(found[1, 0, 0], torch.tensor([-0.75, -0.25, 0.25, 0.75]))

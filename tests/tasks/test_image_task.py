@@ -193,6 +193,24 @@ def test_contradictory_settings_are_refused():
         ImageData(folder="x", moved=True)
     with pytest.raises(DataError, match="two idx files"):
         read_parts(ImageData(train=("a", "b", "c")), 1, quiet)
+    with pytest.raises(ValueError, match=r"data\.valid goes with data\.train; of a folder"):
+        ImageData(folder="x", valid=("y",))
+    with pytest.raises(ValueError, match=r"data\.test goes with data\.train"):
+        ImageData(digits="small", test=("y",))
+    with pytest.raises(ValueError, match=r"give both data\.rows and data\.columns"):
+        ImageData(folder="x", rows=16)
+    with pytest.raises(ValueError, match=r"data\.rows is for data\.folder: images of data\.digits"):
+        ImageData(digits="small", rows=16, columns=16)
+    with pytest.raises(ValueError, match=r"data\.colour is for data\.folder: images of data\.train"):
+        ImageData(train=("x.npz",), colour="colour")
+
+
+def test_of_every_class_one_is_learnt(tmp_path: Path):
+    labels = ["a"] * 4 + ["b"] * 2
+    data = ImageData(train=(npz(tmp_path / "train.npz", labels),), held_out=0.8)
+    parts = read_parts(data, 1, quiet)
+    assert sorted(np.bincount(parts["train"].labels)) == [1, 1]
+    assert sorted(np.bincount(parts["valid"].labels)) == [1, 3]
 
 
 def test_a_canvas_without_moved_digits_is_refused():

@@ -120,6 +120,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def show_image(model: "ImageModel | CaptionModel", options: Options, files: "Sequence[Path]") -> int:
     """The answer for one image, with what was thought after each step; or files."""
+    from attend.attention.trace import Windows
     from attend.show.glimpses import animation, scan_path, thoughts
     from attend.show.overlays import grid_look, word_animation, word_maps
 
@@ -127,7 +128,8 @@ def show_image(model: "ImageModel | CaptionModel", options: Options, files: "Seq
     answer = image_of(model, options.text, options.run)
     trace = answer.trace(run=str(options.run), recipe=model.config.recipe)
     in_cells = grid_look(trace) is not None
-    if not trace.looks and (drawn := [path for path in files if path.suffix.lower() not in (".html", ".json")]):
+    in_places = in_cells or any(isinstance(look, Windows) and len(look.scale) for look in trace.looks.values())
+    if not in_places and (drawn := [path for path in files if path.suffix.lower() not in (".html", ".json")]):
         problem = f"{options.run} sees the whole image at once: there are no places to draw into {drawn[0]}"
         raise ValueError(f"{problem}; name a file .html or .json")
     for path in files:

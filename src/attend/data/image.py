@@ -206,7 +206,9 @@ def formed(image: Image.Image, form: Form) -> Decoded:
         image.draft(None, (enough, enough))
     upright = ImageOps.exif_transpose(image)
     over_black = upright.has_transparency_data
-    if upright.mode.startswith("I"):  # 16 bits of grey; Pillow would clip them to 8 instead of scaling
+    if upright.mode in ("I", "F") and image.format != "PNG":
+        raise ImageError(f"of Pillow's mode {upright.mode}, whose brightest value is not known: convert it to L or RGB")
+    if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits of grey to 8 instead of scaling
         upright = Image.fromarray(np.clip(np.asarray(upright) >> 8, 0, 255).astype(np.uint8))
     elif over_black:
         upright = upright.convert("RGBA")

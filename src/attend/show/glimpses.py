@@ -1,7 +1,8 @@
 """Where a model looked in a picture, step by step: its path over the picture, what it saw there, what it then thought.
 
-Drawn from traces with `Windows` alone: whatever looks at an image through windows can be shown. A window's scale k
-means that it was seen at 2^k times coarser resolution, as in a retina, unless the look is of a filter bank.
+Drawn from traces with `Windows` alone: whatever looks at an image through windows can be shown. Of a step's windows
+each is seen at half the resolution of the one before, as in a retina. Of a filter bank, which has one window a step, it
+is shown what lies under its grid, and not how finely that was seen.
 """
 
 import io
@@ -22,6 +23,8 @@ from attend.show.words import shorten, visible
 
 PATH, NOW = "#d55e00", "#56b4e9"
 MOST_CLASSES = 10
+MOST_CELLS = 256
+"""A window is drawn in at most so many rows and columns: a filter bank's can be far larger than the picture."""
 
 
 def picture_of(trace: Trace) -> UInt8[np.ndarray, "rows columns 3"]:
@@ -57,7 +60,7 @@ def scan_path(trace: Trace, path: Path | None = None) -> Figure:
     for step in range(steps):
         for scale in range(scales):
             axes = figure.add_subplot(rows[scale, step])
-            axes.imshow(seen(picture, look, step * scales + scale), interpolation="nearest")
+            axes.imshow(seen(picture, look, step * scales + scale, 2**scale), interpolation="nearest")
             bare(axes)
             if scale == 0:
                 axes.set_title(str(step + 1), fontsize=SMALL, color=INK, pad=2)
@@ -160,13 +163,12 @@ def bare(axes: Axes) -> None:
 
 
 def seen(
-    picture: UInt8[np.ndarray, "rows columns 3"], look: Windows, number: int
+    picture: UInt8[np.ndarray, "rows columns 3"], look: Windows, number: int, coarser: int
 ) -> Float[np.ndarray, "cells cells_across 3"]:
-    """What a window showed, brightness from 0 to 1: means of the picture over its cells, black outside."""
+    """What a window showed, brightness from 0 to 1: means over cells so many pixels wide, black outside the picture."""
     rows, columns = picture.shape[:2]
-    coarser = 2 ** int(look.scale[number])
     extent = look.extent[number] * np.array([columns, rows]) / 2
-    across, down = (max(1, round(float(length) / coarser)) for length in extent)
+    across, down = (min(max(1, round(float(length) / coarser)), MOST_CELLS) for length in extent)
     finer = 4 * coarser
     low = (look.centre[number] + 1) * np.array([columns, rows]) / 2 - extent / 2
     x, y = (

@@ -96,11 +96,12 @@ class Config:
 class ConvolutionalEncoder(nn.Module):
     """An annotation for every 8 x 8 pixels: two convolutions that halve the image, a mean, and one of a cell alone.
 
-    The mean is over 16 x 16 pixels, of which the cell is the middle: a thing is then seen best from the cell that it
-    lies in. (A third convolution in place of the mean would learn as well, but tell shapes by their upper edges, which
-    the cell above sees too.) Rows and columns that make no whole cell are filled up with zeros. The last convolution is
-    told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's cells: what small
-    differences between mostly dark images there are at first would take long to be noticed.
+    The mean is over places of 16 x 16 pixels that see 22 x 22, of which the cell is the middle: a thing is then seen
+    best from the cell that it lies in. (A third convolution in place of the mean would learn as well, but tell shapes
+    by their upper edges, which the cell above sees too.) What is outside an image counts as zero, in the mean too.
+    Images that no whole number of cells covers are stretched to the next, so that cells divide an image evenly. The
+    last convolution is told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's cells:
+    what small differences between mostly dark images there are at first would take long to be noticed.
     """
 
     def __init__(self, channels: int, features: int) -> None:
@@ -117,8 +118,10 @@ class ConvolutionalEncoder(nn.Module):
             nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch feature row column"]:
-        rows, columns = images.shape[2:]
-        seen = F.pad(images, (0, -columns % CELL, 0, -rows % CELL))
+        rows, columns = (size + -size % CELL for size in images.shape[2:])
+        seen = images
+        if images.shape[2:] != (rows, columns):
+            seen = F.interpolate(images, (rows, columns), mode="bilinear", align_corners=False)
         for layer in self.halve:
             seen = F.relu(layer(seen))
         seen = F.avg_pool2d(seen, 4, stride=2, padding=1)

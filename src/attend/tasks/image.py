@@ -383,7 +383,7 @@ def read_files(paths: tuple[str, ...]) -> Images:
 
 
 def set_aside(images: Images, share: float, seed: int, place: str) -> dict[Part, Images]:
-    """Training and validation images: a random share of each class to validate, at least one of it."""
+    """Training and validation images: a random share of each class to validate, at least one, and not all of it."""
     assert images.labels is not None
     order = np.random.default_rng([seed]).permutation(len(images))
     labels = images.labels[order]
@@ -393,7 +393,7 @@ def set_aside(images: Images, share: float, seed: int, place: str) -> dict[Part,
         if len(members) < 2:
             problem = f"the class {name!r} has {len(members)} images"
             raise DataError(place, problem, "give at least two, to learn one and validate the other")
-        held[members[: max(1, round(share * len(members)))]] = True
+        held[members[: min(len(members) - 1, max(1, round(share * len(members))))]] = True
     return {"train": images.select(np.sort(order[~held])), "valid": images.select(np.sort(order[held]))}
 
 

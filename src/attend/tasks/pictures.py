@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -70,6 +70,15 @@ def check_source(data: ImageSource, *sources: str) -> None:
     if len(given) > 1:
         problem = f"data.{given[0]} and data.{given[1]} both say what to learn from"
         raise ValueError(f"{problem}: leave out one of them (one that the recipe sets, with --data.{given[1]} '')")
+    if not data.train and (beside := [part for part in ("valid", "test") if getattr(data, part)]):
+        problem = f"data.{beside[0]} goes with data.train"
+        raise ValueError(f"{problem}; of a folder, put the images into a folder {beside[0]} in it")
+    if bool(data.rows) != bool(data.columns):
+        raise ValueError("give both data.rows and data.columns, or neither")
+    defaults = {field.name: field.default for field in fields(data)}
+    for name in ("colour", "rows", "columns") if given and not data.folder else ():
+        if getattr(data, name) != defaults[name]:
+            raise ValueError(f"data.{name} is for data.folder: images of data.{given[0]} are taken as they are")
 
 
 def folder_parts(folder: str, form: Form, log: Callable[[str], None]) -> dict[Part, Images]:
