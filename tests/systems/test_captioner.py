@@ -13,7 +13,15 @@ from torch.nn import functional as F
 
 from attend import decoding
 from attend.contract import BEGIN, END, Captioned
-from attend.systems.captioner import Backbone, Config, ConvolutionalEncoder, System, coverage_penalty, places
+from attend.systems.captioner import (
+    Backbone,
+    Config,
+    ConvolutionalEncoder,
+    System,
+    coverage_penalty,
+    places,
+    whole_cells,
+)
 
 VOCABULARY = 9
 GRIDS = Config(embedding=6, hidden=7, alignment=5, dropout=0.0)
@@ -324,14 +332,15 @@ def test_a_cell_of_the_encoder_is_the_middle_of_what_it_sees():
 
 
 def test_cells_divide_an_image_evenly():
+    # Ten rows of twenty: the edge is in the middle of three cells, where it is in the middle of the image.
+    ramp = torch.arange(20, dtype=torch.float64).reshape(1, 1, 20, 1).expand(1, 1, 20, 8)
+    stretched = whole_cells(ramp, 8)
+    assert stretched.shape == (1, 1, 24, 8)
+    above, middle, below = stretched.reshape(3, 64).mean(1).tolist()
+    assert (middle, above + below) == pytest.approx((9.5, 19.0))
     encoder = ConvolutionalEncoder(1, 8).double()
-    stripes = torch.zeros(1, 1, 20, 8, dtype=torch.float64)
-    stripes[:, :, 10:] = 1
-    tall = torch.zeros(1, 1, 24, 8, dtype=torch.float64)
-    tall[:, :, 12:] = 1
-    # The edge is in the middle of three cells either way; stretched pixels beside it are between the two.
-    torch.testing.assert_close(encoder(stripes), encoder(tall), atol=0.2, rtol=0)
-    assert encoder(stripes).shape == (1, 8, 3, 1)
+    torch.testing.assert_close(encoder(ramp), encoder(stretched))
+    assert whole_cells(stretched, 8) is stretched
 
 
 def test_cells_are_told_where_they_are():
@@ -394,6 +403,7 @@ def test_a_backbone_is_asked_for_without_the_network_and_stays_as_it_is(calls: l
     given = batch(rows=32, columns=48)
     given = Captioned(torch.rand(3, 3, 32, 48), given.target, given.target_mask)
     assert system.grid(32, 48) == (2, 3)
+    assert system.grid(50, 47) == (4, 3)
     system(given).total.backward()
     encoder = system.encoder
     assert isinstance(encoder, Backbone)

@@ -18,6 +18,8 @@ Deviations from the paper:
   (after Zaremba et al. 2014, who drop words too).
 - Annotations of images without a network trained before come from a small convolutional encoder that learns along.
   VGG's cells see nearly the whole image, so they know where they are; those of a small one do not, and are told.
+- An image that no whole number of cells covers is stretched to one that they do, so that a map over the cells can be
+  laid over it; the paper has 14 x 14 cells of every image.
 - The baseline of hard attention is an average over minibatches whose cells were sampled, which are those that use it;
   the authors' code counts in the others too. It is of a token's log-likelihood, as there.
 
@@ -99,9 +101,8 @@ class ConvolutionalEncoder(nn.Module):
     The mean is over places of 16 x 16 pixels that see 22 x 22, of which the cell is the middle: a thing is then seen
     best from the cell that it lies in. (A third convolution in place of the mean would learn as well, but tell shapes
     by their upper edges, which the cell above sees too.) What is outside an image counts as zero, in the mean too.
-    Images that no whole number of cells covers are stretched to the next, so that cells divide an image evenly. The
-    last convolution is told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's cells:
-    what small differences between mostly dark images there are at first would take long to be noticed.
+    The last convolution is told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's
+    cells: what small differences between mostly dark images there are at first would take long to be noticed.
     """
 
     def __init__(self, channels: int, features: int) -> None:
@@ -118,10 +119,7 @@ class ConvolutionalEncoder(nn.Module):
             nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch feature row column"]:
-        rows, columns = (size + -size % CELL for size in images.shape[2:])
-        seen = images
-        if images.shape[2:] != (rows, columns):
-            seen = F.interpolate(images, (rows, columns), mode="bilinear", align_corners=False)
+        seen = whole_cells(images, CELL)
         for layer in self.halve:
             seen = F.relu(layer(seen))
         seen = F.avg_pool2d(seen, 4, stride=2, padding=1)
@@ -148,11 +146,11 @@ class Backbone(nn.Module):
         make = partial(timm.create_model, name, features_only=True, in_chans=channels)
         try:
             coarse = make(pretrained=False).feature_info.reduction()
-            fine = [index for index, reduction in enumerate(coarse) if reduction <= COARSEST]
-            self.model = make(out_indices=(max(fine, default=0),), **given)
+            index = max((index for index, reduction in enumerate(coarse) if reduction <= COARSEST), default=0)
+            self.model = make(out_indices=(index,), **given)
         except (RuntimeError, OSError) as error:
             raise ValueError(f"timm can't make the backbone {name!r} {weights} ({error})") from error
-        self.size = int(self.model.feature_info.channels()[-1])
+        self.size, self.cell = int(self.model.feature_info.channels()[-1]), int(coarse[index])
         # Brightness is from 0 to 1 here; a network is used to other units.
         units = timm.data.resolve_model_data_config(self.model)
         for what in ("mean", "std"):
@@ -168,7 +166,7 @@ class Backbone(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch feature row column"]:
         with torch.no_grad():
-            return self.model((images - self.mean) / self.std)[-1]
+            return self.model((whole_cells(images, self.cell) - self.mean) / self.std)[-1]
 
 
 class Course(NamedTuple):
@@ -387,6 +385,16 @@ def coverage_penalty(
     """sum_i (1 - sum_t alpha_ti)^2, summed over the cells and over the batch (eq. 14): doubly stochastic attention."""
     looked_at = (weights * real.unsqueeze(-1)).sum(1)
     return (1 - looked_at).square().sum()
+
+
+def whole_cells(
+    images: Float[Tensor, "batch channel rows columns"], cell: int
+) -> Float[Tensor, "batch channel whole_rows whole_columns"]:
+    """Images that no whole number of cells covers, stretched to the next that does: cells divide an image evenly."""
+    rows, columns = (size + -size % cell for size in images.shape[2:])
+    if images.shape[2:] == (rows, columns):
+        return images
+    return F.interpolate(images, (rows, columns), mode="bilinear", align_corners=False)
 
 
 def places(like: Float[Tensor, "batch feature row column"]) -> Float[Tensor, "batch 2 row column"]:
