@@ -39,6 +39,20 @@ def test_another_error_is_passed_on_and_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no pipes with names")
+def test_links_are_followed_and_pipes_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "file")
+    write_atomically(tmp_path / "link", lambda partial: partial.write_text("new"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "file").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is a folder, a device or a pipe"):
+        write_atomically(tmp_path / "pipe", lambda partial: partial.write_text("new"))
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     write_atomically(tmp_path / "new" / "file", lambda partial: partial.write_bytes(b"x"))
     assert (tmp_path / "new" / "file").read_bytes() == b"x"

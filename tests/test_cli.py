@@ -282,8 +282,11 @@ def test_gold_links_of_other_pairs_are_refused(run: Path, tmp_path: Path, capsys
     gold = tmp_path / "gold"
     gold.write_text("0-0 40-41\n" * 24)
     said = error_of(capsys, "evaluate", str(run), "--gold", str(gold), "--gold-form", "pharaoh")
-    assert "pair 1 has" in said
+    assert f"{gold}: pair 1 has" in said
     assert "gold links go beyond them" in said
+    gold.write_text("\n" * 24 + "0-0\n")
+    said = error_of(capsys, "evaluate", str(run), "--gold", str(gold), "--gold-form", "pharaoh")
+    assert "25 lines for 24 pairs" in said
 
 
 def test_a_run_under_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

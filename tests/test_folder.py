@@ -36,6 +36,25 @@ def test_a_run_is_overwritten_as_often_as_one_likes(tmp_path: Path) -> None:
         assert names(tmp_path) == ["run"]
 
 
+def test_a_link_to_a_run_stays_one(tmp_path: Path) -> None:
+    run_in(tmp_path / "large" / "run")
+    (tmp_path / "run").symlink_to(tmp_path / "large" / "run")
+    with empty_folder(tmp_path / "run", overwrite=True):
+        (tmp_path / "run" / "config.json").touch()
+    assert (tmp_path / "run").is_symlink()
+    assert names(tmp_path / "large") == ["run", "run/config.json"]
+
+
+def test_the_folder_one_is_in_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_in(tmp_path / "run")
+    before = names(tmp_path)
+    monkeypatch.chdir(tmp_path / "run")
+    for folder in (Path(), tmp_path / "run"):
+        with pytest.raises(ValueError, match="is the folder that this is run in"), empty_folder(folder, overwrite=True):
+            pass
+    assert names(tmp_path) == before
+
+
 def test_what_is_not_a_run_s_own_is_kept_every_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
     for _ in range(3):

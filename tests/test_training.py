@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from attend.contract import Loss
-from attend.training import Interrupted, Progress, Training, rate, train
+from attend.training import Interrupted, Progress, Training, check_training, rate, train
 from toy_run import ALONE, SETTINGS, toy
 
 TOY = Path(__file__).with_name("toy_run.py")
@@ -157,9 +157,27 @@ def test_patience_stops_and_the_best_weights_are_kept(tmp_path: Path):
     assert best == learn(again, epochs=2, learning_rate=0.01)[0]
 
 
+def test_where_what_is_watched_is_the_same_the_loss_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Lines, "measure", lambda *_: {"quality": 0.0})
+    last, progress = learn(tmp_path, epochs=8, learning_rate=0.01, watch="quality", patience=3)
+    assert progress.epoch == 8
+    assert float(load_file(tmp_path / "model.safetensors")["weight"]) == last > 0.5
+
+
 def test_what_is_watched_must_be_measured(tmp_path: Path):
     with pytest.raises(ValueError, match=r"'bleu'.*loss, perplexity, quality"):
         learn(tmp_path, epochs=1, watch="bleu")
+
+
+def test_perplexity_is_watched_where_there_is_a_likelihood(tmp_path: Path):
+    with pytest.raises(ValueError, match="there is no likelihood here: watch 'loss'"):
+        learn(tmp_path, epochs=1, watch="perplexity")
+
+
+def test_tensorboard_is_asked_for_before_anything_is_done(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ValueError, match=r"pip install 'attend\[tensorboard\]'"):
+        check_training(Lines(), Training(tensorboard=True))
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path):

@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb. Gives the exit status: 0 if all went well, 2 for a mistake in the command or in a file it names."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+            # A file's name may hold bytes that are no text.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         status = verb(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()

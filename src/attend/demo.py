@@ -45,14 +45,20 @@ def controls(out: Path, overwrite: bool) -> list[Path]:
     """Train and measure the same model without attention, in two ways, beside `out`. Returns their folders."""
     runs = []
     for name, recipe in CONTROLS.items():
-        runs.append(out.with_name(f"{out.name}-{name}"))
+        runs.append(folder_beside(out, name))
         train(recipe, runs[-1], write_data(out), overwrite)
         finish(runs[-1])
     return runs
 
 
 def write_data(out: Path) -> dict[dates.Split, Path]:
-    return dates.write(out.with_name(f"{out.name}-data"), SEED, COUNTS)
+    return dates.write(folder_beside(out, "data"), SEED, COUNTS)
+
+
+def folder_beside(out: Path, what: str) -> Path:
+    """A folder named after another, beside it; of "." and ".." the name is not in the path."""
+    named = out.resolve() if out.name in ("", "..") else out
+    return named.with_name(f"{named.name}-{what}")
 
 
 def train(recipe: str, out: Path, data: dict[dates.Split, Path], overwrite: bool) -> None:

@@ -44,7 +44,7 @@ def empty_folder(folder: Path, overwrite: bool) -> Iterator[None]:
     `folder`.old-2 and so on if there is one already. Raises `ValueError` if the folder holds something that is no run,
     or a run that may not be overwritten.
     """
-    aside = None
+    aside, place = None, folder.resolve()
     if folder.is_dir():
         with held(folder):
             pass  # a run that is being trained is not replaced
@@ -54,15 +54,17 @@ def empty_folder(folder: Path, overwrite: bool) -> Iterator[None]:
         if not overwrite:
             advice = "--resume it, or --overwrite it" if (folder / "config.json").exists() else "or --overwrite it"
             raise ValueError(f"{folder} already holds a run: choose another folder, {advice}")
-        aside = free_name(folder)
-        folder.rename(aside)
-    folder.mkdir(parents=True, exist_ok=True)
+        if Path.cwd().is_relative_to(place):
+            raise ValueError(f"{folder} is the folder that this is run in: go to another, and name it from there")
+        aside = free_name(place)
+        place.rename(aside)
+    place.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        remove_own(folder)
+        remove_own(place)
         if aside is not None:
-            aside.rename(folder)
+            aside.rename(place)
         raise
     if aside is not None:
         remove_own(aside)

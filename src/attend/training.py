@@ -100,6 +100,7 @@ class Progress:
     cpu_seconds: float = 0.0
     units: int = 0
     best: float = math.inf
+    best_loss: float = math.inf
     best_update: int = 0
     validations_since_best: int = 0
     halvings: int = 0
@@ -261,6 +262,8 @@ class Run:
             last = position == len(group) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.wrapped), self.autocast():
                 loss: Loss = self.wrapped(batch)
+            if self.training.watch == "perplexity" and "nll" not in loss.terms:
+                raise ValueError("training.watch is 'perplexity', but there is no likelihood here: watch 'loss'")
             self.accelerator.backward(weight * loss.total)
             found = {"units": loss.total.new_tensor(float(loss.units)), "loss": loss.total, **loss.terms}
             for name, value in found.items():
@@ -327,8 +330,10 @@ class Run:
                 raise ValueError("the validation loss is not finite: lower training.learning_rate or set training.clip")
             metrics |= self.task.measure(system)
             value = metrics[watch] if watch in LOWER_IS_BETTER else -metrics[watch]
-            if value < progress.best:
-                progress.best, progress.best_update, progress.validations_since_best = value, progress.update, 0
+            # Where a figure can't tell two weights apart (no output is right yet, or all are), the loss does.
+            if (value, metrics["loss"]) < (progress.best, progress.best_loss):
+                progress.best, progress.best_loss = value, metrics["loss"]
+                progress.best_update, progress.validations_since_best = progress.update, 0
                 if self.accelerator.is_main_process:
                     save_weights(self.folder / "model.safetensors", system.state_dict())
             else:
@@ -360,6 +365,8 @@ def check_training(task: Task, training: Training) -> None:
     """Raise `ValueError` if this machine, or this task, can't be trained so."""
     if training.watch not in (known := ("loss", "perplexity", *task.measures)):
         raise ValueError(f"training.watch is {training.watch!r}, but what is measured is {', '.join(known)}")
+    if training.tensorboard:
+        summary_writer()
     if training.threads > (cores := os.cpu_count() or 1):
         raise ValueError(f"training.threads is {training.threads}, but this machine has {cores} core(s)")
     if training.precision == "bf16" and not torch.cuda.is_available() and (speed := bf16_speed()) < WORTH_IT:
@@ -445,6 +452,15 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def summary_writer() -> Any:
+    """What writes TensorBoard events. Raises `ValueError` where it isn't installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ValueError("training.tensorboard needs: pip install 'attend[tensorboard]'") from error
+    return SummaryWriter
+
+
 class Log:
     """`log.jsonl`: a line for every tenth update and for every validation."""
 
@@ -457,11 +473,7 @@ class Log:
             write_atomically(self.path, lambda partial: partial.write_text(kept, encoding="utf-8"))
         self.events = None
         if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise ValueError("training.tensorboard needs: pip install 'attend[tensorboard]'") from error
-            self.events = SummaryWriter(str(folder / "tensorboard"), purge_step=update + 1)
+            self.events = summary_writer()(str(folder / "tensorboard"), purge_step=update + 1)
 
     def write(self, progress: Progress, figures: dict[str, float]) -> None:
         if progress.update % 10 and not any(name.startswith("valid_") for name in figures):

@@ -141,6 +141,8 @@ def test_a_token_is_needed_where_others_can_reach_the_server(monkeypatch: pytest
     assert made
     assert made != serve.token_for(serve.Options(run, host="0.0.0.0"))
     assert serve.token_for(serve.Options(run, token="mine")) == "mine"
+    monkeypatch.setenv("ATTEND_TOKEN", "")
+    assert serve.token_for(serve.Options(run)) is None
     monkeypatch.setenv("ATTEND_TOKEN", "from outside")
     with pytest.raises(ValueError, match="without spaces"):
         serve.token_for(serve.Options(run))

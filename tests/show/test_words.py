@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attend.attention.trace import Grid, Named, Token, Tokens, Weights
+from attend.inspect.alignment import links
 from attend.show.words import merge, visible
 
 
@@ -28,10 +29,19 @@ def test_pieces_that_begin_with_their_space() -> None:
     assert merge(over(axis)).memory.labels() == ["a", "house"]
 
 
-def test_space_and_special_tokens_stay_on_their_own() -> None:
-    text = "a bc"
+def test_space_belongs_to_the_word_after_it_and_special_tokens_stay_on_their_own() -> None:
+    text = "a bc "
     axis = Tokens(text, (Token("<de>"), *(Token(character, at, at + 1) for at, character in enumerate(text))))
-    assert merge(over(axis)).memory.labels() == ["<de>", "a", " ", "bc"]
+    merged = merge(over(axis))
+    assert merged.memory.labels() == ["<de>", "a", "bc"]
+    np.testing.assert_allclose(merged.weights, [[1 / 6, 1 / 6, 4 / 6]])
+    assert merge(over(Tokens(" ", (Token(" ", 0, 1),)))).memory.labels() == [" "]
+
+
+def test_words_are_numbered_as_in_the_text() -> None:
+    text = "a b c"
+    axis = Tokens(text, tuple(Token(character, at, at + 1) for at, character in enumerate(text)))
+    assert links(merge(Weights(np.eye(5), axis, axis))) == {(0, 0), (1, 1), (2, 2)}
 
 
 def test_a_piece_over_two_words_joins_them() -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from attend.attention.trace import Named, Tokens, Weights
 from attend.data.codec import Codec
+from attend.data.files import Pair
 from attend.decoding import Hypothesis
 from attend.recipes.recipe import Settings
 from attend.systems import rnnsearch_modern
@@ -121,6 +122,25 @@ def test_a_copying_task_is_learnt_in_seconds_with_the_right_alignment(spelling: 
         weights = several[0].weights
         assert weights is not None
         assert weights[: len(word)].argmax(1).tolist() == list(range(len(word)))[::-1]
+
+
+def test_a_reference_of_any_length_can_be_written_when_weights_are_chosen(
+    spelling: tuple[TextToText, nn.Module], monkeypatch: pytest.MonkeyPatch
+):
+    task, system = spelling
+    asked: list[Decoding] = []
+    plain = task.predict
+
+    def predict(system: nn.Module, sources: Sequence[str], how: Decoding) -> list[list[Prediction]]:
+        asked.append(how)
+        return plain(system, sources, how)
+
+    monkeypatch.setattr(task, "predict", predict)
+    task.measure(system)
+    monkeypatch.setattr(task, "valid", [*task.valid[:3], Pair(1, "a", "b" * 40)])
+    task.measure(system)
+    # 41 tokens with END, of which 10 are spare, for a source of two.
+    assert [how.longest for how in asked] == [2.0, 16]
 
 
 def test_order_and_empty_lines_are_kept_whatever_the_batch(spelling: tuple[TextToText, nn.Module]):

@@ -192,8 +192,8 @@ function singles(count: number): number[][] {
   return Array.from({ length: count }, (_, index) => [index]);
 }
 
-// Words are the runs of the text between white space; a token that reaches over several joins them, and one of white
-// space alone or a special one stays on its own. Offsets count characters (code points), not units of UTF-16.
+// Words are the runs of the text between white space; a token that reaches over several joins them, one of white space
+// alone belongs to the word after it, or to the last, and a special one stays on its own. Offsets count characters (code points), not units of UTF-16.
 function groups(axis: Axis, unit: Unit): { axis: Axis; tokens: number[][] } {
   if (unit === "token" || axis.kind !== "tokens") return { axis, tokens: singles(size(axis)) };
   const characters = Array.from(axis.text);
@@ -208,8 +208,11 @@ function groups(axis: Axis, unit: Unit): { axis: Axis; tokens: number[][] } {
   const members: number[][] = [];
   axis.tokens.forEach((token, index) => {
     const { start, end } = token;
-    const overlapped =
-      start === null || end === null ? [] : spans.filter((span) => span[0] < Math.max(end, start + 1) && start < span[1]);
+    let overlapped: [number, number][] = [];
+    if (start !== null && end !== null) {
+      overlapped = spans.filter((span) => span[0] < Math.max(end, start + 1) && start < span[1]);
+      if (!overlapped.length) overlapped = [spans.find((span) => start <= span[0]) ?? spans[spans.length - 1]].filter(Boolean);
+    }
     if (!overlapped.length) {
       words.push(token);
       members.push([index]);

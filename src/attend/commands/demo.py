@@ -48,7 +48,8 @@ def main(arguments: Sequence[str]) -> int:
             compare.main([*map(str, runs), "--split", "test", "--out", str(picture)])
             print(f"the picture is {picture}")
     except Interrupted as stop:
-        say(f"attend: stopped by {stop}, with everything saved. The same command goes on.")
+        same = "The same command without --overwrite" if options.overwrite else "The same command"
+        say(f"attend: stopped by {stop}, with everything saved. {same} goes on.")
         return 128 + stop.signal
     return 0
 

@@ -21,7 +21,7 @@ from attend.commands.options import (
     parse,
 )
 from attend.commands.output import check_outputs, print_json, print_table, warn_of_changes
-from attend.data.files import DataError
+from attend.data.files import DataError, read_pairs
 from attend.progress import counting
 
 if TYPE_CHECKING:
@@ -71,13 +71,16 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend evaluate", arguments)
-    from attend.run import load, provenance, write_json
+    from attend.run import load, provenance, read_json, write_json
     from attend.tasks.text_model import TextModel
 
     if options.record is not None:
         check_record(options.record)
         check_outputs([options.record], [*options.data, options.gold])
     runs = (options.run, *flat(options.ensemble))
+    if options.record is not None:
+        for run in runs:
+            read_json(run / "training.json")  # a run that has not come to its end has none
     model = load(*runs)
     started = time.monotonic()
     if isinstance(model, TextModel):
@@ -142,8 +145,15 @@ def evaluate_text(model: "TextModel", options: Options) -> "tuple[tuple[str, ...
     pairs = read_usable(paths, settings.data)
     gold = None
     if options.gold is not None:
-        answers = read_gold(options.gold, options.gold_form, pairs[-1].line)
+        data = settings.data
+        lines = max(pair.line for pair in read_pairs(paths, data.source_key, data.target_key))
+        answers = read_gold(options.gold, options.gold_form, lines)
         gold = [answers[pair.line - 1] for pair in pairs]
+        for pair, links in zip(pairs, gold, strict=True):
+            sizes = len(pair.source.split()), len(pair.target.split())
+            if any(source >= sizes[0] or target >= sizes[1] for source, target in links.possible):
+                problem = f"pair {pair.line} has {sizes[0]} and {sizes[1]} words, but its gold links go beyond them"
+                raise DataError(options.gold, problem, "give the links of these texts")
     with counting("outputs") as report:
         return paths, how, evaluate(model, pairs, how, gold, report)
 
@@ -155,6 +165,6 @@ def read_gold(path: str, form: GoldForm, sentences: int) -> "list[Links]":
     if form == "naacl":
         return read_naacl(path, sentences)
     gold = read_pharaoh(path, 1 if form == "pharaoh-1" else 0)
-    if len(gold) < sentences:
+    if len(gold) < sentences or any(links.possible for links in gold[sentences:]):
         raise DataError(path, f"{len(gold)} lines for {sentences} pairs", "give a line of links for each pair")
     return gold

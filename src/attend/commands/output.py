@@ -21,7 +21,9 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[str | Path | 
         given.append(path)
         if path.is_dir():
             raise ValueError(f"{path} is a folder: name a file")
-        place = next(place for place in path.absolute().parents if place.exists())
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path} is a device or a pipe: name a plain file")
+        place = next(place for place in Path(os.path.realpath(path)).parents if place.exists())
         if not place.is_dir() or not os.access(place, os.W_OK):
             raise ValueError(f"{path}: can't be written: {place} is no folder that may be written to")
 

@@ -169,7 +169,9 @@ def predictions(model: "TextModel", how: "Decoding", options: Options) -> "Itera
     """Each line with its outputs: none for an empty one."""
     import torch
 
-    generator = torch.Generator().manual_seed(options.seed)
+    from attend.tasks.text import device_of
+
+    generator = torch.Generator(device_of(model.decoder)).manual_seed(options.seed)
     lines = read_lines(options.files[0])
     done = 0
     with counting("lines") as report:

@@ -149,7 +149,7 @@ def finishing(server: "uvicorn.Server") -> Callable[[int, FrameType | None], Non
 
 def token_for(options: Options) -> str | None:
     """The token: where others can reach the server there must be one."""
-    token = options.token or os.environ.get("ATTEND_TOKEN")
+    token = options.token or os.environ.get("ATTEND_TOKEN") or None
     if token is None and options.host not in LOOPBACK:
         token = secrets.token_urlsafe(24)
     if token is not None and (not token.isascii() or not token.isprintable() or " " in token):

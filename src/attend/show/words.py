@@ -16,9 +16,9 @@ BIDI_CONTROLS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 def merge(look: Weights) -> Weights:
     """The look of whole words: summed over the pieces of a word looked at, averaged over the pieces of a word written.
 
-    Words are the runs of `Tokens.text` between white space. A token of white space alone and a special token stay on
-    their own; a token that reaches over several words joins them. Axes other than tokens stay as they are. Rows keep
-    their sums: a word's row is the mean of its pieces' rows.
+    Words are the runs of `Tokens.text` between white space. A token of white space alone belongs to the word after it,
+    or to the last; a special token stays on its own; a token that reaches over several words joins them. Axes other
+    than tokens stay as they are. Rows keep their sums: a word's row is the mean of its pieces' rows.
     """
     steps, step_words = _merge_axis(look.steps)
     memory, memory_words = _merge_axis(look.memory)
@@ -38,6 +38,8 @@ def _merge_axis(axis: Axis) -> tuple[Axis, Float[np.ndarray, "token word"]]:
         if token.start is not None and token.end is not None:
             reach = max(token.end, token.start + 1)  # an empty token belongs where it stands
             overlapped = [(start, end) for start, end in spans if start < reach and token.start < end]
+            # White space alone: so that words are numbered as in the text.
+            overlapped = overlapped or [span for span in spans if token.start <= span[0]][:1] or spans[-1:]
         if not overlapped:
             words.append(token)
         else:

@@ -188,6 +188,8 @@ def by_hand(codec: Codec, question: Question) -> tuple[list[int], Looks | None]:
     wrong = [token for token in prefix if not 0 <= token < len(codec)]
     if wrong:
         raise ValueError(f"prefix has token {wrong[0]}: ids are from 0 to {len(codec) - 1}")
+    if unwritten := [token for token in prefix if token in (PAD, BEGIN)]:
+        raise ValueError(f"prefix has token {unwritten[0]}, which is for padding or the beginning alone")
     looks = {step: np.asarray(weights, dtype=np.float32) for step, weights in question.weights.items()}
     return prefix, [looks] if looks else None
 

@@ -4,6 +4,7 @@ It reads data through codecs, gives the training loop its batches, predicts, sco
 into text and traces. It knows no system: any `Decoder` over `Pairs` will do.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from attend.metrics import looks_tokenized
 from attend.settings import check_range
 
 END_SHOWN = "</s>"
+SPARE = 10
+"""Tokens that an output may be longer than a multiple of the source's, `Decoding.longest`."""
 
 USE = """```
 echo "..." | attend predict {folder}
@@ -86,7 +89,7 @@ class Decoding:
     length_penalty: float = 1.0
     """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
     longest: float = 2.0
-    """Greatest length of an output, as a multiple of the source's (in tokens, plus 10)."""
+    """Greatest length of an output, as a multiple of the source's: in tokens, END included, plus 10."""
 
     def __post_init__(self) -> None:
         check_range(self, "beam", 1)
@@ -237,7 +240,12 @@ class TextToText:
         return self.pairs(self.valid)
 
     def measure(self, system: nn.Module) -> dict[str, float]:
-        predictions = self.predict(system, [pair.source for pair in self.valid], Decoding(beam=1))
+        # Whatever its length, a reference can be written: the best weights must not be those that write little.
+        sources = with_end(self.source_codec.encode_many(pair.source for pair in self.valid))
+        targets = with_end(self.target_codec.encode_many(pair.target for pair in self.valid))
+        needed = max((len(target) - SPARE) / len(source) for source, target in zip(sources, targets, strict=True))
+        how = Decoding(beam=1, longest=max(Decoding.longest, math.ceil(needed)))
+        predictions = self.predict(system, [pair.source for pair in self.valid], how)
         hypotheses = [best[0].text for best in predictions]
         references = [pair.target for pair in self.valid]
         bleu = metrics.bleu(self.data.tokenize)
@@ -275,7 +283,7 @@ class TextToText:
         for group in groups([len(encoded[i].ids) for i in given], sentences):
             part = [given[place] for place in group]
             batch = sources_only([encoded[i].ids for i in part], device_of(system))
-            longest = (batch.source_mask.sum(1) * how.longest + 10).long()
+            longest = (batch.source_mask.sum(1) * how.longest + SPARE).long()
             if samples:
                 hypotheses = decoding.sample(system, batch, longest, samples, generator=generator)
             elif how.beam == 1 and best == 1:

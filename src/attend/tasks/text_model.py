@@ -15,7 +15,7 @@ from attend.inspect.alignment import Links, alignment_error_rate, alignment_prec
 from attend.inspect.audit import audit
 from attend.progress import say
 from attend.show.words import merge
-from attend.tasks.text import Decoding, Prediction, TextData, TextToText, usable_pairs
+from attend.tasks.text import SPARE, Decoding, Prediction, TextData, TextToText, usable_pairs
 
 
 class TextModel:
@@ -97,6 +97,10 @@ def evaluate(
     hypotheses = [output.text for output in outputs]
     scores = metrics.corpus_scores(hypotheses, references, task.data.tokenize)
     given = task.force(model.decoder, [(pair.source, pair.target) for pair in pairs])
+    long = sum(len(one.token_log_probs) > (len(one.source.ids) + 1) * how.longest + SPARE for one in given)
+    if long:
+        said = f"{long:,} of {len(given):,} references are longer than an output may be"
+        say(f"{said}: decoding.longest {how.longest:g} times the source, plus {SPARE} tokens")
     loss = -sum(target.log_prob for target in given) / sum(len(target.token_log_probs) for target in given)
     figures = {
         "bleu": scores["bleu"],
