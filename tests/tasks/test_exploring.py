@@ -180,6 +180,7 @@ def test_systems_without_attention_or_gradient_have_less_evidence(task: TextToTe
     [
         (Question(" "), "the text is empty"),
         (Question("ab", prefix=[999]), "prefix has token 999"),
+        (Question("ab", prefix=[2]), "prefix has token 2, which is for padding or the beginning"),
         (Question("ab", weights={0: [1.0]}), "must be 2 numbers"),
         (Question("ab", weights={0: [1.0, 0.0]}, evidence=True), "the model's own attention"),
     ],
