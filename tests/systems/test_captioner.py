@@ -344,9 +344,18 @@ def test_cells_divide_an_image_evenly():
 
 
 def test_cells_are_told_where_they_are():
-    found = places(torch.zeros(2, 5, 2, 4))
-    torch.testing.assert_close(found[1, 0, 0], torch.tensor([-0.75, -0.25, 0.25, 0.75]))
-    torch.testing.assert_close(found[0, 1, :, 2], torch.tensor([-0.5, 0.5]))
+    found = places(torch.zeros(2, 5, 8, 4, dtype=torch.float64))
+    assert found.shape == (2, 16, 8, 4)
+    # As many rows as bands: each is in its own. Half as many columns: each is half in one band and half in the next.
+    torch.testing.assert_close(found[1, :8, :, 3], torch.eye(8, dtype=torch.float64))
+    assert found[0, 8:, 2].T.tolist() == [
+        [0.5, 0.5, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0.5, 0.5, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0.5, 0.5, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0.5, 0.5],
+    ]
+    # More columns than bands: all of a column is somewhere, also at the edges.
+    torch.testing.assert_close(places(torch.zeros(1, 5, 3, 25))[0, 8:].sum(0), torch.ones(3, 25))
 
 
 @pytest.mark.parametrize(

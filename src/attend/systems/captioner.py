@@ -52,6 +52,8 @@ COARSEST = 16
 """Most pixels across a backbone's cell."""
 CELL = 8
 """Pixels across a cell of the small convolutional encoder."""
+BANDS = 8
+"""Bands down, and across, that it is told a cell's place by."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,9 @@ class ConvolutionalEncoder(nn.Module):
     The mean is over places of 16 x 16 pixels that see 22 x 22, of which the cell is the middle: a thing is then seen
     best from the cell that it lies in. (A third convolution in place of the mean would learn as well, but tell shapes
     by their upper edges, which the cell above sees too.) What is outside an image counts as zero, in the mean too.
-    The last convolution is told where each cell is, x and y from -1 to 1. Annotations are normalised over an image's
-    cells: what small differences between mostly dark images there are at first would take long to be noticed.
+    The last convolution is told where each cell is, by bands down and across (`places`). Annotations are normalised
+    over an image's cells: what small differences between mostly dark images there are at first would take long to be
+    noticed.
     """
 
     def __init__(self, channels: int, features: int) -> None:
@@ -112,7 +115,7 @@ class ConvolutionalEncoder(nn.Module):
         self.halve = nn.ModuleList(
             nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in ((channels, half), (half, features))
         )
-        self.placed = nn.Conv2d(features + 2, features, 1)
+        self.placed = nn.Conv2d(features + 2 * BANDS, features, 1)
         self.normalise = nn.GroupNorm(1, features)
         for layer in (*self.halve, self.placed):
             nn.init.kaiming_normal_(layer.get_parameter("weight"), nonlinearity="relu")
@@ -397,10 +400,19 @@ def whole_cells(
     return F.interpolate(images, (rows, columns), mode="bilinear", align_corners=False)
 
 
-def places(like: Float[Tensor, "batch feature row column"]) -> Float[Tensor, "batch 2 row column"]:
-    """x and y of every cell's middle, from -1 to 1."""
+def places(like: Float[Tensor, "batch feature row column"]) -> Float[Tensor, "batch band row column"]:
+    """How much of every cell's middle is in each of eight bands from top to bottom, and from left to right.
+
+    A middle between those of two bands is in both. From x and y themselves a score that falls in reading order is
+    easily learnt, and then what draws a look most is the upper left of a thing, or what is beside it there.
+    """
     rows, columns = like.shape[2:]
-    y = ((torch.arange(rows, device=like.device) + 0.5) * 2 / rows - 1).to(like.dtype)
-    x = ((torch.arange(columns, device=like.device) + 0.5) * 2 / columns - 1).to(like.dtype)
-    grid = torch.stack([x.expand(rows, columns), y.unsqueeze(1).expand(rows, columns)])
-    return grid.expand(len(like), -1, -1, -1)
+    bands = torch.arange(BANDS, device=like.device).unsqueeze(1)
+
+    def shares(count: int) -> Float[Tensor, "band cell"]:
+        middles = ((torch.arange(count, device=like.device) + 0.5) * BANDS / count - 0.5).clamp(0, BANDS - 1)
+        return (1 - (middles - bands).abs()).clamp(min=0).to(like.dtype)
+
+    down = shares(rows).unsqueeze(2).expand(-1, -1, columns)
+    across = shares(columns).unsqueeze(1).expand(-1, rows, -1)
+    return torch.cat([down, across]).expand(len(like), -1, -1, -1)
