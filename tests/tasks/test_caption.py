@@ -247,7 +247,7 @@ def test_a_damaged_run_is_named(tmp_path: Path):
 
 def test_scenes_are_new_ones_in_every_epoch_and_frozen_to_measure_on(tmp_path: Path):
     task, said = prepare(CaptionData(generated="scenes", scenes=40, measured=6, batch=16), tmp_path / "run")
-    assert "scenes of 64 x 64: 40 an epoch; 6 to measure on" in said
+    assert "scenes of 72 x 72: 40 an epoch; 6 to measure on" in said
     first, second = task.plan(0), task.plan(1)
     assert sorted(index for batch in first for index in batch) == list(range(40))
     assert sorted(index for batch in second for index in batch) == list(range(40, 80))

@@ -20,8 +20,9 @@ from jaxtyping import Float32, Int, Integer, UInt8
 
 from attend.data.image import Images
 
-SIZE = 64
-"""Height and width of a scene in pixels."""
+SIZE = 72
+"""Height and width of a scene in pixels: a cell of its grid is three cells of an encoder with 8 pixels to a cell, so
+that a shape is in the middle of one of them, and not between two that see as much of it."""
 FEWEST, MOST = 2, 4
 """Shapes in a scene."""
 GRID = 3
