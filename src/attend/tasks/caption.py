@@ -46,6 +46,7 @@ from attend.tasks.pictures import (
     keep,
     kept,
     name_of,
+    named_part,
     pixels_of,
     short_name,
 )
@@ -573,9 +574,7 @@ class CaptionModel(SingleModel[ImageToCaption]):
         """A part of the run's own data. Raises `ValueError` if it has no such part."""
         if not self.task.frozen:
             self.task.read(lambda line: None)
-        if split not in self.task.frozen:
-            raise ValueError(f"the run's data has no part {split!r}: it has {', '.join(self.task.frozen)}")
-        return self.task.frozen[split]
+        return named_part(self.task.frozen, split)
 
     def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
         """As in `attend.contract.Model`, with the run's own search."""

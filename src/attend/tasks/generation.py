@@ -32,14 +32,14 @@ from attend.tasks.pictures import (
     Picture,
     as_form,
     as_members,
-    check_parts,
     check_source,
     divided,
-    folder_parts,
     form_of,
+    given_parts,
     keep,
     kept,
     name_of,
+    named_part,
     pixels_of,
     place_of,
     short_name,
@@ -313,9 +313,7 @@ class DrawingModel(SingleModel[Generation]):
         """A part of the run's own data, as it is learnt or measured. Raises `ValueError` if it has no such part."""
         if not self.task.parts:
             self.task.read(lambda line: None)
-        if split not in self.task.parts:
-            raise ValueError(f"the run's data has no part {split!r}: it has {', '.join(self.task.parts)}")
-        return self.task.parts[split]
+        return named_part(self.task.parts, split)
 
     def evaluate(
         self, split: Split, report: Callable[[int], None] | None = None, importance_samples: int | None = None
@@ -330,15 +328,7 @@ def read_parts(data: PictureData, seed: int, log: Callable[[str], None]) -> dict
     """The parts of the data. Raises `DataError` or `ValueError` if they can't be read or learnt from."""
     if data.digits:
         return {"train": read_digits(data.digits, "train"), "valid": read_digits(data.digits, "valid")}
-    parts: dict[Part, Images]
-    if data.folder:
-        parts = folder_parts(data.folder, data.form, log)
-    elif data.train:
-        named: dict[Part, tuple[str, ...]] = {"train": data.train, "valid": data.valid, "test": data.test}
-        parts = {part: read_files(paths) for part, paths in named.items() if paths}
-    else:
-        raise ValueError("there is nothing to learn from: set data.folder, data.train or data.digits")
-    check_parts(parts, data)
+    parts = given_parts(data, read_files, log)
     if "valid" not in parts:
         learnt, held = divided(len(parts["train"]), data.held_out, seed, place_of(data, "train"))
         parts |= {"train": parts["train"].select(learnt), "valid": parts["train"].select(held)}

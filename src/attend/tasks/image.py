@@ -28,14 +28,14 @@ from attend.tasks.pictures import (
     Picture,
     as_form,
     as_members,
-    check_parts,
     check_source,
     decode_file,
-    folder_parts,
     form_of,
+    given_parts,
     keep,
     kept,
     name_of,
+    named_part,
     pixels_of,
     place_of,
     short_name,
@@ -317,9 +317,7 @@ class ImageModel(SingleModel[ImageToClass]):
         """A part of the run's own data. Raises `ValueError` if it has no such part."""
         if not self.task.frozen:
             self.task.read(lambda line: None)
-        if split not in self.task.frozen:
-            raise ValueError(f"the run's data has no part {split!r}: it has {', '.join(self.task.frozen)}")
-        return self.task.frozen[split]
+        return named_part(self.task.frozen, split)
 
     def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
         """As in `attend.contract.Model`."""
@@ -331,15 +329,7 @@ def read_parts(data: ImageData, seed: int, log: Callable[[str], None]) -> dict[P
     """The parts of the data. Raises `DataError` or `ValueError` if they can't be read or learnt from."""
     if data.digits:
         return {"train": read_digits(data.digits, "train"), "valid": read_digits(data.digits, "valid")}
-    parts: dict[Part, Images]
-    if data.folder:
-        parts = folder_parts(data.folder, data.form, log)
-    elif data.train:
-        named: dict[Part, tuple[str, ...]] = {"train": data.train, "valid": data.valid, "test": data.test}
-        parts = {part: read_files(paths) for part, paths in named.items() if paths}
-    else:
-        raise ValueError("there is nothing to learn from: set data.folder, data.train or data.digits")
-    check_parts(parts, data)
+    parts = given_parts(data, read_files, log)
     for part, images in parts.items():
         if images.labels is None:
             raise DataError(place_of(data, part), f"the {part} images have no labels", "give each image its class")

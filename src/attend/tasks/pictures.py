@@ -98,6 +98,29 @@ def folder_parts(folder: str, form: Form, log: Callable[[str], None]) -> dict[Pa
     return {"train": read.parts[ALL]}
 
 
+def given_parts(
+    data: ImageSource, read_files: Callable[[tuple[str, ...]], Images], log: Callable[[str], None]
+) -> dict[Part, Images]:
+    """The parts of the folder, or of the files, that are said. Raises `DataError` or `ValueError` if there are none."""
+    parts: dict[Part, Images]
+    if data.folder:
+        parts = folder_parts(data.folder, data.form, log)
+    elif data.train:
+        named: dict[Part, tuple[str, ...]] = {"train": data.train, "valid": data.valid, "test": data.test}
+        parts = {part: read_files(paths) for part, paths in named.items() if paths}
+    else:
+        raise ValueError("there is nothing to learn from: set data.folder, data.train or data.digits")
+    check_parts(parts, data)
+    return parts
+
+
+def named_part(parts: Mapping[Any, Made], split: str) -> Made:
+    """Raises `ValueError` if the run's data has no such part."""
+    if split not in parts:
+        raise ValueError(f"the run's data has no part {split!r}: it has {', '.join(parts)}")
+    return parts[split]
+
+
 def place_of(data: ImageSource, part: Part) -> str:
     """Where a part's images are from, for messages."""
     return data.folder or ", ".join(getattr(data, part) or data.train)
