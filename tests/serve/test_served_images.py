@@ -105,7 +105,14 @@ def captions() -> PictureModel:
     """A captioner of a few words, which has learnt nothing."""
     torch.manual_seed(0)
     config = captioner.Config(
-        encoder="convolutional", features=8, embedding=8, hidden=12, alignment=8, dropout=0.0, penalty=0.0
+        encoder="convolutional",
+        features=8,
+        embedding=8,
+        hidden=12,
+        alignment=8,
+        dropout=0.0,
+        state_dropout=0.0,
+        penalty=0.0,
     )
     codec = Codec.train(["red circle", "blue square"], "word", 20)
     task = ImageToCaption(

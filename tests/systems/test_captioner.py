@@ -24,7 +24,7 @@ from attend.systems.captioner import (
 )
 
 VOCABULARY = 9
-GRIDS = Config(embedding=6, hidden=7, alignment=5, dropout=0.0)
+GRIDS = Config(embedding=6, hidden=7, alignment=5, dropout=0.0, state_dropout=0.0)
 IMAGES = replace(GRIDS, encoder="convolutional", features=8)
 HARD = replace(GRIDS, attention="hard", penalty=0.0, sampled=1.0)
 LENGTHS = (4, 2, 3)
@@ -364,6 +364,7 @@ def test_cells_are_told_where_they_are():
         ({"sampled": 0.0}, "sampled must be above 0"),
         ({"penalty": -1.0}, "penalty must be at least 0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
+        ({"state_dropout": 1.0}, "state_dropout must be at least 0 and below 1"),
         ({"hidden": 0}, "hidden must be at least 1"),
     ],
 )

@@ -37,7 +37,14 @@ from attend.tasks.caption import (
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 TINY = captioner.Config(
-    encoder="convolutional", features=8, embedding=8, hidden=12, alignment=8, dropout=0.0, penalty=0.0
+    encoder="convolutional",
+    features=8,
+    embedding=8,
+    hidden=12,
+    alignment=8,
+    dropout=0.0,
+    state_dropout=0.0,
+    penalty=0.0,
 )
 
 

@@ -77,8 +77,10 @@ class Config:
     alignment: int = 512
     """Size of the hidden layer that scores the cells."""
     dropout: float = 0.5
-    """On the deep output's hidden layer, on what the LSTM takes from a look, and on what the deep output takes from the
-    LSTM. A word's own look goes to the output whole: it is better looked at again than remembered."""
+    """On the deep output's hidden layer."""
+    state_dropout: float = 0.5
+    """On what the LSTM takes from a look, and on what the deep output takes from the LSTM. A word's own look goes to
+    the output whole: the larger this is, the better is a thing looked at again than remembered."""
     penalty: float = 1.0
     """Weight of sum_i (1 - sum_t alpha_ti)^2, the sum over the cells and not their mean (lambda, eq. 14). It spreads
     the weights out: as a caption has fewer words than there are cells, 1 flattens the maps of small data."""
@@ -92,7 +94,7 @@ class Config:
     def __post_init__(self) -> None:
         check_range(self, "features embedding hidden alignment", 1)
         check_range(self, "penalty reward_weight entropy_weight", 0)
-        check_range(self, "dropout", 0, 1)
+        check_range(self, "dropout state_dropout", 0, 1)
         if not 0 < self.sampled <= 1:
             raise ValueError(f"sampled must be above 0 and at most 1, not {self.sampled}: cells are learnt by sampling")
 
@@ -210,7 +212,7 @@ class System(nn.Module):
         self.from_state = Linear(hidden, 4 * hidden, bias=False)
         self.state_to_word = Linear(hidden, embedding)
         self.read_to_word = Linear(size, embedding, bias=False)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout, self.state_dropout = nn.Dropout(config.dropout), nn.Dropout(config.state_dropout)
         self.output = Linear(embedding, vocabulary)
         for block in self.from_state.weight.data.split(hidden):
             nn.init.orthogonal_(block)
@@ -282,7 +284,7 @@ class System(nn.Module):
         cell: Float[Tensor, "batch query hidden"],
     ) -> tuple[Float[Tensor, "batch query hidden"], Float[Tensor, "batch query hidden"]]:
         """The LSTM: i, f, o, g from E y_{t-1}, h_{t-1} and z_t (eqs. 1 to 3); `word` is the first's part."""
-        gates = word + self.from_state(state) + self.from_read(self.dropout(read))
+        gates = word + self.from_state(state) + self.from_read(self.state_dropout(read))
         size = state.shape[-1]
         enter, keep, show = torch.sigmoid(gates[..., : 3 * size]).chunk(3, dim=-1)
         cell = keep * cell + enter * torch.tanh(gates[..., 3 * size :])
@@ -295,7 +297,7 @@ class System(nn.Module):
         read: Float[Tensor, "*batch feature"],
     ) -> Float[Tensor, "*batch vocabulary"]:
         """The deep output, L_o tanh(E y_{t-1} + L_h h_t + L_z z_t) (eq. 7, with the code's tanh)."""
-        hidden = torch.tanh(word + self.state_to_word(self.dropout(state)) + self.read_to_word(read))
+        hidden = torch.tanh(word + self.state_to_word(self.state_dropout(state)) + self.read_to_word(read))
         return self.output(self.dropout(hidden))
 
     def follow(
