@@ -30,7 +30,7 @@ def on_scenes(attention: Literal["soft", "hard", "mean"]) -> Settings[Any, Any, 
     # Where half of the minibatches sample, as in the paper, what was read at the colour is relied on, and at the noun
     # the model looks elsewhere.
     config = replace(SMALL, attention=attention, sampled=0.2)
-    return Settings(config, SCENES, replace(TRAINING, epochs=8), Describing(longest=20))
+    return Settings(config, SCENES, TRAINING, Describing(longest=20))
 
 
 def on_nlvr(attention: Literal["soft", "mean"]) -> Settings[Any, Any, Any]:
