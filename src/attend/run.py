@@ -59,7 +59,7 @@ def read_json(path: Path) -> dict[str, Any]:
         runs = [str(config.parent) for config in path.parent.parent.glob("*/config.json")]
         hint = f"; {nearest(str(path.parent), runs)}" if runs else ""
         if (path.parent / "config.json").exists():
-            raise ValueError(f"{path} does not exist: the run has not come to its end yet") from error
+            raise ValueError(f"{path} does not exist: the run has not come to its end, or has lost it") from error
         raise ValueError(f"{path.parent} is not a run folder: it has no {path.name}{hint}") from error
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error

@@ -193,7 +193,8 @@ function singles(count: number): number[][] {
 }
 
 // Words are the runs of the text between white space; a token that reaches over several joins them, one of white space
-// alone belongs to the word after it, or to the last, and a special one stays on its own. Offsets count characters (code points), not units of UTF-16.
+// alone belongs to the word after it, or to the last, and a special one stays on its own. Offsets count characters
+// (code points), not units of UTF-16.
 function groups(axis: Axis, unit: Unit): { axis: Axis; tokens: number[][] } {
   if (unit === "token" || axis.kind !== "tokens") return { axis, tokens: singles(size(axis)) };
   const characters = Array.from(axis.text);

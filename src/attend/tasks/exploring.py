@@ -18,7 +18,7 @@ from attend.contract import BEGIN, END, PAD, UNKNOWN
 from attend.data.codec import Codec, Encoded
 from attend.decoding import Hypothesis, Looks, Taken
 from attend.tasks.caption import CaptionModel, Describing
-from attend.tasks.text import END_SHOWN, Decoding, TextToText, device_of, sources_only
+from attend.tasks.text import END_SHOWN, SPARE, Decoding, TextToText, device_of, sources_only
 
 ALTERNATIVES = 8
 
@@ -196,7 +196,7 @@ def by_hand(codec: Codec, question: Question) -> tuple[list[int], Looks | None]:
 
 def greatest_length(source: Encoded, prefix: Sequence[int], how: Decoding) -> int:
     """As for any prediction; a prefix that is as long already is all of the output."""
-    return max(int((len(source.ids) + 1) * how.longest + 10), len(prefix))
+    return max(int((len(source.ids) + 1) * how.longest + SPARE), len(prefix))
 
 
 def search_nodes(codec: Codec, tried: Sequence[tuple[Taken, Taken | None]], length_penalty: float) -> tuple[Node, ...]:
