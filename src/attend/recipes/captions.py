@@ -17,7 +17,7 @@ from attend.training import Training
 SMALL = captioner.Config(
     encoder="convolutional", features=64, embedding=96, hidden=256, alignment=64, dropout=0.2, penalty=0.0
 )
-TRAINING = Training(epochs=20, learning_rate=1.5e-3, schedule="cosine", warmup=100, watch="exact_match")
+TRAINING = Training(epochs=12, learning_rate=1.5e-3, schedule="cosine", warmup=100, watch="exact_match")
 SCENES = CaptionData(name="scenes", generated="scenes", vocabulary=100, longest=20, batch=32)
 NLVR = CaptionData(name="nlvr", generated="nlvr", measured=300, batch=32)
 
