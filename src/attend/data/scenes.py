@@ -22,8 +22,8 @@ from attend.data.image import Images
 
 SIZE = 72
 """Height and width of a scene in pixels: a cell of its grid is three cells of an encoder with 8 pixels to a cell, so
-that a shape is in the middle of one of them, and not between two that see as much of it. Shapes fill their cells: one
-much smaller than what an encoder's cell sees is seen from beside its box as well."""
+that a shape is in the middle of one of them, and not between two that see as much of it. Shapes fill their cells, and
+are about as wide as what a cell of that encoder sees: a smaller one can be told as well from beside its box."""
 FEWEST, MOST = 2, 4
 """Shapes in a scene."""
 GRID = 3
@@ -38,11 +38,11 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
 }
 # Radii and distances from the middles of cells, in pixels: shapes stay in their cells, and two in one row are never as
 # far apart in height as two in different rows.
-SMALLEST, LARGEST = 8.0, 10.0
-WANDER = 2.0
+SMALLEST, LARGEST = 9.0, 11.0
+WANDER = 1.0
 DIMMEST = 0.7
 """Least brightness of a shape, as a factor."""
-WINDOW = 22
+WINDOW = 24
 """Width of the square that a shape is drawn in."""
 
 Distance = Callable[..., np.ndarray]
