@@ -325,7 +325,7 @@ def test_pointing_is_measured_at_the_noun_of_each_object():
     figures = pointing(captions, drawn, 8, 8)
     assert figures["pointing_accuracy"] == 1.0
     assert figures["pointing_accuracy_first_word"] < 0.3
-    assert 0.02 < figures["pointing_by_chance"] < 0.06
+    assert 0.05 < figures["pointing_by_chance"] < 0.1
     # One step too late is not at the noun.
     late = [replace(caption, weights=np.roll(caption.weights, 1, axis=0)) for caption in captions]
     assert pointing(late, drawn, 8, 8)["pointing_accuracy"] < 0.3
