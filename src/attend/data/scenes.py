@@ -202,7 +202,7 @@ def paint(arranged: Arrangement, index: Integer[np.ndarray, "batch"]) -> UInt8[n
     pixels = np.zeros((len(index), 3, SIZE, SIZE), dtype=np.uint8)
     for scene, (left, top), patch in zip(batch, corner.tolist(), painted, strict=True):
         under = pixels[scene, :, top : top + WINDOW, left : left + WINDOW]
-        # Only the black corners of two windows ever meet.
+        # Windows overlap at their edges; shapes stay in their cells.
         np.maximum(under, patch, out=under)
     return pixels
 
