@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from attend.data.scenes import COLOURS, GRID, MOST, SHAPES, SIZE, Scenes, arrange, draw, draw_all
+from attend.data.scenes import COLOURS, GRID, LARGEST, MOST, SHAPES, SIZE, Scenes, arrange, draw, draw_all, paint
 
 SCENES = draw_all(400, seed=1)
 
@@ -99,6 +99,15 @@ def test_boxes_hold_the_shapes_and_mentions_their_names():
                 if left[object_] < columns.mean() < right[object_] and top[object_] < rows.mean() < bottom[object_]
             ]
             assert inside == [caption[start:end]]
+
+
+def test_no_shape_is_cut_off(monkeypatch):
+    arranged = arrange(400, 1, None)
+    arranged.radius[:] = LARGEST
+    index = np.arange(len(arranged))
+    pixels = paint(arranged, index)
+    monkeypatch.setattr("attend.data.scenes.WINDOW", 2 * SIZE // GRID)
+    np.testing.assert_array_equal(pixels, paint(arranged, index))
 
 
 def test_no_caption_is_likely_without_a_look():

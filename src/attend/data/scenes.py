@@ -42,8 +42,8 @@ SMALLEST, LARGEST = 9.0, 11.0
 WANDER = 1.0
 DIMMEST = 0.7
 """Least brightness of a shape, as a factor."""
-WINDOW = 24
-"""Width of the square that a shape is drawn in."""
+WINDOW = 26
+"""Width in pixels of the square that a shape is drawn in, soft edges and all."""
 
 Distance = Callable[..., np.ndarray]
 
