@@ -15,6 +15,11 @@ HALVES = (torch.bfloat16, torch.float16)
 WORTH_IT = 1.2
 
 
+def full(values: Tensor) -> Tensor:
+    """The values in float32 at least: what is summed, scored or measured in pixels is past half precision."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def by_hand(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     """Apply a function to the type that its large products may have, and then to `arguments`, in float32 at least.
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attend.inspect.cells import cells_in_box, pairwise_variation, points_inside
+from attend.inspect.cells import cells_in_box, centre_of, pairwise_variation, points_inside
 
 # Of 2 x 4 cells, those on the right of the lower row: middles at x = 0.25 and 0.75, y = 0.5.
 LOWER_RIGHT = np.array([0.0, 0.0, 1.0, 1.0])
@@ -29,6 +29,11 @@ def test_pointing_goes_by_the_strongest_cell() -> None:
     weights[2] = 1 / 8  # nowhere in particular: the first of equals, which is outside
     found = points_inside(weights, np.stack([LOWER_RIGHT] * 3), 2, 4)
     np.testing.assert_array_equal(found, [True, False, False])
+
+
+def test_the_middle_of_attention_is_the_mean_of_its_cells() -> None:
+    weights = np.array([[0, 0, 0, 0, 0, 0, 1, 0], [0.5, 0, 0, 0, 0, 0, 0, 0.5], [0, 0, 0, 0.5, 0, 0, 0, 0.5]])
+    np.testing.assert_allclose(centre_of(weights, 2, 4), [[0.25, 0.5], [0, 0], [0.75, 0]])
 
 
 def test_variation_is_0_for_maps_that_do_not_move_and_1_for_maps_that_share_nothing() -> None:

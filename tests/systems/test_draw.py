@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from attend.contract import Labelled, Pictures
 from attend.learning import importance_bound
-from attend.systems.draw import Classifier, ClassifierConfig, Config, System, divergence
+from attend.systems.draw import Classifier, ClassifierConfig, Config, System, Windows, divergence
 from attend.tasks.generation import Generation, PictureData
 
 SMALL = Config(steps=3, hidden=6, latent=4, read=2, write=3)
@@ -265,6 +265,15 @@ def test_the_control_reads_the_means_of_the_whole_image():
     assert system.classify(images).looks == [{}, {}]
 
 
+@pytest.mark.parametrize("shape", [(28, 28), (40, 60), (50, 400), (400, 50), (1, 300), (300, 1)])
+def test_a_first_patch_of_ones_adds_about_ones(shape: tuple[int, int]):
+    hand = Windows(Config(), 1, *shape)
+    with torch.no_grad():
+        reach = hand(torch.zeros(1, Config.hidden))
+        canvas = hand.write(reach._replace(patch=torch.ones_like(reach.patch)))[0, 0]
+    assert float(canvas[shape[0] // 2, shape[1] // 2]) == pytest.approx(1, abs=0.1)
+
+
 def test_half_precision_gives_about_the_same_loss():
     torch.manual_seed(0)
     system = System(replace(SMALL, hidden=16), CHANNELS, ROWS, COLUMNS)
@@ -274,8 +283,11 @@ def test_half_precision_gives_about_the_same_loss():
     torch.manual_seed(1)
     with torch.autocast("cpu", torch.bfloat16):
         loss = system(batch)
+        course = system.course(batch.images, system.noise(len(batch.images)))
     loss.total.backward()
     assert loss.total.dtype == torch.float32
     assert float(loss.total.detach()) == pytest.approx(expected, rel=0.02)
+    # The divergence is a small difference of large numbers.
+    assert {course.mean.dtype, course.log_deviation.dtype} == {torch.float32}
     gradients = [parameter.grad for parameter in system.parameters()]
     assert all(gradient is not None and bool(gradient.isfinite().all()) for gradient in gradients)

@@ -39,6 +39,19 @@ def test_the_places_are_learnt_from_the_reward_alone():
     assert touched(system) == {"location"}
 
 
+def test_half_precision_leaves_places_and_their_chances_whole():
+    torch.manual_seed(0)
+    system = System(SMALL, 1, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        scan = system.scan(images().images, copies=2, sampled=True)
+        losses = system(images()), system.eval()(images())
+        played = Player(GAME, 1, 3).play(Catch(np.arange(5), 6), sampled=False)
+    parts = [scan.where, scan.log_probs, played.where, played.log_prob_place, played.log_prob_move]
+    parts += [loss.total for loss in losses]
+    assert {part.dtype for part in parts} == {torch.float32}
+    assert losses[1].total.item() == pytest.approx(system(images()).total.item(), rel=2e-3)
+
+
 def test_the_baseline_is_learnt_from_its_own_error_alone():
     torch.manual_seed(0)
     system = System(SMALL, 1, 3)

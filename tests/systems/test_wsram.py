@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -45,6 +46,22 @@ def along(system: System, paths: Tensor, told: bool) -> Scan:
     label = labels(len(paths)) if told else None
     images = image().expand(len(paths), -1, -1, -1)
     return system.scan(images, paths.shape[1], lambda step, log_probs: paths[:, :, step], label)
+
+
+@pytest.mark.parametrize("rule", ["wake-sleep", "wake-sleep-prior", "variational"])
+def test_half_precision_leaves_the_chances_of_places_whole(
+    rule: Literal["wake-sleep", "wake-sleep-prior", "variational"],
+):
+    torch.manual_seed(0)
+    system = System(replace(TOY, rule=rule), 1, 3)
+    batch = Labelled(image().float().expand(8, -1, -1, -1), torch.arange(8) % 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        scan = system.scan(batch.images, 4, sample, batch.label)
+        log_likelihood = system.log_likelihood(scan, batch.label)
+        losses = system(batch), system.eval()(batch)
+    parts = [scan.log_prior, log_likelihood, losses[0].total, losses[1].total]
+    assert {part.dtype for part in parts} == {torch.float32}
+    assert losses[1].total.item() == pytest.approx(system(batch).total.item(), rel=2e-3)
 
 
 def flat(system: System, value: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ from attend.tasks.caption import (
     ImageToCaption,
     Shuffled,
     drawn_cells,
+    over_time,
     pointing,
 )
 
@@ -347,6 +348,21 @@ def spelt(text: str, weights: np.ndarray) -> Caption:
     return Caption("", None, text, (*tokens, Token("</s>")), (), (), 0.0, 0.0, weights, (8, 8))
 
 
+def test_a_path_that_ignores_the_image_has_no_spread():
+    fixed = np.array([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    figures = over_time([fixed, fixed], 2, 2)
+    assert figures["places_spread_over_images"] == 0
+    assert figures["attention_entropy_step_1"] == pytest.approx(np.log(2))
+    assert figures["attention_entropy_step_2"] == 0
+    # The second step's places are 1 apart across: half of that as deviation.
+    other = np.array([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    figures = over_time([fixed, other], 2, 2)
+    assert figures["places_spread_step_1"] == 0
+    assert figures["places_spread_step_2"] == pytest.approx(0.5)
+    # A third step is only one image's.
+    assert "places_spread_step_3" not in over_time([fixed, other, np.tile(fixed, (2, 1))], 2, 2)
+
+
 def test_the_control_has_no_map_to_audit(tmp_path: Path):
     data = CaptionData(generated="scenes", scenes=8, measured=4)
     task, _ = prepare(data, tmp_path / "run", replace(TINY, attention="mean"))
@@ -377,6 +393,16 @@ def test_several_captions_of_an_image_are_all_learnt_and_all_right(tmp_path: Pat
     part = Frozen(Images(np.zeros((1, 3, 8, 8), np.uint8)), (("red picture", "red"),))
     figures = task.evaluate(task.build().eval(), part, Describing()).figures
     assert np.isfinite(figures["loss"])
+
+
+def test_captions_are_scored_on_the_images_they_name(tmp_path: Path):
+    task, _ = prepare(CaptionData(generated="scenes", scenes=8, measured=4), tmp_path / "run")
+    system, images = task.build().eval(), task.frozen["valid"].images
+    captions, image = ["a red circle", "a blue square", "a red circle"], np.array([2, 2, 0])
+    found = [one.log_prob for one in task.force(system, images, captions, image)]
+    expected = [one.log_prob for one in task.force(system, images.select(image), captions)]
+    assert found == pytest.approx(expected)
+    assert found[0] != found[2]
 
 
 @pytest.mark.data

@@ -30,6 +30,14 @@ def points_inside(
     )
 
 
+def centre_of(weights: Float[np.ndarray, "step memory"], rows: int, columns: int) -> Float[np.ndarray, "step 2"]:
+    """The mean place (x, y) in [-1, 1] under each step's weights, the cells being taken at their middles."""
+    maps = weights.reshape(-1, rows, columns)
+    x = maps.sum(axis=1) @ ((np.arange(columns) + 0.5) * 2 / columns - 1)
+    y = maps.sum(axis=2) @ ((np.arange(rows) + 0.5) * 2 / rows - 1)
+    return np.stack([x, y], axis=-1)
+
+
 def pairwise_variation(weights: Float[np.ndarray, "step memory"]) -> float:
     """How unlike the steps' maps are: the mean total variation, 1/2 sum_i |a_i - b_i|, of any two. 0 for fewer.
 

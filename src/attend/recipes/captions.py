@@ -1,7 +1,7 @@
 """Captions: show, attend and tell on generated scenes, on NLVR's sentences and on your own images, and its controls.
 
 Scenes are new ones in every epoch; those that are measured on are frozen. NLVR's development set is divided by what was
-shown together: no picture of a sentence that is learnt is measured on.
+shown together: no picture of a presentation that is learnt is measured on, though some sentences occur in both.
 """
 
 from dataclasses import replace

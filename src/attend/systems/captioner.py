@@ -20,6 +20,7 @@ Deviations from the paper:
   VGG's cells see nearly the whole image, so they know where they are; those of a small one do not, and are told.
 - An image that no whole number of cells covers is stretched to one that they do, so that a map over the cells can be
   laid over it; the paper has 14 x 14 cells of every image.
+- The penalty (eq. 14), if it has a weight, is added for hard attention too, of the weights that it samples by.
 - The baseline of hard attention is an average over minibatches whose cells were sampled, which are those that use it;
   the authors' code counts in the others too. It is of a token's log-likelihood, as there.
 

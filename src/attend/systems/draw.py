@@ -34,9 +34,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attend.attention.glimpse import Aim, FilterBanks, Views, aim, filter_banks, filter_views, read, write
+from attend.attention.glimpse import Aim, FilterBanks, Views, aim, filter_bank, filter_banks, filter_views, read, write
 from attend.contract import Bounds, Classified, Drawings, Labelled, Loss, Pictures
 from attend.fast import Linear
+from attend.precision import full
 from attend.settings import check_config
 
 # exp of at most this is a latent vector's deviation, and of at least minus this: far from overflow when squared.
@@ -237,7 +238,7 @@ class System(nn.Module):
             reads.append(reach.read)
             seen = self.hand.read(images, canvas, reach)
             encoder = self.encoder([*seen, decoder.hidden], encoder, constant)
-            mean, log_deviation = self.posterior(encoder.hidden).chunk(2, dim=-1)
+            mean, log_deviation = full(self.posterior(encoder.hidden)).chunk(2, dim=-1)
             log_deviation = log_deviation.clamp(-LARGEST_LOG, LARGEST_LOG)
             latent = torch.addcmul(mean, log_deviation.exp(), chance)
             decoder = self.decoder([latent], decoder)
@@ -373,10 +374,18 @@ def first_aim(count: int, rows: int, columns: int, writes: bool) -> tuple[float,
     """A window over the whole image, as what `attention.glimpse.aim` takes.
 
     Neighbouring filters overlap, each having half their distance as deviation: filters of one pixel would be dots far
-    apart, of which no image can be drawn and whose gradients are steep. A patch of ones that is written adds ones.
+    apart, of which no image can be drawn and whose gradients are steep. A patch of ones that is written adds about
+    ones.
     """
-    stride = max((max(rows, columns) - 1) / max(count - 1, 1), 1.0)
-    return 0.0, 0.0, 2 * math.log(stride / 2), 0.0, -2 * math.log(stride) if writes else 0.0
+    shorter, longer = sorted((rows, columns))
+    stride = max((longer - 1) / max(count - 1, 1), 1.0)
+    # What all filters give a pixel in the middle of a side.
+    overlap = 1 / stride
+    if shorter < longer:
+        # Those outside the image look at its edges, or in a narrow one at all of it.
+        middle, distance, variance = torch.tensor([(shorter - 1) / 2, stride, (stride / 2) ** 2]).unbind()
+        overlap = float(filter_bank(middle, distance, variance, count, shorter).sum(0)[shorter // 2])
+    return 0.0, 0.0, 2 * math.log(stride / 2), 0.0, math.log(overlap / stride) if writes else 0.0
 
 
 def started(first: Float[Tensor, "hidden"], count: int) -> State:
@@ -387,8 +396,7 @@ def started(first: Float[Tensor, "hidden"], count: int) -> State:
 
 def window(parameters: Float[Tensor, "*batch 5"], count: int, rows: int, columns: int) -> Window:
     """Aimed in float32 at least: half precision counts pixels no finer than eighths."""
-    wide = torch.promote_types(parameters.dtype, torch.float32)
-    aimed = aim(parameters.to(wide), count, rows, columns)
+    aimed = aim(full(parameters), count, rows, columns)
     return Window(aimed, filter_banks(aimed, count, rows, columns))
 
 

@@ -42,7 +42,8 @@ from torch.nn import functional as F
 from attend.attention.glimpse import Pyramid, glimpse_views, look, place_log_prob, prepare, sample_place
 from attend.contract import Classified, Games, Labelled, Loss
 from attend.fast import Linear, joined
-from attend.learning import baseline_error, hybrid, reinforce
+from attend.learning import baseline_error, entropy, hybrid, reinforce
+from attend.precision import full
 from attend.settings import check_config
 
 
@@ -111,9 +112,9 @@ class LocationNetwork(nn.Module):
     def choose(self, state: Float[Tensor, "*batch hidden"], sampled: bool) -> Float[Tensor, "*batch 2"]:
         """A sample, or the mean; random places are always random. No gradient goes through a place."""
         if self.mean is None:
-            middle = state.new_zeros(*state.shape[:-1], 2)
+            middle = full(state).new_zeros(*state.shape[:-1], 2)
             return middle.uniform_(-1, 1) if self.places == "random" else middle
-        mean = torch.tanh(self.mean(state))
+        mean = torch.tanh(full(self.mean(state)))
         return sample_place(mean, self.deviation).where if sampled else mean
 
     def log_prob(
@@ -122,7 +123,7 @@ class LocationNetwork(nn.Module):
         """How likely these places were: 0 where nothing is learnt. The states are cut from the graph here."""
         if self.mean is None:
             return state.new_zeros(state.shape[:-1])
-        return place_log_prob(where, torch.tanh(self.mean(state.detach())), self.deviation)
+        return place_log_prob(where, torch.tanh(full(self.mean(state.detach()))), self.deviation)
 
 
 class Scan(NamedTuple):
@@ -164,7 +165,7 @@ class System(nn.Module):
     def forward(self, batch: Labelled) -> Loss:
         copies = self.config.copies if self.training else 1
         scan = self.scan(batch.images, copies, sampled=self.training)
-        log_probs = self.action(scan.states[-1]).log_softmax(-1)  # batch copy class
+        log_probs = full(self.action(scan.states[-1])).log_softmax(-1)  # batch copy class
         label = batch.label.unsqueeze(1).expand(-1, copies)
         log_likelihood = log_probs.gather(-1, label.unsqueeze(-1)).squeeze(-1)
         right = (log_probs.argmax(-1) == label).to(log_probs.dtype)
@@ -191,14 +192,18 @@ class System(nn.Module):
 class Played(NamedTuple):
     """Games played: where each glimpse was, how likely it and the move after it were, and what came of it.
 
-    `expected` is the baseline: the reward expected from each state, from the one before the first glimpse to the last.
+    `entropy` is that of each move's policy, in nats, and `patch` the rows and columns of a glimpse's finest patch, in
+    pixels. `expected` is the baseline: the reward expected from each state, from the one before the first glimpse to
+    the last.
     """
 
     where: Float[Tensor, "batch step 2"]
     log_prob_place: Float[Tensor, "batch step"]
     log_prob_move: Float[Tensor, "batch step"]
+    entropy: Float[Tensor, "batch step"]
     expected: Float[Tensor, "batch state"]
     reward: Float[Tensor, "batch"]
+    patch: int
 
 
 class Player(nn.Module):
@@ -224,22 +229,31 @@ class Player(nn.Module):
         device = self.action.weight.device
         state = cell = torch.zeros(len(games), self.config.hidden, device=device)
         glimpse = self.glimpse.sensor()
-        states, places, moves = [state], [], []
+        states, places, moves, entropies = [state], [], [], []
         for _ in range(games.frames - 1):
             where = self.location.choose(state, sampled)
             pyramid = prepare(torch.from_numpy(games.frame()).to(device), self.config.scales)
             state, cell = self.core(glimpse(pyramid, where.clamp(-1, 1).unsqueeze(1)).squeeze(1), (state, cell))
-            log_policy = self.action(state).log_softmax(-1)
+            log_policy = full(self.action(state)).log_softmax(-1)
             move = log_policy.exp().multinomial(1) if sampled else log_policy.argmax(-1, keepdim=True)
             games.act(move.squeeze(1).cpu().numpy())
             states.append(state)
             places.append(where)
             moves.append(log_policy.gather(-1, move).squeeze(-1))
+            entropies.append(entropy(log_policy.detach().exp()))
         before, where = torch.stack(states, 1).detach(), torch.stack(places, 1)
         expected = self.baseline(before).squeeze(-1)
         log_prob = self.location.log_prob(where, before[:, :-1])
         reward = torch.from_numpy(games.reward()).to(device)
-        return Played(where.clamp(-1, 1), log_prob, torch.stack(moves, 1), expected, reward)
+        return Played(
+            where.clamp(-1, 1),
+            log_prob,
+            torch.stack(moves, 1),
+            torch.stack(entropies, 1),
+            expected,
+            reward,
+            self.config.size,
+        )
 
     def forward(self, batch: Games) -> Loss:
         played = self.play(batch, sampled=self.training)

@@ -55,6 +55,7 @@ from attend.attention.glimpse import glimpse_views, look, prepare
 from attend.contract import Classified, Labelled, Loss
 from attend.fast import Linear
 from attend.learning import effective_sample_size, hybrid, importance_bound, wake_sleep
+from attend.precision import full
 from attend.settings import check_config
 
 # (step, log-probabilities of the places) -> a place for each copy.
@@ -135,7 +136,7 @@ class Chooser(nn.Module):
         return F.relu(self.from_state(state) + self.from_seen(seen))
 
     def forward(self, state: Float[Tensor, "batch copy hidden"]) -> Float[Tensor, "batch copy place"]:
-        return self.place(state)
+        return full(self.place(state))
 
 
 class Inference(nn.Module):
@@ -258,7 +259,7 @@ class System(nn.Module):
 
     def log_likelihood(self, scan: Scan, label: Int[Tensor, "batch"]) -> Float[Tensor, "batch copy"]:
         """log p(y | a, x)."""
-        log_probs = self.classifier(scan.states[:, :, -1]).log_softmax(-1)
+        log_probs = full(self.classifier(scan.states[:, :, -1])).log_softmax(-1)
         return of_choice(log_probs, label.unsqueeze(1).expand(log_probs.shape[:2]))
 
     def learn(self, scan: Scan, label: Int[Tensor, "batch"]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:

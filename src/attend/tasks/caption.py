@@ -28,7 +28,8 @@ from attend.data.image import Form, Images, as_data_uri
 from attend.data.nlvr import FORM as NLVR_FORM
 from attend.data.nlvr import divide, read_nlvr
 from attend.data.scenes import Scenes
-from attend.inspect.cells import cells_in_box, pairwise_variation, points_inside
+from attend.inspect.cells import cells_in_box, centre_of, pairwise_variation, points_inside
+from attend.inspect.glimpses import spread_over_images
 from attend.settings import check_range
 from attend.show.reading import row_entropy
 from attend.tasks.pictures import (
@@ -415,26 +416,40 @@ class ImageToCaption:
             if report:
                 report(int(index[-1]) + 1)
 
-    def force(self, system: Any, images: Images | Grids, captions: Sequence[str]) -> Iterator[Caption]:
-        """The given captions, one an image, in order: with log-probabilities, END included, and where it looked.
+    def force(
+        self,
+        system: Any,
+        images: Images | Grids,
+        captions: Sequence[str],
+        image: Int[np.ndarray, "caption"] | None = None,
+    ) -> Iterator[Caption]:
+        """The given captions, in order: with log-probabilities, END included, and where it looked.
 
-        Raises `ValueError` for a caption without a word.
+        There is one an image, or else `image` is the number of each one's. Raises `ValueError` for a caption without a
+        word.
         """
         for number, caption in enumerate(captions, start=1):
             if not caption.strip():
                 raise ValueError(f"caption {number} is empty: there is nothing to score")
         grid, ids = self.grid(system), self.encoded(captions)
-        for index, batch in self.batches(system, images):
+        image = np.arange(len(images)) if image is None else image
+        for index, batch in self.batches(system, images, image):
             found = decoding.forced(system, batch, [ids[number].tolist() for number in index])
             for number, hypothesis in zip(index, found, strict=True):
-                yield self.caption(system, images, int(number), hypothesis, grid, captions[int(number)])
+                yield self.caption(system, images, int(image[number]), hypothesis, grid, captions[int(number)])
 
-    def batches(self, system: Any, images: Images | Grids) -> Iterator[tuple[Int[np.ndarray, "batch"], Captioned]]:
-        """Images to decode from, and their numbers; the captions are only placeholders, which no decoder reads."""
+    def batches(
+        self, system: Any, images: Images | Grids, image: Int[np.ndarray, "caption"] | None = None
+    ) -> Iterator[tuple[Int[np.ndarray, "batch"], Captioned]]:
+        """All images, or those of these numbers, to decode from, and which of them they are.
+
+        The captions are only placeholders, which no decoder reads.
+        """
         device = device_of(system)
-        for start in range(0, len(images), TOGETHER):
-            index = np.arange(start, min(start + TOGETHER, len(images)))
-            batch = captioned(images.floats(index), [np.array([END])] * len(index))
+        image = np.arange(len(images)) if image is None else image
+        for start in range(0, len(image), TOGETHER):
+            index = np.arange(start, min(start + TOGETHER, len(image)))
+            batch = captioned(images.floats(image[index]), [np.array([END])] * len(index))
             yield index, Captioned(batch.images.to(device), batch.target.to(device), batch.target_mask.to(device))
 
     def grid(self, system: Any) -> tuple[int, int]:
@@ -476,15 +491,15 @@ class ImageToCaption:
         """How good the captions are, and the audit of where it looked.
 
         The loss is in nats a word of the images' own captions, END included. Where the system looks at cells: how much
-        attention moves from word to word of an image's first caption and how spread out it is (END is no word), what
-        the captions are worth when attention is shuffled over the cells, and, in scenes, how often the strongest cell
-        at the noun of an object is the object's.
+        attention moves from word to word of an image's first caption (END is no word); how spread out it is, and how
+        far apart its middles are in different images, word by word; what the captions are worth when attention is
+        shuffled over the cells; and, in scenes, how often the strongest cell at the noun of an object is the object's.
         """
         texts = [found.text for found in self.describe(system, part.images, how, report=report)]
         figures, signature = caption_figures(texts, part.captions)
         examples = self.examples(part)
         given = [caption for several in part.captions for caption in several]
-        forced = list(self.force(system, examples.images.select(examples.image), given))
+        forced = list(self.force(system, part.images, given, examples.image))
         loss = -sum(one.log_prob for one in forced) / sum(len(one.ids) for one in forced)
         figures |= {"loss": loss, "perplexity": float(np.exp(min(loss, 700.0)))}
         rows, columns = self.grid(system)
@@ -492,7 +507,7 @@ class ImageToCaption:
         if firsts[0].weights.shape[1] == rows * columns > 1:
             words = [one.weights[:-1] for one in firsts]
             figures["attention_variation"] = float(np.mean([pairwise_variation(each) for each in words]))
-            figures["attention_entropy"] = float(np.mean([row_entropy(each).mean() for each in words]))
+            figures |= over_time(words, rows, columns)
             shuffled = Shuffled(system, torch.Generator().manual_seed(0))
             worse = [found.text for found in self.describe(shuffled, part.images, how, (rows, columns))]
             worse_figures, _ = caption_figures(worse, part.captions)
@@ -647,6 +662,23 @@ def drawn_cells(weights: Float[np.ndarray, "step memory"], seed: int) -> Int[np.
     """A cell for each step, by its weights: the same every time."""
     chance = np.random.default_rng([seed]).random((len(weights), 1)) * weights.sum(1, keepdims=True)
     return np.minimum((weights.cumsum(1) <= chance).sum(1), weights.shape[1] - 1)
+
+
+def over_time(words: Sequence[Float[np.ndarray, "step memory"]], rows: int, columns: int) -> dict[str, float]:
+    """How spread out attention is (nats), and how far apart its middles are in different images, at each step.
+
+    The steps are those that at least half of the captions have. A path that ignores the image has no spread.
+    """
+    centres, entropies = [centre_of(each, rows, columns) for each in words], [row_entropy(each) for each in words]
+    figures = {"attention_entropy": float(np.mean([each.mean() for each in entropies]))}
+    spread = []
+    for step in range(int(np.median([len(each) for each in words]))):
+        places = np.stack([each[step] for each in centres if len(each) > step])
+        spread.append(float(spread_over_images(places[:, np.newaxis])[0]))
+        entropy = np.mean([each[step] for each in entropies if len(each) > step])
+        figures[f"attention_entropy_step_{step + 1}"] = float(entropy)
+    figures |= {f"places_spread_step_{number}": value for number, value in enumerate(spread, start=1)}
+    return figures | {"places_spread_over_images": float(np.mean(spread))}
 
 
 def device_of(system: Any) -> torch.device:

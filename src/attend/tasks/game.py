@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import nn
 
 from attend.contract import Evaluation, Games, Split
-from attend.data.catch import MOVES, Catch
+from attend.data.catch import MOVES, STAY, Catch
 from attend.inspect.glimpses import spread_over_images
 from attend.settings import check_range
 from attend.tasks.single import SingleModel
@@ -26,7 +27,8 @@ model = attend.load({string})
 print(model.evaluate("valid").figures)
 ```"""
 
-# Seeds of games: those of an epoch, and those that are measured on, which no epoch ever comes to.
+# Seeds of games: those of an epoch, and those that are measured on, which no epoch ever comes to. (There are only so
+# many different games: on a small grid long training comes to nearly all of them by other seeds.)
 MEASURED: dict[Split, int] = {"valid": 1 << 40, "test": 1 << 41}
 
 
@@ -57,7 +59,7 @@ class Playing:
 
 
 class CatchTask:
-    """The task: a system learns from games that it plays, and is measured on games that it never learnt from."""
+    """The task: a system learns from games that it plays, and is measured on games of other seeds."""
 
     measures: tuple[str, ...] = ("caught",)
     unit: ClassVar[str] = "games"
@@ -118,17 +120,28 @@ class CatchTask:
         return {"caught": self.evaluate(system, "valid").figures["caught"]}
 
     def evaluate(self, system: Any, split: Split) -> Evaluation:
-        """The share of balls that are caught, with the likeliest moves and mean places; beside it, that at random."""
+        """The share of balls that are caught, with the likeliest moves and mean places; beside it, that at random.
+
+        And the audit: how far a step's places lie apart in different games, the share of glimpses whose finest patch
+        has the ball in it, and how undecided each move is, in nats.
+        """
         games = self.games(self.measured(split))
         with torch.random.fork_rng(), torch.inference_mode():
             torch.manual_seed(0)  # for controls that look at random places
             played = system.play(games, sampled=False)
-        spread = spread_over_images(played.where.cpu().numpy())
+        places = played.where.cpu().numpy()
+        spread = spread_over_images(places)
+        size = self.data.size
+        ball = (2 * path_of_ball(self.games(self.measured(split))) + 1) / size - 1
+        seen = (np.abs(places - ball) <= played.patch / size).all(-1)
         figures = {
             "caught": float(played.reward.mean()),
             "caught_at_random": caught_at_random(self.games(self.measured(split)), self.seed),
             "places_spread_over_games": float(spread.mean()),
+            "glimpses_on_object": float(seen.mean()),
         }
+        undecided = played.entropy.mean(0).tolist()
+        figures |= {f"move_entropy_step_{step}": value for step, value in enumerate(undecided, start=1)}
         outputs = ["caught" if caught else "missed" for caught in played.reward.tolist()]
         return Evaluation(outputs, figures, ["caught"] * len(outputs))
 
@@ -139,6 +152,16 @@ class PlayerModel(SingleModel[CatchTask]):
     def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
         """As in `attend.contract.Model`."""
         return self.task.evaluate(self.systems[0], split)
+
+
+def path_of_ball(games: Catch) -> Int[np.ndarray, "game step 2"]:
+    """Column and row of the ball, from 0, in each frame that is looked at. Plays the games: nothing moves a ball."""
+    path = []
+    for _ in range(games.frames - 1):
+        column = games.column()
+        path.append(np.stack([column, np.full_like(column, games.row)], axis=-1))
+        games.act(np.full_like(column, STAY))
+    return np.stack(path, axis=1)
 
 
 def caught_at_random(games: Catch, seed: int) -> float:
