@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -207,6 +207,14 @@ def test_resuming_what_is_no_checkpoint_is_refused(tmp_path: Path):
     (tmp_path / "checkpoint.pt").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="not a checkpoint"):
         train(Lines(), Training(), tmp_path, True, lambda *_: None)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"{}")])
+def test_resuming_without_the_best_weights_is_refused(damage: Callable[[Path], Any], tmp_path: Path):
+    learn(tmp_path, epochs=2)
+    damage(tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"model\.safetensors .*: put it back, or remove .*checkpoint\.pt"):
+        train(Lines(), Training(epochs=4), tmp_path, True, lambda *_: None)
 
 
 def test_a_log_line_cut_short_by_a_kill_does_not_stop_a_resumed_run(tmp_path: Path):

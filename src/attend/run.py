@@ -256,7 +256,9 @@ def load(*paths: str | Path, weights: WeightsName = "model") -> Any:
         system = config.open(folder).build()
         path = folder / f"{weights}.safetensors"
         if not path.exists():
-            raise ValueError(f"{path} does not exist: the run has not come to it yet, or was told not to make it")
+            raise ValueError(
+                f"{path} does not exist: the run has not come to it, was told not to make it, or has lost it"
+            )
         try:
             system.load_state_dict(load_file(path))
         except (SafetensorError, RuntimeError) as error:

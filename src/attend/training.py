@@ -24,6 +24,7 @@ from typing import Any, Literal
 import torch
 import torch.distributed.nn.functional  # before there is a group of processes: its functions' defaults would keep that
 from accelerate import Accelerator
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
@@ -238,9 +239,25 @@ class Run:
             raise ValueError(f"{path} was written by {written} processes, not {here}: resume with as many")
         self.average = state["average"]
         self.progress = Progress(**state["progress"])
+        if self.progress.best_update:
+            self.check_best()
         torch.set_rng_state(state["random"]["cpu"][self.accelerator.process_index].cpu())
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random"]["cuda"][self.accelerator.process_index].cpu())
+
+    def check_best(self) -> None:
+        """Raise `ValueError` if the best weights so far are not there any more: a run may find no better ones."""
+        path = self.folder / "model.safetensors"
+        try:
+            with safe_open(path, "pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            checkpoint = self.folder / "checkpoint.pt"
+            lost = "does not exist" if not path.exists() else f"is damaged ({error})"
+            raise ValueError(
+                f"{path} {lost}, and with it the best weights so far are lost: put it back, or remove {checkpoint} to"
+                " train anew"
+            ) from error
 
     def share(self, indices: Sequence[int]) -> tuple[Any, int]:
         """This process's share of a planned batch, and its weight in the loss.

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from attend.attention.trace import Grid, Named, Token, Tokens, Trace, Weights, Windows
-from attend.show.glimpses import animation, scan_path, seen, windows_of
+from attend.show.glimpses import animation, near_one_another, scan_path, seen, windows_of
 from attend.show.overlays import word_animation, word_maps
 
 
@@ -57,9 +57,18 @@ def test_a_moving_picture_has_a_frame_a_word(tmp_path: Path):
     assert not (tmp_path / "none.gif").exists()
 
 
+def test_cells_of_features_without_a_picture_are_drawn_by_themselves():
+    figure = word_maps(captioned())
+    assert len(figure.axes) == 4
+    assert (np.asarray(figure.axes[0].images[0].get_array()) == 255).all()
+
+
+def test_steps_at_nearly_one_place_have_their_numbers_written_together():
+    places = np.array([[5.0, 5.0], [9.0, 1.0], [5.5, 4.6], [5.0, 6.1], [9.0, 1.9]])
+    assert near_one_another(places, 1.0) == [[0, 2], [1, 4], [3]]
+
+
 def test_what_can_not_be_drawn_is_said():
-    with pytest.raises(ValueError, match="no picture"):
-        word_maps(captioned())
     with pytest.raises(ValueError, match="no look through windows"):
         windows_of(captioned())
     with pytest.raises(ValueError, match="no weights over the cells"):

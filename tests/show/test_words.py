@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from attend.attention.trace import Grid, Named, Token, Tokens, Weights
 from attend.inspect.alignment import links
-from attend.show.words import merge, visible
+from attend.show.words import merge, shorten_apart, visible
 
 
 def test_sum_over_source_pieces_and_mean_over_target_pieces(subwords: Weights) -> None:
@@ -22,6 +22,13 @@ def test_words_stay_words(subwords: Weights) -> None:
     again = merge(words)
     assert (again.steps, again.memory) == (words.steps, words.memory)
     np.testing.assert_array_equal(again.weights, words.weights)
+
+
+def test_names_that_begin_alike_are_told_apart() -> None:
+    assert shorten_apart(["black cat", "black dog"], 20) == ["black cat", "black dog"]
+    assert shorten_apart(["black cat", "white dog"], 6) == ["black…", "white…"]
+    assert shorten_apart(["black cats at night", "black dogs at night"], 6) == ["…cats…", "…dogs…"]
+    assert shorten_apart([], 8) == []
 
 
 def test_pieces_that_begin_with_their_space() -> None:

@@ -194,8 +194,12 @@ def test_grids_of_features_are_learnt_and_described(tmp_path: Path):
     assert caption.trace().looks["image"].memory == Grid(2, 3)  # pyright: ignore[reportAttributeAccessIssue]
     many = list(model.predict_many(task.decoded([files[0]])))
     assert [one.name for one in many][:2] == [f"{files[0]}:1", f"{files[0]}:2"]
-    with pytest.raises(ValueError, match="has 9 grids"):
+    with pytest.raises(ValueError, match=r"has 9 grids: say which, such as .*:1$"):
         model.predict(files[0])
+    assert str(model.predict(f"{files[0]}:2")) == str(many[1])
+    for number in (0, 10):
+        with pytest.raises(ValueError, match="the file has grids 1 to 9"):
+            model.predict(f"{files[0]}:{number}")
     with pytest.raises(ValueError, match="takes floats of"):
         model.predict(np.zeros((2, 3, 5), np.float32))
     np.savez(tmp_path / "others.npz", features=np.zeros((1, 2, 2, 4), np.float32))

@@ -19,10 +19,12 @@ from PIL import Image
 from attend.attention.trace import Trace, Windows
 from attend.show.figure import FAINT, INK, SMALL, blank, finish
 from attend.show.moving import frame, write_gif
-from attend.show.words import shorten, visible
+from attend.show.words import shorten_apart, visible
 
 PATH, NOW = "#d55e00", "#56b4e9"
 MOST_CLASSES = 10
+NUMBER = 0.06
+"""Width of a step's number, as a share of the picture: closer ones are written together."""
 MOST_CELLS = 256
 """A window is drawn in at most so many rows and columns: a filter bank's can be far larger than the picture."""
 
@@ -53,10 +55,12 @@ def scan_path(trace: Trace, path: Path | None = None) -> Figure:
     steps = len(look.scale) // scales
     thought = thoughts(trace)
     classes = min(len(thought[0]), MOST_CLASSES) if thought else 0
-    figure = blank(3.2 + 0.85 * steps, max(3.0, 0.85 * scales + (0.17 * classes + 0.5 if thought else 0)))
+    patches, names = 0.85 * scales, 0.17 * classes + 0.3
+    figure = blank(3.2 + 0.85 * steps, max(3.0, patches + (names + 0.2 if thought else 0)))
     columns = figure.add_gridspec(1, 2, width_ratios=(3.0, 0.85 * steps), wspace=0.06)
     draw_path(figure.add_subplot(columns[0]), picture, look, scales, steps)
-    rows = columns[1].subgridspec(scales + bool(thought), steps, hspace=0.15, wspace=0.08)
+    heights = [0.85] * scales + ([names] if thought else [])
+    rows = columns[1].subgridspec(len(heights), steps, hspace=0.15, wspace=0.08, height_ratios=heights)
     for step in range(steps):
         for scale in range(scales):
             axes = figure.add_subplot(rows[scale, step])
@@ -88,7 +92,7 @@ def animation(trace: Trace, path: Path) -> None:
             labels, chances = zip(*thought[step - 1][:3], strict=True)
             axes.barh(range(len(labels)), chances, color=[PATH, *[FAINT] * (len(labels) - 1)])
             axes.set_xlim(0, 1)
-            named = [shorten(visible(label), 14) for label in labels]
+            named = shorten_apart([visible(label) for label in labels], 14)
             axes.set_yticks(range(len(labels)), named, fontsize=SMALL, color=INK)
             axes.invert_yaxis()
             axes.set_xticks([])
@@ -115,21 +119,40 @@ def draw_path(axes: Axes, picture: UInt8[np.ndarray, "rows columns 3"], look: Wi
     axes.plot(centres[:, 0], centres[:, 1], "-", color=PATH, linewidth=1, alpha=0.8)
     for number in range((steps - 1) * scales, steps * scales):
         box(axes, look, number, half, NOW, 1.2)
-    for step, (x, y) in enumerate(centres):
+    for step in range(steps):
         box(axes, look, step * scales, half, PATH, 0.8)
+    for those in near_one_another(centres, NUMBER * max(rows, columns)):
+        x, y = centres[those[0]]
         axes.text(
             x,
             y,
-            str(step + 1),
+            ", ".join(str(step + 1) for step in those),
             fontsize=SMALL,
             color="white",
             ha="center",
             va="center",
-            bbox={"boxstyle": "circle,pad=0.15", "facecolor": PATH, "edgecolor": "none", "alpha": 0.9},
+            bbox={
+                "boxstyle": "circle,pad=0.15" if len(those) == 1 else "round,pad=0.2",
+                "facecolor": PATH,
+                "edgecolor": "none",
+                "alpha": 0.9,
+            },
         )
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     bare(axes)
+
+
+def near_one_another(places: Float[np.ndarray, "step 2"], distance: float) -> list[list[int]]:
+    """The steps, those together whose places lie within so much of the first of them."""
+    found: list[list[int]] = []
+    for step, place in enumerate(places):
+        near = (those for those in found if np.abs(places[those[0]] - place).max() < distance)
+        if (those := next(near, None)) is not None:
+            those.append(step)
+        else:
+            found.append([step])
+    return found
 
 
 def box(axes: Axes, look: Windows, number: int, half: np.ndarray, colour: str, width: float) -> None:
@@ -151,7 +174,8 @@ def draw_thoughts(axes: Axes, thought: list[list[tuple[str, float]]]) -> None:
         axes.plot(step, row, "o", color=colour, markersize=3)
     axes.set_xticks([])
     axes.yaxis.tick_right()
-    axes.set_yticks(range(len(order)), [shorten(visible(label), 24) for label in order], fontsize=SMALL, color=INK)
+    named = shorten_apart([visible(label) for label in order], 24)
+    axes.set_yticks(range(len(order)), named, fontsize=SMALL, color=INK)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

@@ -18,6 +18,7 @@ from attend.show.words import shorten, visible
 
 ACROSS = 6
 PANEL = 1.5
+GAP = 0.35
 # Characters of a line of what is written below a moving picture.
 LINE = 44
 
@@ -32,22 +33,25 @@ def word_maps(trace: Trace, path: Path | None = None) -> Figure:
     """The picture, and for each word what it was bright with: above the cells' own weights, below the same smoothed.
 
     A choice of one cell (hard attention), by this look or by another of the trace, is outlined. Written to `path` (.png
-    or .svg) if given. Raises `ValueError` for a trace without a picture, or without weights over its cells.
+    or .svg) if given. Raises `ValueError` for a trace without weights over a picture's cells.
     """
     picture, look = taken(trace)
     chosen, labels = chosen_cells(trace), look.steps.labels()
     lines = math.ceil(len(labels) / ACROSS)
     height = PANEL * float(np.clip(picture.shape[0] / picture.shape[1], 1 / 4, 4))
-    figure = blank(PANEL * ACROSS, (2 * height + 0.3) * lines)
-    grid = figure.add_gridspec(2 * lines, ACROSS, hspace=0.06, wspace=0.06)
+    figure = blank(PANEL * ACROSS, (2 * height + GAP) * lines)
+    # A word stands close to its own two panels, and apart from those above.
+    grid = figure.add_gridspec(lines, ACROSS, hspace=GAP / (2 * height), wspace=0.06)
     for step, label in enumerate(labels):
+        pair = grid[step // ACROSS, step % ACROSS].subgridspec(2, 1, hspace=0.06)
         for part in (0, 1):
-            axes = figure.add_subplot(grid[2 * (step // ACROSS) + part, step % ACROSS])
+            axes = figure.add_subplot(pair[part])
             overlay(axes, picture, look, step, chosen, smoothed=part == 1)
             if part == 0:
                 axes.set_title(shorten(visible(label), 18), fontsize=SMALL, color=INK, pad=3)
             if step % ACROSS == 0:
-                axes.set_ylabel(("cells", "smoothed")[part], fontsize=SMALL, color=INK)
+                named = ("cells", "smoothed")[part]
+                axes.set_ylabel(named, fontsize=SMALL, color=INK, rotation=0, ha="right", va="center")
     return finish(figure, path)
 
 
@@ -71,11 +75,13 @@ def word_animation(trace: Trace, path: Path) -> None:
 
 
 def taken(trace: Trace) -> tuple[UInt8[np.ndarray, "rows columns 3"], Weights]:
-    """The picture, and the weights over its cells."""
-    picture, look = picture_of(trace), grid_look(trace)
+    """The picture, or where the model was given features of one a white one, and the weights over its cells."""
+    look = grid_look(trace)
     if look is None or not isinstance(look.memory, Grid):
         raise ValueError("the trace has no weights over the cells of its picture")
-    return picture, look
+    if trace.picture is None:
+        return np.full((look.memory.rows, look.memory.columns, 3), 255, dtype=np.uint8), look
+    return picture_of(trace), look
 
 
 def chosen_cells(trace: Trace) -> Int[np.ndarray, "step"] | None:

@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 from jaxtyping import Float
@@ -73,6 +75,15 @@ def visible(text: str) -> str:
 def shorten(label: str, width: int) -> str:
     """The label, or what of it and "…" fits in so many cells of a terminal: a Chinese character takes two."""
     return label if cell_len(label) <= width else set_cell_size(label, width - 1) + "…"
+
+
+def shorten_apart(labels: Sequence[str], width: int) -> list[str]:
+    """The labels shortened; without how they all begin where they would look alike else."""
+    short = [shorten(label, width) for label in labels]
+    shared = sum(1 for _ in takewhile(lambda those: len(set(those)) == 1, zip(*labels, strict=False)))
+    if len(set(short)) == len(set(labels)) or not shared:
+        return short
+    return [shorten("…" + label[shared:], width) for label in labels]
 
 
 def _visible_character(character: str) -> str:

@@ -5,6 +5,7 @@ measures, and turns what a search returns into text and traces over the image's 
 `Captioner` over `Captioned` batches will do.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -546,8 +547,9 @@ class CaptionModel(SingleModel[ImageToCaption]):
     def predict(self, image: Picture | np.ndarray, beam: int | None = None) -> Caption:
         """The caption of an image file, a Pillow image, pixels of the form that the run takes, or a grid of features.
 
-        A grid is an array [rows columns size], or a file with one. Raises `DataError` for a file that can't be read,
-        `ValueError` for an array of another shape or type, or a file with several grids.
+        A grid is an array [rows columns size], a file with one, or file:3 for the third of a file's. Raises
+        `DataError` for a file that can't be read, `ValueError` for an array of another shape or type, or a file with
+        several grids of which none is chosen.
         """
         return next(self.predict_many(self.taken(image), beam))
 
@@ -576,10 +578,16 @@ class CaptionModel(SingleModel[ImageToCaption]):
         if not isinstance(form, GridForm):
             return Images(pixels_of(image, form)[np.newaxis], names=(name_of(image),))
         if not isinstance(image, np.ndarray):
-            grids = self.task.decoded([str(image)])
-            if len(grids) > 1:
-                raise ValueError(f"{image} has {len(grids)} grids: use predict_many(model.task.decoded([...]))")
-            return grids
+            path, number = str(image), None
+            if not Path(path).exists() and (named := re.fullmatch(r"(.+):(\d+)", path)):
+                path, number = named[1], int(named[2])
+            grids = self.task.decoded([path])
+            if number is None and len(grids) > 1:
+                raise ValueError(f"{path} has {len(grids):,} grids: say which, such as {path}:1")
+            number = 1 if number is None else number
+            if not 1 <= number <= len(grids):
+                raise ValueError(f"{image}: the file has grids 1 to {len(grids):,}")
+            return grids.select(np.array([number - 1]))
         if image.shape != tuple(form) or image.dtype.kind != "f":
             what = f"the array is {image.dtype} of shape {image.shape}"
             raise ValueError(f"{what}; this run takes floats of {tuple(form)}")
