@@ -62,11 +62,17 @@ RECIPES = {
         MNIST,
         TRAINING,
     ),
+    "wsram-scaled-prior-chance": recipe(
+        "control: the same as that, without an inference network",
+        replace(PLAIN, rule="wake-sleep-prior", chance=0.2),
+        MNIST,
+        TRAINING,
+    ),
     "wsram-scaled-variational": recipe(
         "control: the same, by REINFORCE on the variational bound", VARIATIONAL, MNIST, TRAINING
     ),
     "wsram-scaled-variational-chance": recipe(
-        "control: the same, by REINFORCE, with a fifth of all places left to chance",
+        "control: the same, by REINFORCE on the bound, with a fifth of all places left to chance",
         replace(VARIATIONAL, chance=0.2),
         MNIST,
         TRAINING,
