@@ -30,13 +30,12 @@ That the inference network is recurrent over glimpses of its own, with the label
 inputs, is as the paper is remembered. No figure of the paper is claimed, and everything else is a choice of ours:
 
 - q is p times a learnt correction, q(a_t | ...) proportional to p(a_t | ...) exp(f_t), where p is a constant and f
-  begins at zero. A q that has to learn from weighted samples what p knows lags behind it: its samples were worth less
-  than p's own (3.6 of 5 against 4.3 in one short run with `chance` 0.2; the corrected p 4.4 against 4.3 in another).
-  Where p is nearly sure of its places, as it soon is with no chance, q has little to add.
+  begins at zero. A q that has to learn from weighted samples what p knows lags behind it: in short runs its samples
+  were worth less than p's own. Where p is nearly sure of its places, as it soon is with no chance, q has little to add.
 - The weights' control variate for log p(a | x) is 1 / M without q, and the normalised p / q with it. That of the
   variational rule is a learnt baseline for each step.
 - `chance` mixes p with the uniform distribution, which explores. It is off by default; the variational rule, whose p
-  is soon sure of itself, gains the most from it.
+  is soon sure of the same places in every image, gains the most from it.
 - Sizes, the grid, and the rectified recurrences: RAM's core, and above it a layer that chooses the places.
 - Adam; no sleep phase (q learns from weighted samples, never from dreams of p).
 """
