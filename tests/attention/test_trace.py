@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from attend.attention.trace import (
     Alternative,
+    Canvas,
     Evidence,
     Frames,
     Gold,
@@ -31,6 +32,7 @@ from attend.attention.trace import (
 SCHEMA = json.loads(files("attend.attention").joinpath("trace.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
 STEPS = Tokens("das haus", (Token("das", 0, 3), Token("haus", 4, 8), Token("</s>")))
 
 
@@ -54,7 +56,7 @@ def every_kind() -> Trace:
         looks,
         scores=(-0.1, -0.2, -0.3),
         about={"recipe": "tiny"},
-        picture="data:image/png;base64,iVBORw0KGgo=",
+        picture=PICTURE,
         ids=(7, 8, 3),
         alternatives=((Alternative(7, "das", -0.1), Alternative(9, "der", -2.5)),),
         entropies=(0.25, 0.5, 0.0),
@@ -63,6 +65,7 @@ def every_kind() -> Trace:
         evidence=Evidence(
             "source", {"leave-one-out": np.array([[0.5, -0.5]] * 3)}, (Intervention("uniform", "haus", -4.0),)
         ),
+        canvas=Canvas((PICTURE,), "glimpse"),
     )
 
 
@@ -128,7 +131,10 @@ def test_hostile_json_is_a_trace_or_a_value_error(path: tuple[str | int, ...], v
 def test_missing_key_is_named(path: tuple[str | int, ...]) -> None:
     if path[-2:-1] in {("looks",), ("about",), ("gold",), ("attributions",)}:
         return  # the keys of these are the user's
-    if path[0] in {"picture", "ids", "alternatives", "entropies", "search", "gold", "evidence"} and len(path) == 1:
+    if (
+        path[0] in {"picture", "ids", "alternatives", "entropies", "search", "gold", "evidence", "canvas"}
+        and len(path) == 1
+    ):
         return  # a trace may lack these
     form = copy.deepcopy(FORM)
     parent: Any = form
@@ -280,11 +286,36 @@ def test_round_trip(form: dict[str, Any]) -> None:
         ({"evidence": Evidence("glimpse", {}, ())}, "evidence is for the look 'glimpse'"),
         ({"evidence": Evidence("source", {"gradient": np.zeros((1, 1))}, ())}, r"evidence 'gradient' is \(1, 1\)"),
         ({"evidence": Evidence("source", {"gradient": np.full((3, 2), np.nan)}, ())}, "must be finite"),
+        ({"canvas": Canvas((PICTURE,), "source")}, "canvas is written through the look 'source'"),
+        ({"canvas": Canvas((PICTURE,) * 2, "glimpse")}, "canvas has 2 steps, but its look 'glimpse' has 1"),
     ],
 )
 def test_details_that_do_not_fit_are_refused(details: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         dataclasses.replace(every_kind(), **details)
+
+
+@pytest.mark.parametrize(
+    ("after", "complaint"),
+    [
+        ([], "canvas: a canvas needs a picture"),
+        ([PICTURE, "x.png"], "canvas: the picture after step 2 must be a data URI"),
+    ],
+)
+def test_a_canvas_is_pictures(after: list[str], complaint: str) -> None:
+    form = every_kind().to_json() | {"canvas": {"after": after, "look": None}}
+    assert not VALIDATOR.is_valid(form)
+    with pytest.raises(ValueError, match=complaint):
+        Trace.from_json(form)
+
+
+def test_every_kind_comes_back_as_it_went() -> None:
+    for trace in (every_kind(), dataclasses.replace(every_kind(), canvas=Canvas((PICTURE,) * 3, None))):
+        form = json.loads(json.dumps(trace.to_json()))
+        VALIDATOR.validate(form)
+        again = Trace.from_json(form)
+        assert again.canvas == trace.canvas
+        assert again.to_json() == form
 
 
 def test_a_trace_without_details_has_no_keys_for_them() -> None:

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from attend.attention.trace import (
     Alternative,
+    Canvas,
     Evidence,
     Frames,
     Gold,
@@ -23,6 +24,7 @@ from attend.attention.trace import (
     Weights,
     Windows,
 )
+from attend.data.image import as_data_uri
 
 
 def tokens(text: str, pieces: list[str], end: bool = True) -> Tokens:
@@ -131,6 +133,17 @@ def glimpses() -> Trace:
     return Trace("house.png", "house", {"glimpse": windows}, (-0.1,), picture=picture())
 
 
+def drawing() -> Trace:
+    """That picture, drawn in three steps from grey to black, each of which reads a smaller part and writes all."""
+    steps = Named(("1", "2", "3"))
+    extent = np.array([[2.4, 2.4], [1.0, 1.0], [0.5, 0.5]])
+    read = Windows(np.array([[0.0, 0.0], [-0.3, 0.2], [0.6, -0.6]]), extent, np.ones(3), steps)
+    write = Windows(np.zeros((3, 2)), np.full((3, 2), 2.0), np.ones(3), steps)
+    after = tuple(as_data_uri(np.full((1, 8, 8), shade, dtype=np.uint8)) for shade in (128, 64, 0))
+    looks = {"read": read, "write": write}
+    return Trace("house.png", "a drawing of it", looks, picture=picture(), canvas=Canvas(after, "write"))
+
+
 def filters() -> Trace:
     """Filter banks that close in, as in DRAW, and two looks of other kinds beside them."""
     steps = Named(tuple(f"step {number}" for number in range(1, 6)))
@@ -183,6 +196,7 @@ EVERY = {
     "caption": caption,
     "hard": lambda: caption(hard=True),
     "glimpses": glimpses,
+    "drawing": drawing,
     "filters": filters,
     "speech": speech,
     "odd": odd,

@@ -21,7 +21,7 @@ from attend.show.reading import badges
 from attend.show.words import merge
 
 Open = Callable[..., Page]
-ALL_VIEWS = "v=matrix.arcs.strips.picture.windows.alternatives.beam.evidence.difference"
+ALL_VIEWS = "v=matrix.arcs.strips.picture.canvas.windows.alternatives.beam.evidence.difference"
 
 
 @pytest.mark.parametrize("kind", golden.EVERY)
@@ -36,6 +36,8 @@ def test_every_kind_is_drawn(opened: Open, kind: str, unit: str) -> None:
             drawing = "canvas" if len(look.memory) > 60 else "svg"
             # The matrix, and its legend or its light.
             expect(page.locator(f"attend-matrix {drawing}")).to_have_count(2)
+        elif trace.canvas is not None:
+            expect(page.locator("attend-canvas .stage .window")).to_have_count(len(trace.looks))
         elif look is not None:
             expect(page.locator("attend-windows .window")).to_have_count(len(look.steps))
         else:
@@ -328,6 +330,61 @@ def test_windows_lie_as_the_picture_does_and_are_numbered_by_step(opened: Open) 
     seen = page.get_by_role("img", name="What the window saw").bounding_box()
     assert seen
     assert seen["width"] == pytest.approx(seen["height"], abs=2)
+
+
+def test_a_drawing_shows_the_canvas_after_each_step(opened: Open) -> None:
+    trace = golden.drawing()
+    assert trace.canvas
+    page = opened(trace)
+    drawn, slider = page.locator("attend-canvas .stage image"), page.get_by_role("slider", name="Step")
+    for step, canvas in enumerate(trace.canvas.after):
+        slider.fill(str(step))
+        expect(drawn).to_have_attribute("href", canvas)
+        # Of eight by eight pixels each is to be seen.
+        expect(drawn).to_have_css("image-rendering", "pixelated")
+    given = page.get_by_role("img", name="The picture that was given")
+    expect(given.locator("image")).to_have_attribute("href", str(trace.picture))
+    box, picture = given.locator(".window").bounding_box(), given.locator("image").bounding_box()
+    assert box
+    assert picture
+    # A window of 0.5 in 2, around 0.6 in -1 to 1.
+    assert box["width"] / picture["width"] == pytest.approx(0.25, abs=0.03)
+    assert (box["x"] + box["width"] / 2 - picture["x"]) / picture["width"] == pytest.approx(0.8, abs=0.02)
+    page.locator("attend-canvas .stage").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(drawn).to_have_attribute("href", trace.canvas.after[1])
+    saved_picture = saved(page, "SVG").decode()
+    assert trace.canvas.after[1] in saved_picture
+    assert "pixelated" in saved_picture
+
+
+def test_what_a_drawing_wrote_is_not_shown_as_seen(opened: Open) -> None:
+    page = opened(golden.drawing())
+    expect(page.get_by_role("img", name="What the window saw").locator("image")).to_have_attribute(
+        "href", golden.picture()
+    )
+    page.get_by_role("button", name="write", exact=True).click()
+    expect(page.get_by_role("img", name="The picture that was given")).to_be_visible()
+    expect(page.get_by_text("What it saw there")).to_have_count(0)
+    page.get_by_role("slider", name="Step").fill("2")
+    expect(page.locator(".bar-said")).to_contain_text("“3” writes at 0.00, 0.00")
+
+
+def test_a_drawing_of_nothing_given_shows_its_canvas_alone(opened: Open) -> None:
+    trace = golden.drawing()
+    assert trace.canvas
+    for looks, look in (({"write": trace.looks["write"]}, "write"), ({}, None)):
+        page = opened(replace(trace, picture=None, looks=looks, canvas=replace(trace.canvas, look=look)))
+        page.get_by_role("slider", name="Step").fill("1")
+        expect(page.locator("attend-canvas image")).to_have_attribute("href", trace.canvas.after[1])
+        expect(page.locator("attend-canvas .window")).to_have_count(len(looks))
+
+
+def test_a_drawing_has_a_table_of_its_windows_too(opened: Open) -> None:
+    page = opened(golden.drawing())
+    expect(page.locator("attend-windows")).to_have_count(0)
+    page.get_by_role("button", name="Table").click()
+    expect(page.locator("attend-windows tbody tr")).to_have_count(3)
 
 
 def test_two_traces_and_their_difference(opened: Open) -> None:

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 import attend.run
-from attend.attention.trace import Trace, Windows
+from attend.attention.trace import Canvas, Trace, Windows
 from attend.cli import main
 from attend.data.files import DataError
-from attend.data.image import Images
+from attend.data.image import Images, as_data_uri
 from attend.recipes.recipe import Settings
 from attend.systems.draw import Config, System
 from attend.tasks.generation import Drawing, DrawingModel, Generation, Measuring, PictureData, read_files
@@ -114,6 +114,12 @@ def test_a_drawing_has_a_valid_trace(model: DrawingModel):
     again = Trace.from_json(json.loads(json.dumps(trace.to_json())))
     assert again.about == {"recipe": "draw-small"}
     assert set(again.looks) == {"read", "write"}
+    assert again.picture == as_data_uri(images.pixels[1])
+    assert again.canvas == Canvas(tuple(as_data_uri(drawn[1].canvas(step)) for step in range(3)), "write")
+    new = model.generate()[0].trace()
+    assert new.picture is None
+    assert new.canvas
+    assert len(new.canvas.after) == 3
     for look in again.looks.values():
         assert isinstance(look, Windows)
         assert look.steps.labels() == ["1", "2", "3"]

@@ -7,6 +7,7 @@ import "./strips";
 import "./alternatives";
 import "./beam";
 import "./picture";
+import "./canvas";
 import "./windows";
 import "./difference";
 import { aim, FORCED, forcedRow, upTo, type Act, type Forced } from "./act";
@@ -26,6 +27,7 @@ const ELEMENTS: Record<Exclude<ViewName, "difference">, string> = {
   arcs: "attend-arcs",
   strips: "attend-strips",
   picture: "attend-picture",
+  canvas: "attend-canvas",
   windows: "attend-windows",
   alternatives: "attend-alternatives",
   beam: "attend-beam",
@@ -233,8 +235,11 @@ class Explorer extends HTMLElement implements Act {
     const { trace } = panel.entry;
     const { look, cells, steps } = panel.reading;
     const found: ViewName[] = [];
-    if (look.kind === "windows") found.push("windows");
-    else if (cells.length) {
+    if (trace.canvas) found.push("canvas");
+    if (look.kind === "windows") {
+      // A drawing has its windows on it, and only their figures in a view of their own.
+      if (!trace.canvas || this.store.settings.table) found.push("windows");
+    } else if (cells.length) {
       if (look.memory.kind === "grid") found.push("picture");
       if (trace.alternatives) found.push("alternatives");
       found.push("matrix");
@@ -684,7 +689,7 @@ class Explorer extends HTMLElement implements Act {
 
 /** What stands for a look in a trace of a system without attention: its steps, and nothing looked at. */
 function nowhere(trace: Trace): Look {
-  const count = trace.alternatives?.length ?? trace.ids?.length ?? 0;
+  const count = trace.alternatives?.length ?? trace.ids?.length ?? trace.canvas?.after.length ?? 0;
   const names = Array.from({ length: count }, (_, step) => {
     return trace.alternatives?.[step]?.find((other) => other.id === trace.ids?.[step])?.text ?? `step ${step + 1}`;
   });

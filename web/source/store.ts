@@ -7,6 +7,7 @@ export const VIEWS = {
   arcs: "Arcs",
   strips: "Strips",
   picture: "Picture",
+  canvas: "Drawing",
   windows: "Windows",
   alternatives: "Alternatives",
   beam: "Beam",
@@ -58,7 +59,7 @@ export interface Settings {
 
 export const INITIAL: Settings = {
   shown: [0],
-  views: ["matrix", "arcs", "strips", "picture", "windows", "difference"],
+  views: ["matrix", "arcs", "strips", "picture", "canvas", "windows", "difference"],
   look: "",
   unit: "token",
   scale: "row",

@@ -48,6 +48,11 @@ export interface Evidence {
   attributions: Record<string, number[][]>;
   interventions: { attention: string; output: string; log_prob: number }[];
 }
+/** A picture that was made step by step; `look` names the windows that its steps wrote through. */
+export interface Canvas {
+  after: string[];
+  look: string | null;
+}
 export interface Trace {
   schema: "attend.trace.v1";
   input: string;
@@ -62,6 +67,7 @@ export interface Trace {
   search?: Node[];
   gold?: Record<string, Gold>;
   evidence?: Evidence;
+  canvas?: Canvas;
 }
 
 export type Unit = "token" | "word";

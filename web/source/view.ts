@@ -171,7 +171,8 @@ export function summary(panel: Panel, place: Place, rank: (weights: number[]) =>
     if (step === undefined) return { text: "", quiet: "" };
     const [x, y] = look.centre[place.step];
     const [width, height] = look.extent[place.step];
-    const where = `${quoted(step)} looks at ${figure(x)}, ${figure(y)}`;
+    const does = panel.name === panel.entry.trace.canvas?.look ? "writes" : "looks";
+    const where = `${quoted(step)} ${does} at ${figure(x)}, ${figure(y)}`;
     return { text: where, quiet: `window ${width.toFixed(2)} by ${height.toFixed(2)}, scale ${look.scale[place.step]}` };
   }
   const named = (names: string[], weights: number[]) =>

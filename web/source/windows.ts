@@ -133,20 +133,27 @@ export class Glimpses extends View {
       box.classList.toggle("here", index === step);
       box.classList.toggle("later", index > step);
     });
-    const [[x, y], [width, height]] = [look.centre[step], look.extent[step]];
-    const figures = make("p", { class: "quiet figure" }, `${reading.steps[step]}: ${width.toFixed(2)} × ${height.toFixed(2)} at ${asFigure(x)}, ${asFigure(y)}; scale ${look.scale[step]}`);
+    const figures = make("p", { class: "quiet figure" }, `${reading.steps[step]}: ${measures(look, step)}`);
     const picture = entry.trace.picture;
-    if (!picture || width <= 0 || height <= 0) {
-      this.patch.replaceChildren(figures, ...this.thought(step));
-      return;
-    }
-    const [wide, high] = proportions(picture);
-    const tall = (PATCH * height * high) / (width * wide);
-    const part = `${x - width / 2} ${y - height / 2} ${width} ${height}`;
-    const view = { width: PATCH, height: tall, viewBox: part, preserveAspectRatio: "none", role: "img", "aria-label": "What the window saw" };
-    const image = pictured(picture, { x: -1, y: -1, width: 2, height: 2 });
-    this.patch.replaceChildren(draw("svg", view, image), figures, ...this.thought(step));
+    this.patch.replaceChildren(...(picture ? seen(picture, look, step) : []), figures, ...this.thought(step));
   }
+}
+
+/** Where a step's window is and how large, in figures. */
+export function measures(look: Windows, step: number): string {
+  const [[x, y], [width, height]] = [look.centre[step], look.extent[step]];
+  return `${width.toFixed(2)} × ${height.toFixed(2)} at ${asFigure(x)}, ${asFigure(y)}; scale ${look.scale[step]}`;
+}
+
+/** What lies under a step's window in a picture; nothing if the window has no width or height. */
+export function seen(picture: string, look: Windows, step: number): SVGSVGElement[] {
+  const [[x, y], [width, height]] = [look.centre[step], look.extent[step]];
+  if (width <= 0 || height <= 0) return [];
+  const [wide, high] = proportions(picture);
+  const tall = (PATCH * height * high) / (width * wide);
+  const part = `${x - width / 2} ${y - height / 2} ${width} ${height}`;
+  const view = { width: PATCH, height: tall, viewBox: part, preserveAspectRatio: "none", role: "img", "aria-label": "What the window saw" };
+  return [draw("svg", view, pictured(picture, { x: -1, y: -1, width: 2, height: 2 }))];
 }
 
 customElements.define("attend-windows", Glimpses);

@@ -2,8 +2,8 @@
 
 A trace is one prediction: its input, its output, and named looks ("source", "hop 2", "glimpse"). A look is `Weights`
 over the cells of a memory, or `Windows` in an image. A look is complete or absent: every step has its row. What else is
-known of the prediction (the picture it is about, other tokens it might have written, what its search passed over, a
-person's links, what changes its output) goes along where there is any.
+known of the prediction (the picture it is about, the one that it draws, other tokens it might have written, what its
+search passed over, a person's links, what changes its output) goes along where there is any.
 `Trace.to_json` and `Trace.from_json` give and take the form `attend.trace.v1` (schema in `trace.schema.json`).
 """
 
@@ -235,14 +235,32 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Canvas:
+    """A picture that was made step by step: what there was of it after each step, in the form of `Trace.picture`.
+
+    `look` names the windows that the steps wrote through, one a step; None if they wrote all of it each time. Windows
+    of another name read, and lie in the picture that was looked at.
+    """
+
+    after: tuple[str, ...]
+    look: str | None
+
+    def __post_init__(self) -> None:
+        if not self.after:
+            raise ValueError("a canvas needs a picture after each step, and has none")
+        for step, picture in enumerate(self.after):
+            _check_picture(f"the picture after step {step + 1}", picture)
+
+
+@dataclass(frozen=True)
 class Trace:
     """One prediction and where the model looked while it made it.
 
     `scores` are log-probabilities of the output's steps, where the system has them. `about` says what made the trace
     (recipe, run, decoding), for people. `picture` is the image that was looked at, as a data URI (PNG, JPEG, GIF or
-    WebP, base64). `ids` are the output's tokens in the model's vocabulary, and `alternatives` the likeliest tokens of
-    each step; `entropies` say how unsure it was of these, in nats, over all of its vocabulary. `search` is what beam
-    search tried, parents before children. `gold` is by the name of a look.
+    WebP, base64), and `canvas` the one that was drawn. `ids` are the output's tokens in the model's vocabulary, and
+    `alternatives` the likeliest tokens of each step; `entropies` say how unsure it was of these, in nats, over all of
+    its vocabulary. `search` is what beam search tried, parents before children. `gold` is by the name of a look.
     """
 
     input: str
@@ -257,12 +275,13 @@ class Trace:
     search: tuple[Node, ...] | None = None
     gold: Mapping[str, Gold] = field(default_factory=dict)
     evidence: Evidence | None = None
+    canvas: Canvas | None = None
 
     def __post_init__(self) -> None:
         if self.scores is not None and not all(map(math.isfinite, self.scores)):
             raise ValueError(f"scores must be finite log-probabilities, not {self.scores}")
-        if self.picture is not None and not PICTURE.fullmatch(self.picture):
-            raise ValueError("picture must be a data URI of a PNG, JPEG, GIF or WebP image in base64")
+        if self.picture is not None:
+            _check_picture("picture", self.picture)
         for number, node in enumerate(self.search or ()):
             if node.parent is not None and not 0 <= node.parent < number:
                 raise ValueError(f"node {number} of search has parent {node.parent}: parents stand before children")
@@ -271,6 +290,8 @@ class Trace:
                 raise ValueError(f"gold is for the look {name!r}, but the looks are {', '.join(self.looks) or 'none'}")
         if self.evidence is not None:
             _check_evidence(self.evidence, self.looks)
+        if self.canvas is not None and self.canvas.look is not None:
+            _check_written(self.canvas, self.looks.get(self.canvas.look))
 
     def to_json(self) -> dict[str, Any]:
         """The form `attend.trace.v1`, of plain dicts, lists, strings and numbers (six significant digits).
@@ -295,6 +316,18 @@ class Trace:
         )
         del members["schema"]
         return cls(**members)
+
+
+def _check_picture(name: str, picture: str) -> None:
+    if not PICTURE.fullmatch(picture):
+        raise ValueError(f"{name} must be a data URI of a PNG, JPEG, GIF or WebP image in base64")
+
+
+def _check_written(canvas: Canvas, look: Look | None) -> None:
+    if not isinstance(look, Windows):
+        raise ValueError(f"canvas is written through the look {canvas.look!r}, and there are no windows of that name")
+    if len(look.steps) != len(canvas.after):
+        raise ValueError(f"canvas has {len(canvas.after)} steps, but its look {canvas.look!r} has {len(look.steps)}")
 
 
 def _check_evidence(evidence: Evidence, looks: Mapping[str, Look]) -> None:
@@ -525,6 +558,10 @@ def _evidence(form: object) -> Evidence:
     return Evidence(**_record(form, look=_string, attributions=attributions, interventions=interventions))
 
 
+def _canvas(form: object) -> Canvas:
+    return Canvas(**_record(form, after=_tuple(_string), look=lambda look: None if look is None else _string(look)))
+
+
 # Keys that a trace may lack.
 _details: dict[str, Reader] = {
     "picture": _string,
@@ -534,4 +571,5 @@ _details: dict[str, Reader] = {
     "search": _tuple(_node),
     "gold": _mapping(_gold),
     "evidence": _evidence,
+    "canvas": _canvas,
 }

@@ -18,7 +18,7 @@ from jaxtyping import Float32, UInt8
 from torch import nn
 
 from attend.attention.glimpse import Views
-from attend.attention.trace import Named, Trace, Windows
+from attend.attention.trace import Canvas, Named, Trace, Windows
 from attend.contract import Drawings, Evaluation, Pictures, Split
 from attend.data.digits import binarise, read_digits
 from attend.data.files import DataError
@@ -133,9 +133,13 @@ class Drawing:
         return np.rint(self.canvases[step] * 255).astype(np.uint8)
 
     def trace(self, **about: str) -> Trace:
-        """Where the model read and wrote, in the given image, or in the new one as it is at the end."""
-        drawn, output = (self.canvas(-1), "a new image") if self.pixels is None else (self.pixels, "a drawing of it")
-        return Trace(short_name(self.name), output, dict(self.looks), None, about, picture=as_data_uri(drawn))
+        """Where the model read in the given image, where it wrote, and the canvas after each step."""
+        picture, output = None, "a new image"
+        if self.pixels is not None:
+            picture, output = as_data_uri(self.pixels), "a drawing of it"
+        after = tuple(as_data_uri(self.canvas(step)) for step in range(len(self.canvases)))
+        canvas = Canvas(after, "write" if "write" in self.looks else None)
+        return Trace(short_name(self.name), output, dict(self.looks), None, about, picture=picture, canvas=canvas)
 
 
 class Generation:
