@@ -30,7 +30,7 @@ ONLY = {
     "learning": {"attention", "fast", "precision"},
     "decoding": {"attention"},
     "layers": {"attention", "fast", "recurrence"},
-    "systems": {"attention", "fast", "layers", "learning", "recurrence", "settings"},
+    "systems": {"attention", "fast", "layers", "learning", "precision", "recurrence", "settings"},
     "atomic": set[str](),
     "show": {"attention.trace", "atomic"},
     "evidence": {"attention", "data", "decoding"},
