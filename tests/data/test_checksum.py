@@ -15,6 +15,25 @@ def test_a_files_checksum_is_its_crc(tmp_path: Path) -> None:
     assert checksum(str(tmp_path / "file")) == f"{zlib.crc32(content):08x}"
 
 
+def test_links_that_lead_nowhere_or_back_have_a_checksum(tmp_path: Path) -> None:
+    photographs, others = tmp_path / "photographs", tmp_path / "others"
+    photographs.mkdir()
+    others.mkdir()
+    (others / "1.png").write_bytes(b"12")
+    before = checksum(str(photographs))
+    for name, target in (("gone.png", "nowhere"), ("gone.csv", "nowhere"), ("round.png", "round.png"), ("up", "..")):
+        (photographs / name).symlink_to(target)
+        after = checksum(str(photographs))
+        assert after != before
+        before = after
+    # What a link leads to is learnt from as well.
+    (photographs / "cats").symlink_to(others)
+    known = checksums([str(photographs)])
+    (others / "1.png").write_bytes(b"123")
+    with pytest.raises(DataError, match="has changed"):
+        check_unchanged(known)
+
+
 def test_what_changed_is_named(tmp_path: Path) -> None:
     text, photographs = tmp_path / "text.gz", tmp_path / "photographs"
     (photographs / "cats").mkdir(parents=True)

@@ -74,6 +74,52 @@ def test_links_in_circles_are_left_out(tmp_path):
     assert [(image.file[:5], image.line) for image in report.left_out] == [("b.png", 3), ("xxxxx", 4)]
 
 
+def test_links_to_folders_are_followed(tmp_path):
+    for number, name in enumerate(["photos/cat/1.png", "photos/dog/1.png", "mine/owl/1.png"]):
+        put(tmp_path, name, number)
+    for name in ("cat", "dog"):
+        (tmp_path / "mine" / name).symlink_to(f"../photos/{name}")
+    images = read_folder(str(tmp_path / "mine")).parts["all"]
+    assert (images.classes, brightness(images)) == (("cat", "dog", "owl"), [0, 1, 2])
+
+
+def test_links_to_folders_that_never_end_are_left_out(tmp_path, monkeypatch):
+    put(tmp_path, "mine/cat/1.png")
+    put(tmp_path, "photos/dog/1.png")
+    (tmp_path / "mine" / "dog").symlink_to("../photos/dog")
+    links = {
+        "cat/up": "..",
+        "cat/itself": ".",
+        "cat/top": "/",
+        "cat/above": "../..",
+        "gone": "nowhere",
+        "round": "round",
+    }
+    for name, target in links.items():
+        (tmp_path / "mine" / name).symlink_to(target)
+    (tmp_path / "photos" / "dog" / "back").symlink_to("../../mine")
+    for path in (str(tmp_path / "mine"), "."):
+        monkeypatch.chdir(tmp_path / "mine")
+        folder = read_folder(path)
+        assert folder.parts["all"].names == ("cat/1.png", "dog/1.png")
+        found = {image.file: image.reason for image in folder.report.left_out}
+        never = dict.fromkeys(
+            ("cat/up", "cat/itself", "cat/top", "cat/above", "dog/back"), "a link to a folder that it is in"
+        )
+        assert found == never | {"gone": "no such file", "round": "no such file"}
+
+
+def test_classes_without_an_image_are_named(tmp_path):
+    for number, name in enumerate(["train/cat/1.png", "train/cow/1.png", "valid/cat/1.png"]):
+        put(tmp_path, name, number)
+    (tmp_path / "train" / "cow" / "1.png").write_bytes(b"")
+    assert read_folder(str(tmp_path)).notes == ("no images are left of the class: cow",)
+    (tmp_path / "valid" / "pig").mkdir()
+    assert read_folder(str(tmp_path)).notes == ("no images are left of the classes: cow, pig",)
+    (tmp_path / "metadata.csv").write_text("file_name,label\ntrain/cat/1.png,cat\ntrain/cow/1.png,cow\n")
+    assert read_folder(str(tmp_path)).notes == ("no images are left of the class: cow",)
+
+
 def test_a_flat_folder(tmp_path):
     put(tmp_path, "1.png")
     images = read_folder(str(tmp_path)).parts["all"]
@@ -107,6 +153,44 @@ def test_an_image_can_have_several_captions(tmp_path):
     assert read_folder(str(tmp_path)).parts["all"].captions == images.captions
 
 
+def test_a_caption_that_is_repeated_is_kept_once(tmp_path):
+    put(tmp_path, "a.png")
+    put(tmp_path, "b.png")
+    lines = ["file_name,caption", "a.png,one", "b.png,one", "./a.png,one", "a.png,two"]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    folder = read_folder(str(tmp_path))
+    assert folder.parts["all"].captions == (("one", "two"), ("one",))
+    assert folder.notes == ("1 repeated caption of metadata.csv left out (line 4)",)
+    (tmp_path / "metadata.csv").write_text("\n".join([*lines, *lines[1:]]))
+    assert read_folder(str(tmp_path)).notes == ("5 repeated captions of metadata.csv left out (lines 4, 6, 7, ...)",)
+
+
+def test_other_spellings_of_a_file_name_are_that_file(tmp_path):
+    for name in ("a.png", "sub/b.png", "other/sub/c.png", "other/a.png"):
+        put(tmp_path, name)
+    (tmp_path / "link").symlink_to("other/sub")
+    names = ["./a.png", "sub//../sub/b.png", "link/../a.png"]
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name", *names]))
+    # What ".." leads to from a link is not what stands beside the link.
+    assert read_folder(str(tmp_path)).parts["all"].names == ("a.png", "sub/b.png", "link/../a.png")
+
+
+def test_columns_that_are_not_known_are_not_used(tmp_path):
+    put(tmp_path, "a.png")
+    (tmp_path / "metadata.csv").write_text(",file_name,caption,caption_id,author\n0,a.png,x,7,\n")
+    folder = read_folder(str(tmp_path))
+    assert folder.parts["all"].captions == (("x",),)
+    assert folder.notes == tuple(
+        f"column {name!r} of metadata.csv is not used" for name in ("", "caption_id", "author")
+    )
+    (tmp_path / "metadata.csv").unlink()
+    records = [{"file_name": "a.png", "caption": "x", "box": [1]}, {"file_name": "a.png", "caption": "y"}]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, records)))
+    folder = read_folder(str(tmp_path))
+    assert folder.parts["all"].captions == (("x", "y"),)
+    assert folder.notes == ("column 'box' of metadata.jsonl is not used",)
+
+
 def test_labels_can_be_whole_numbers(tmp_path):
     put(tmp_path, "a.png")
     (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png", "label": 7}\n')
@@ -116,11 +200,14 @@ def test_labels_can_be_whole_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ("file_name,lable\na.png,1", r"metadata\.csv, line 1: there is no column 'lable'; did you mean 'label'\?"),
+        ("file_name,lable\na.png,1", r"metadata\.csv, line 1: the column 'lable' is not known; did you mean 'label'\?"),
+        ("filename,label\na.png,1", "line 1: the column 'filename' is not known; did you mean 'file_name'"),
+        ("file_name,captions\na.png,1", "line 1: the column 'captions' is not known; did you mean 'caption'"),
+        ("file_name,Label\na.png,1", "line 1: the column 'Label' is not known; did you mean 'label'"),
         ("label\n1", "line 1: no file_name"),
         ("", "line 1: no file_name"),
         ("file_name,label,label\na.png,1,2", "line 1: a column stands in the head line twice"),
-        ("file_name,label\na.png", "line 2: 1 fields instead of 2"),
+        ("file_name,label\na.png", "line 2: 1 field instead of 2"),
         ("file_name,label\na.png,1\nb.png,a,b", "line 3: 3 fields instead of 2"),
         ('file_name,label\n"a.png"x,1', "line 2: not CSV"),
         ('file_name,label\n"a.png,1', "line 2: not CSV"),
@@ -128,12 +215,15 @@ def test_labels_can_be_whole_numbers(tmp_path):
         ("file_name,label\na.png, ", "line 2: an empty label"),
         ("file_name,label\na.png,1\na.png,2", "line 3: 'a.png' has another label or split than in line 2"),
         ("file_name,label\na.png,1\na.png,1", "line 3: 'a.png' stands in line 2 already"),
+        ("file_name,label\na.png,1\n./a.png,2", "line 3: 'a.png' has another label or split than in line 2"),
+        ("file_name,label\nx/../a.png,1\na.png,1", "line 3: 'a.png' stands in line 2 already"),
         ("file_name,split\na.png,tain", "line 2: split 'tain' is not known; did you mean 'train'"),
-        ("file_name,split\na.png,", "line 2: split '' is not known"),
+        ("file_name,split\na.png,", "line 2: the split is empty; write train, valid or test, or leave the column"),
         ("file_name\n../secret.png", r"line 2: file_name '\.\./secret\.png' leaves the folder"),
         ("file_name\nsub/../../secret.png", "leaves the folder"),
         ("file_name\n/etc/passwd", "leaves the folder"),
         ("file_name\nlink/secret.png", "leaves the folder"),
+        ("file_name\nlink/../a.png", "leaves the folder"),
         ("file_name\na\0.png", "holds a null character|line contains NUL"),
         ("file_name,caption\na.png," + "x" * 200_000, "line 2: not CSV .field larger"),
     ],
@@ -158,7 +248,8 @@ def test_csv_metadata_that_can_not_be_used(tmp_path, lines, problem):
         ('{"file_name": "b.png", "caption": 1}', "line 2: the value of 'caption' is not a text"),
         ('{"file_name": "b.png", "caption": "x", "label": true}', "line 2: the value of 'label' is not a text"),
         ('{"file_name": "b.png"}', "line 2: has file_name, but the first line has caption, file_name"),
-        ('{"file_name": "b.png", "text": "x"}', "line 2: there is no column 'text'"),
+        ('{"file_name": "b.png", "captoin": "x"}', "line 2: the column 'captoin' is not known; did you mean 'caption'"),
+        ('{"file_name": "b.png", "text": "x"}', "line 2: has file_name, but the first line has caption, file_name"),
         ('{"caption": "x"}', "line 2: no file_name"),
         ('{"file_name": "../b.png", "caption": "x"}', "leaves the folder"),
         ('{"file_name": "b\\u0000.png", "caption": "x"}', "null character"),
@@ -259,7 +350,7 @@ def test_turned_and_transparent_images_are_counted(tmp_path):
 
 def test_images_too_large_together_are_refused(tmp_path):
     put(tmp_path, "a.png")
-    with pytest.raises(DataError, match="1 images of 100000 x 100000 would take 9 GiB; give fewer rows"):
+    with pytest.raises(DataError, match="1 image of 100000 x 100000 would take 9 GiB; give fewer rows"):
         read_folder(str(tmp_path), Form(rows=100_000, columns=100_000))
 
 

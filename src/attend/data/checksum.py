@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from attend.data.files import DataError, locate
+from attend.data.files import DataError, locate, walk
 
 PIECE = 1 << 20
 TEXTS = (".csv", ".jsonl")
@@ -32,10 +32,12 @@ def of_file(place: Path) -> int:
 
 
 def of_folder(place: Path) -> int:
-    """Images are not read once more: there may be many."""
+    """Images are not read once more: there may be many. A link that leads nowhere, or back, has its name alone."""
     value = 0
-    for file in sorted(Path(folder, name) for folder, _, names in os.walk(place) for name in names):
-        what = of_file(file) if file.suffix in TEXTS else file.stat().st_size
+    for file in sorted(folder / name for folder, _, names in walk(place) for name in names):
+        what: int | None = None
+        if os.path.isfile(file):
+            what = of_file(file) if file.suffix in TEXTS else file.stat().st_size
         value = zlib.crc32(f"{file.relative_to(place)}\t{what}\n".encode("utf-8", "surrogateescape"), value)
     return value
 

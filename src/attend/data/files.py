@@ -49,6 +49,11 @@ class Pair:
     target: str
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, which takes an s in the plural."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def locate(path: str) -> Path:
     """The file at `path`; a relative path that is not here is looked for in the folder that ATTEND_DATA names.
 
@@ -72,6 +77,26 @@ def locate(path: str) -> Path:
             hint = f"did you mean {place.parent / nearest[0]}?"
             break
     raise DataError(path, f"there is no file or folder {looked}", hint)
+
+
+def walk(top: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As `os.walk`, in the order of the names, with links to folders followed.
+
+    A link that leads back, so that to follow it would never end, is among the files.
+    """
+    for place, folders, files in os.walk(top, onerror=onerror, followlinks=True):
+        back = [name for name in folders if leads_back(Path(place, name), top)]
+        folders[:] = sorted(name for name in folders if name not in back)
+        yield Path(place), folders, sorted(files + back)
+
+
+def leads_back(path: Path, top: Path) -> bool:
+    """Whether it is a link to a folder that holds one of those that it is reached through from `top` on."""
+    if not path.is_symlink():
+        return False
+    target = os.path.realpath(path)
+    way = [os.path.realpath(top / folder) for folder in path.relative_to(top).parents]
+    return any(Path(folder).is_relative_to(target) for folder in way)
 
 
 def read_lines(path: str) -> Iterator[str]:

@@ -88,6 +88,8 @@ def folder_parts(folder: str, form: Form, log: Callable[[str], None]) -> dict[Pa
     """
     read = read_folder(folder, form)
     log(f"{folder}: {read.report}")
+    for note in read.notes:
+        log(note)
     rows, columns = next(iter(read.parts.values())).shape[1:]
     if not form.rows and max(rows, columns) > LARGE:
         log(f"images of {rows} x {columns} are large for these models: --data.rows and --data.columns resize them")
