@@ -47,8 +47,8 @@ def test_captions_are_read_line_by_line(tmp_path: Path) -> None:
     (tmp_path / "captions.txt").write_text("a\tb\nc\nd\te\tf\n")
     grids = read_grids(saved(tmp_path, FEATURES), str(tmp_path / "captions.txt"))
     assert grids.captions == (("a", "b"), ("c",), ("d", "e", "f"))
-    (tmp_path / "captions.txt").write_text("a\nb\n")
-    with pytest.raises(DataError, match=r"captions\.txt: has 2 lines, but .*grids\.npz has 3 grids"):
+    (tmp_path / "captions.txt").write_text("a\n")
+    with pytest.raises(DataError, match=r"captions\.txt: has 1 line, but .*grids\.npz has 3 grids"):
         read_grids(saved(tmp_path, FEATURES), str(tmp_path / "captions.txt"))
 
 
@@ -59,6 +59,7 @@ def test_captions_are_read_line_by_line(tmp_path: Path) -> None:
         (np.zeros((3, 2, 2, 2), np.int64), "type int64"),
         (np.zeros((0, 2, 2, 2), np.float32), "there are none"),
         (np.where(np.arange(24).reshape(3, 2, 2, 2) == 17, np.nan, 1.0), "not finite, first in grid 3"),
+        (np.where(np.arange(24).reshape(3, 2, 2, 2) == 9, 1e300, 1.0), "not finite, first in grid 2"),
     ],
 )
 @pytest.mark.parametrize("name", ["grids.npz", "grids.safetensors"])

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Integer
 from safetensors import SafetensorError, safe_open
 
-from attend.data.files import DataError, locate, read_lines
+from attend.data.files import DataError, counted, locate, read_lines
 from attend.data.image import ARCHIVE_FAULTS, LARGEST_BYTES, read_array
 
 # Images whose features are looked through at a time.
@@ -61,7 +61,7 @@ def read_grids(path: str, captions: str | None = None) -> Grids:
         return Grids(features, names=names)
     lines = tuple(tuple(line.split("\t")) for line in read_lines(captions))
     if len(lines) != len(features):
-        problem = f"has {len(lines):,} lines, but {path} has {len(features):,} grids"
+        problem = f"has {counted(len(lines), 'line')}, but {path} has {counted(len(features), 'grid')}"
         raise DataError(captions, problem, "write the captions of grid n in line n, with tabs between")
     return Grids(features, lines, names)
 
@@ -95,7 +95,9 @@ def read_features(path: str) -> Float[np.ndarray, "*shape"]:
     if features.nbytes > LARGEST_BYTES:
         raise wrong(f"holds {features.nbytes / 2**30:.0f} GiB, too much to be held in memory")
     for start in range(0, len(features), TOGETHER):
-        bad = np.flatnonzero(~np.isfinite(features[start : start + TOGETHER]).reshape(-1, features[0].size).all(1))
+        with np.errstate(over="ignore"):  # as they are taken: what 32 bits can't hold is infinite
+            taken = features[start : start + TOGETHER].astype(np.float32, copy=False)
+        bad = np.flatnonzero(~np.isfinite(taken).reshape(-1, features[0].size).all(1))
         if len(bad):
             raise wrong(f"has features that are not finite, first in grid {start + bad[0] + 1}")
     return features
