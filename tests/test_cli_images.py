@@ -48,7 +48,18 @@ def test_a_folder_of_pictures_becomes_a_run(run: Path, pictures: Path, capsys: p
     assert found["count"] == 12
     assert found["error"] <= 0.1
     assert main(["evaluate", str(run), "--beam", "2"]) == 2
-    assert "--beam is for text" in capsys.readouterr().err
+    assert "--beam is for runs that read text" in capsys.readouterr().err
+
+
+def test_a_link_that_leads_nowhere_stops_no_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for number in range(4):
+        name = tmp_path / "pictures" / ("cat", "dog")[number % 2] / f"{number}.png"
+        name.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 40 * number).save(name)
+    (tmp_path / "pictures" / "cat" / "gone.png").symlink_to("nowhere.png")
+    where = ["--out", str(tmp_path / "run"), "--data.folder", str(tmp_path / "pictures"), "--training.epochs", "1"]
+    assert main(["train", "feedforward", *where, "--system.hidden", "8", "--system.rows", "8"]) == 0
+    assert "1 left out, no such file: cat/gone.png" in capsys.readouterr().err
 
 
 def test_pictures_are_answered_in_order(run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]):
@@ -70,10 +81,10 @@ def test_pictures_are_answered_in_order(run: Path, pictures: Path, capsys: pytes
         (["predict", "{run}", "nowhere.png"], "nowhere.png"),
         (["predict", "{run}", "{run}/config.json"], "not a PNG or JPEG"),
         (["predict", "{run}", "{picture}", "--beam", "3"], "--beam is for what writes"),
-        (["predict", "{run}", "{picture}", "--subwords"], "--subwords is for text"),
+        (["predict", "{run}", "{picture}", "--subwords"], "--subwords is for runs that read text; {run} reads images"),
         (["show", "{run}", "valid:99"], "images 1 to 12"),
         (["show", "{run}", "test:1"], "no part 'test'"),
-        (["show", "{run}", "{picture}", "--target", "x"], "--target is for text"),
+        (["show", "{run}", "{picture}", "--target", "x"], "--target is for runs that read text; {run} reads images"),
         (["show", "{run}", "{picture}", "--out", "x.pharaoh"], ".png, .svg, .gif"),
         (["score", "{run}", "a.tsv"], "does not take text"),
     ],
@@ -84,7 +95,7 @@ def test_what_a_run_of_images_can_not_do_is_said(
     words = [word.format(run=run, picture=pictures / "0.png") for word in arguments]
     assert main(words) == 2
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert said.format(run=run) in captured.err
     assert captured.out == ""
 
 

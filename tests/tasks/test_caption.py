@@ -213,8 +213,18 @@ def test_grids_of_features_are_learnt_and_described(tmp_path: Path):
     assert opened.plan(3) == task.plan(3)
     with pytest.raises(ValueError, match=r"the data are grids.*set system\.encoder to none"):
         prepare(data, tmp_path / "run")[0].build()
-    with pytest.raises(DataError, match=r"data\.train names 1 files"):
+    with pytest.raises(DataError, match=r"data\.train names 1 file; give one"):
         prepare(CaptionData(train=files[:1]), tmp_path / "run", config)
+    (tmp_path / "one.txt").write_text("One\n")
+    others = (str(tmp_path / "others.npz"), str(tmp_path / "one.txt"))
+    with pytest.raises(
+        DataError, match=r"valid grids of 2 x 2 x 4 \(rows, columns, size\), .* 2 x 3 x 4; give grids of"
+    ):
+        prepare(CaptionData(train=files, valid=others), tmp_path / "run", config)
+    assert (
+        "1 of the images is set aside to validate (data.held_out)"
+        in prepare(CaptionData(train=files), tmp_path / "run", config)[1]
+    )
 
 
 def test_hard_attention_says_a_cell_that_it_could_have_looked_at(tmp_path: Path):

@@ -12,8 +12,10 @@ from PIL import Image
 from attend.attention.trace import Trace
 from attend.data.digits import Canvas
 from attend.data.files import DataError
+from attend.data.image import Form
 from attend.systems import ram
 from attend.tasks.image import ImageData, ImageToClass, read_parts
+from attend.tasks.pictures import decode_file
 
 SMALL = ram.Config(glimpses=3, size=4, hidden=16, sensed=8, glimpse=16)
 
@@ -38,6 +40,7 @@ def folder(tmp_path: Path) -> Path:
         pixels = generate.integers(256, size=(*size[::-1], 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
     (tmp_path / "pictures" / "cat" / "broken.png").write_bytes(b"not a picture")
+    (tmp_path / "pictures" / "pig").mkdir()
     return tmp_path / "pictures"
 
 
@@ -52,11 +55,36 @@ def test_a_folder_of_pictures_is_learnt_from(folder: Path, tmp_path: Path):
     assert valid.labels is not None
     np.testing.assert_array_equal(np.bincount(valid.labels), [2, 2, 2])
     told = "\n".join(said)
-    for part in ("1 resized to 10 x 12", "cat/broken.png", "6 of the images are set aside"):
+    for part in ("1 resized to 10 x 12", "cat/broken.png", "of the class: pig", "6 of the images are set aside"):
         assert part in told
     batch = task.batch(task.plan(0)[0])
     assert batch.images.shape == (18, 3, 10, 12)
     assert float(batch.images.max()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        (
+            "wide.png",
+            r"not of 10 x 12 pixels; resize it to 10 rows and 12 columns, or train with data\.fit pad or crop",
+        ),
+        ("large.png", "more than 80,000,000 pixels; make it smaller"),
+        ("cut.png", r"unreadable \(.*\); save it anew"),
+        ("text.png", "not a PNG or JPEG image; give a PNG or JPEG image"),
+        ("folder", r"is a folder, not a picture; name the pictures in it, as in folder/\*\.png"),
+    ],
+)
+def test_what_to_do_with_an_image_that_can_not_be_read_is_said(name: str, advice: str, tmp_path: Path):
+    Image.new("L", (20, 10)).save(tmp_path / "wide.png")
+    Image.new("1", (10_000, 8_001)).save(tmp_path / "large.png")
+    noise = np.random.default_rng(0).integers(256, size=(10, 12), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:80])
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match=advice):
+        decode_file(str(tmp_path / name), Form(rows=10, columns=12, fit="exact"))
 
 
 def test_a_run_is_opened_with_what_its_images_are_made_into(folder: Path, tmp_path: Path):
@@ -149,9 +177,9 @@ def npz(path: Path, labels: list[str] | None, count: int = 6) -> str:
     [
         (None, None, "have no labels"),
         (["a"] * 6, None, "one class alone"),
-        (["a", "a", "a", "b", "c", "c"], None, "the class 'b' has 1 images"),
+        (["a", "a", "a", "b", "c", "c"], None, "the class 'b' has 1 image; give at least two"),
         (["a", "b"] * 3, ["a", "z"] * 3, "v.npz: has valid images of the class 'z', of which there are none to learn"),
-        (["a", "b"] * 3, ["a"] * 6, r"v.npz: has 1 classes \(valid\), but those to learn are 2"),
+        (["a", "b"] * 3, ["a"] * 6, r"v.npz: has 1 class \(valid\), but those to learn are 2"),
     ],
 )
 def test_what_can_not_be_learnt_from_is_refused(

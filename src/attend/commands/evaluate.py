@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
         paths, how, found = evaluate_text(model, options)
     else:
         if wrong := [name for name in TEXT_ONLY if getattr(options, name)]:
-            raise ValueError(f"--{wrong[0].replace('_', '-')} is for text, which {options.run} does not take")
+            raise ValueError(f"--{wrong[0].replace('_', '-')} is for runs that read text; {options.run} reads none")
         warn_of_changes(options.run)
         with counting("examples") as report:
             found = model.evaluate(options.split, report)

@@ -119,7 +119,7 @@ def predict_images(model: "ImageModel | CaptionModel", options: Options) -> int:
         raise ValueError(f"--beam is for what writes: {options.run} names classes")
     for name, default in ((part.name, part.default) for part in fields(Options) if part.name not in FOR_IMAGES):
         if getattr(options, name) != default:
-            raise ValueError(f"--{name.replace('_', '-')} is for text, which {options.run} does not take")
+            raise ValueError(f"--{name.replace('_', '-')} is for runs that read text; {options.run} reads images")
     if options.files == ("-",):
         raise ValueError(f"{options.run} takes images: name their files")
     predict = partial(model.predict_many, beam=options.beam) if isinstance(model, CaptionModel) else model.predict_many

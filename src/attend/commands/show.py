@@ -184,7 +184,7 @@ def check_for_images(options: Options, files: "Sequence[Path]") -> None:
     """Raises `ValueError` for what is for text alone."""
     for name in ("target", "subwords", "gold"):
         if getattr(options, name):
-            raise ValueError(f"--{name} is for text, which {options.run} does not take")
+            raise ValueError(f"--{name} is for runs that read text; {options.run} reads images")
     for path in files:
         if path.suffix.lower() in (".npz", ".pharaoh"):
             raise ValueError(f"{path}: of images, name a file .png, .svg, .gif, .html or .json")

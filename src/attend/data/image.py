@@ -33,7 +33,11 @@ ARCHIVE_FAULTS = (OSError, ValueError, EOFError, KeyError, RuntimeError, SyntaxE
 
 
 class ImageError(ValueError):
-    """An image that can't be used; the text says why."""
+    """An image that can't be used; the text says why, and `advice` what to do where it is asked for by itself."""
+
+    def __init__(self, problem: str, advice: str = "give a PNG or JPEG image") -> None:
+        super().__init__(problem)
+        self.advice = advice
 
 
 @dataclass(frozen=True)
@@ -154,20 +158,21 @@ def opened(file: Path | BytesIO) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore")
             with Image.open(file, formats=("PNG", "JPEG")) as image:
                 if image.width * image.height > LARGEST_PIXELS:
-                    raise ImageError(f"more than {LARGEST_PIXELS:,} pixels")
+                    raise ImageError(f"more than {LARGEST_PIXELS:,} pixels", "make it smaller")
                 yield image
     except ImageError:
         raise
     except FileNotFoundError:
         raise ImageError("no such file") from None
     except IsADirectoryError:
-        raise ImageError("is a folder, not a picture") from None
+        raise ImageError("is a folder, not a picture", "name the pictures in it, as in folder/*.png") from None
     except UnidentifiedImageError:
         raise ImageError("not a PNG or JPEG image") from None
     except Image.DecompressionBombError:
-        raise ImageError(f"more than {LARGEST_PIXELS:,} pixels") from None
+        raise ImageError(f"more than {LARGEST_PIXELS:,} pixels", "make it smaller") from None
     except FAULTS as error:
-        raise ImageError(f"unreadable ({error})") from None
+        advice = "make it readable" if isinstance(error, PermissionError) else "save it anew"
+        raise ImageError(f"unreadable ({error})", advice) from None
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
@@ -199,7 +204,8 @@ def formed(image: Image.Image, form: Form) -> Decoded:
     rows, columns = form.rows or size[0], form.columns or size[1]
     if size != (rows, columns):
         if form.fit == "exact":
-            raise ImageError(f"not of {rows} x {columns} pixels")
+            advice = f"resize it to {rows} rows and {columns} columns, or train with data.fit pad or crop"
+            raise ImageError(f"not of {rows} x {columns} pixels", advice)
         # A JPEG can be decoded at a half, a quarter, ... of its size, in as much less time; twice what is needed leaves
         # the resizing below something to average.
         enough = 2 * max(rows, columns)

@@ -23,7 +23,7 @@ from attend.data import scenes
 from attend.data.captions import usable
 from attend.data.codec import Codec
 from attend.data.corpus import collate
-from attend.data.files import DataError, locate
+from attend.data.files import DataError, counted, locate
 from attend.data.grids import Grids, read_grids
 from attend.data.image import Form, Images, as_data_uri
 from attend.data.nlvr import FORM as NLVR_FORM
@@ -50,6 +50,7 @@ from attend.tasks.pictures import (
     name_of,
     named_part,
     pixels_of,
+    say_held_out,
     short_name,
 )
 from attend.tasks.single import SingleModel
@@ -628,13 +629,13 @@ def read_parts(data: CaptionData, seed: int, log: Callable[[str], None]) -> dict
     if "valid" not in found:
         learnt, held = divided(len(found["train"]), data.held_out, seed, place)
         found |= {"train": found["train"].select(learnt), "valid": found["train"].select(held)}
-        log(f"{len(found['valid']):,} of the images are set aside to validate (data.held_out)")
+        say_held_out(len(found["valid"]), log)
     return found
 
 
 def read_captioned_grids(part: Part, paths: tuple[str, ...]) -> Grids:
     if len(paths) != 2:
-        problem = f"data.{part} names {len(paths)} files"
+        problem = f"data.{part} names {counted(len(paths), 'file')}"
         raise DataError(", ".join(paths), problem, "give one of features and one of captions")
     return read_grids(*paths)
 

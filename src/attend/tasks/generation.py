@@ -42,6 +42,7 @@ from attend.tasks.pictures import (
     named_part,
     pixels_of,
     place_of,
+    say_held_out,
     short_name,
 )
 from attend.tasks.single import SingleModel
@@ -336,7 +337,7 @@ def read_parts(data: PictureData, seed: int, log: Callable[[str], None]) -> dict
     if "valid" not in parts:
         learnt, held = divided(len(parts["train"]), data.held_out, seed, place_of(data, "train"))
         parts |= {"train": parts["train"].select(learnt), "valid": parts["train"].select(held)}
-        log(f"{len(parts['valid']):,} of the images are set aside to validate (data.held_out)")
+        say_held_out(len(parts["valid"]), log)
     return parts
 
 

@@ -19,7 +19,7 @@ from attend.attention.glimpse import Views
 from attend.attention.trace import Alternative, Named, Trace, Windows
 from attend.contract import Audited, Classified, Evaluation, Labelled, Split
 from attend.data.digits import TRANSLATED, Arrangement, Canvas, arrange, draw, draw_all, read_digits
-from attend.data.files import DataError
+from attend.data.files import DataError, counted
 from attend.data.image import Form, ImageError, Images, as_data_uri, decode, read_idx_images, read_npz
 from attend.inspect.glimpses import class_entropy, share_on_object, spread_over_images
 from attend.tasks.pictures import (
@@ -38,6 +38,7 @@ from attend.tasks.pictures import (
     named_part,
     pixels_of,
     place_of,
+    say_held_out,
     short_name,
 )
 from attend.tasks.single import SingleModel
@@ -335,7 +336,7 @@ def read_parts(data: ImageData, seed: int, log: Callable[[str], None]) -> dict[P
             raise DataError(place_of(data, part), f"the {part} images have no labels", "give each image its class")
     if "valid" not in parts:
         parts |= set_aside(parts["train"], data.held_out, seed, place_of(data, "train"))
-        log(f"{len(parts['valid']):,} of the images are set aside to validate (data.held_out)")
+        say_held_out(len(parts["valid"]), log)
     check_classes(parts, data)
     return parts
 
@@ -353,7 +354,8 @@ def check_classes(parts: Mapping[Part, Images], data: ImageData) -> None:
             problem = f"has {part} images of the class {unknown[0]!r}, of which there are none to learn"
             raise DataError(place, problem, "give some to learn, or leave the class out")
         if images.classes != train.classes:
-            problem = f"has {len(images.classes)} classes ({part}), but those to learn are {len(train.classes)}"
+            found = f"{len(images.classes)} {'class' if len(images.classes) == 1 else 'classes'}"
+            problem = f"has {found} ({part}), but those to learn are {len(train.classes)}"
             raise DataError(place, problem, "give each part an image of every class")
 
 
@@ -381,7 +383,7 @@ def set_aside(images: Images, share: float, seed: int, place: str) -> dict[Part,
     for label, name in enumerate(images.classes):
         members = np.flatnonzero(labels == label)
         if len(members) < 2:
-            problem = f"the class {name!r} has {len(members)} images"
+            problem = f"the class {name!r} has {counted(len(members), 'image')}"
             raise DataError(place, problem, "give at least two, to learn one and validate the other")
         held[members[: min(len(members) - 1, max(1, round(share * len(members))))]] = True
     return {"train": images.select(np.sort(order[~held])), "valid": images.select(np.sort(order[held]))}

@@ -139,9 +139,13 @@ def check_parts(parts: Mapping[Part, Images | Grids], data: ImageSource) -> None
             sizes = " x ".join(map(str, (len(images), *shape)))
             raise DataError(place, f"has no {part} images (its array is of {sizes})", "give at least one")
         if shape != expected:
+            what, axes, advice = "images", "channels, rows, columns", "give images of one size and colour"
+            if isinstance(images, Grids):  # their sizes are said in the order in which files have them
+                what, axes, advice = "grids", "rows, columns, size", "give grids of one size"
+                shape, expected = (*shape[1:], shape[0]), (*expected[1:], expected[0])
             sizes, learnt = (" x ".join(map(str, each)) for each in (shape, expected))
-            problem = f"has {part} images of {sizes} (channels, rows, columns), but those to learn are of {learnt}"
-            raise DataError(place, problem, "give images of one size and colour")
+            problem = f"has {part} {what} of {sizes} ({axes}), but those to learn are of {learnt}"
+            raise DataError(place, problem, advice)
 
 
 def divided(
@@ -156,6 +160,10 @@ def divided(
     order = np.random.default_rng([seed]).permutation(count)
     held = min(count - 1, max(1, round(share * count)))
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def say_held_out(count: int, log: Callable[[str], None]) -> None:
+    log(f"{count:,} of the images {'is' if count == 1 else 'are'} set aside to validate (data.held_out)")
 
 
 def form_of(images: Images, fit: Fit) -> Form:
@@ -193,8 +201,7 @@ def decode_file(path: str, form: Form) -> UInt8[np.ndarray, "channel rows column
     try:
         return decode(locate(path), form).pixels
     except ImageError as error:
-        advice = "name the pictures in it, as in folder/*.png" if locate(path).is_dir() else "give a PNG or JPEG image"
-        raise DataError(path, str(error), advice) from error
+        raise DataError(path, str(error), error.advice) from error
 
 
 def pixels_of(image: Picture, form: Form) -> UInt8[np.ndarray, "channel rows columns"]:
