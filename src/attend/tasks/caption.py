@@ -673,7 +673,7 @@ def drawn_cells(weights: Float[np.ndarray, "step memory"], seed: int) -> Int[np.
     return np.minimum((weights.cumsum(1) <= chance).sum(1), weights.shape[1] - 1)
 
 
-def over_time(words: Sequence[Float[np.ndarray, "step memory"]], rows: int, columns: int) -> dict[str, float]:
+def over_time(words: Sequence[Float[np.ndarray, "_ memory"]], rows: int, columns: int) -> dict[str, float]:
     """How spread out attention is (nats), and how far apart its middles are in different images, at each step.
 
     The steps are those that at least half of the captions have. A path that ignores the image has no spread.
