@@ -28,7 +28,7 @@ def recipe(about: str, settings: Settings[Any, Any, Any], **reaches: float) -> R
 
 def on_scenes(attention: Literal["soft", "hard", "mean"]) -> Settings[Any, Any, Any]:
     # Where half of the minibatches sample, as in the paper, what was read at the colour is relied on, and at the noun
-    # the model looks elsewhere.
+    # the model looks elsewhere more often.
     config = replace(SMALL, attention=attention, sampled=0.2)
     return Settings(config, SCENES, TRAINING, Describing(longest=20))
 
