@@ -21,7 +21,7 @@ import attend
 from attend.cli import VERBS, main
 from attend.commands.predict import one_line
 from attend.inspect.alignment import read_pharaoh
-from attend.progress import duration, training_line
+from attend.progress import counting, duration, training_line
 from attend.record import write_card
 from attend.show.formats import read_nematus, read_npz
 from attend.training import Progress
@@ -364,6 +364,19 @@ def test_training_line_says_how_far_it_is() -> None:
     assert duration(3723.4) == "1:02:03"
 
 
+def test_counting_says_how_long_is_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter((0.0, 1.9, 4.0, 5.0, 14.0, 30.0))
+    monkeypatch.setattr("attend.progress.time.monotonic", lambda: next(times))
+    with counting("lines") as report:
+        for done, of in ((10, 50), (20, 50), (25, 50), (28, 5000), (60, 0)):
+            report(done, of)
+    assert capsys.readouterr().err.splitlines() == [
+        "20 of 50 lines, 0:00:06 left, 5 a second",
+        "28 of 5,000 lines, 0:41:26 left, 2 a second",
+        "60 lines, 2 a second",
+    ]
+
+
 # Predicting.
 
 
@@ -389,6 +402,17 @@ def test_predict_goes_on_after_a_chunk(
     monkeypatch.setattr("attend.commands.predict.CHUNK", 1)
     assert main(["predict", str(run), str(lines)]) == 0
     assert capsys.readouterr().out == "A GOD SNUR\n\nEHT DER LLAB\n"
+
+
+def test_what_is_no_text_is_found_before_predicting(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attend.commands.predict.CHUNK", 1)
+    (tmp_path / "lines").write_bytes(b"a dog runs\n\xff\n")
+    assert main(["predict", str(run), str(tmp_path / "lines")]) == 2
+    out, err = capsys.readouterr()
+    assert "line 2: byte 0 of the line (0xff) is not UTF-8" in err
+    assert out == ""
 
 
 def test_predict_from_nothing_writes_nothing(
@@ -550,7 +574,9 @@ def test_score_of_files(run: Path, data: Path, tmp_path: Path, capsys: pytest.Ca
     assert all(score["unknown"] == 0 for score in scores)
     (tmp_path / "pairs.tsv").write_text("a\tA\na\t\n")
     assert main(["score", str(run), str(tmp_path / "pairs.tsv")]) == 2
-    assert "line 2: the target is empty" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "line 2: the target is empty" in err
+    assert out == ""
 
 
 def test_score_counts_unknown_tokens(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

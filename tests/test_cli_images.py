@@ -27,6 +27,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels).save(folder / f"{number}.png")
         rows.append(f"{number}.png,{side}")
     (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+    (folder / "empty").mkdir()
     return folder
 
 
@@ -74,12 +75,39 @@ def test_pictures_are_answered_in_order(run: Path, pictures: Path, capsys: pytes
     assert Trace.from_json(json.loads(capsys.readouterr().out)["trace"]).output == "left"
 
 
+def test_a_folder_is_answered_but_for_what_can_not_be_read(
+    run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "new"
+    (folder / "more").mkdir(parents=True)
+    files = [folder / name for name in ("a.png", "b.jpg", "more/c.png")]
+    shutil.copy(pictures / "1.png", files[0])
+    files[1].write_bytes(b"no picture")
+    shutil.copy(pictures / "0.png", files[2])
+    (folder / "notes.txt").write_text("no picture either")
+    assert main(["predict", str(run), str(folder)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "right\n\nleft\n"
+    assert f"{files[1]}: not a PNG or JPEG" in captured.err
+    assert captured.err.endswith("1 of 3 files could not be read, and no answer is in their lines\n")
+    out = tmp_path / "answers.tsv"
+    assert main(["predict", str(run), str(folder), "--format", "tsv", "--out", str(out)]) == 2
+    rows = [line.split("\t") for line in out.read_text().splitlines()]
+    assert [row[0] for row in rows] == [str(file) for file in files]
+    assert rows[1][1:] == ["", ""]
+    assert main(["predict", str(run), str(files[1]), str(files[0]), "--format", "jsonl"]) == 2
+    unread, read = map(json.loads, capsys.readouterr().out.splitlines())
+    assert unread == {"input": str(files[1]), "text": None, "score": None, "trace": None}
+    assert read["text"] == "right"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["predict", "{run}"], "name their files"),
         (["predict", "{run}", "nowhere.png"], "nowhere.png"),
-        (["predict", "{run}", "{run}/config.json"], "not a PNG or JPEG"),
+        (["predict", "{run}", "{pictures}/empty"], "holds no .png, .jpg or .jpeg files"),
+        (["predict", "{run}", "{pictures}", "--out", "{picture}"], "is read or written by this command already"),
         (["predict", "{run}", "{picture}", "--beam", "3"], "--beam is for what writes"),
         (["predict", "{run}", "{picture}", "--subwords"], "--subwords is for runs that read text; {run} reads images"),
         (["show", "{run}", "valid:99"], "images 1 to 12"),
@@ -92,7 +120,7 @@ def test_pictures_are_answered_in_order(run: Path, pictures: Path, capsys: pytes
 def test_what_a_run_of_images_can_not_do_is_said(
     arguments: list[str], said: str, run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ):
-    words = [word.format(run=run, picture=pictures / "0.png") for word in arguments]
+    words = [word.format(run=run, picture=pictures / "0.png", pictures=pictures) for word in arguments]
     assert main(words) == 2
     captured = capsys.readouterr()
     assert said.format(run=run) in captured.err

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from attend.attention.glimpse import Views
 from attend.attention.memory import Memory, Read
 from attend.data.codec import BEGIN, END, PAD, UNKNOWN
+from attend.progress import Tell
 
 __all__ = [
     "BEGIN",
@@ -320,8 +321,8 @@ class Model(Protocol):
     systems: list[nn.Module]
     """The system, or the members of an ensemble."""
 
-    def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
-        """Measure on a part of the run's own data. `report` is told how many examples are done.
+    def evaluate(self, split: Split, report: Tell | None = None) -> Evaluation:
+        """Measure on a part of the run's own data. `report` is told how many examples are done, of how many.
 
         Raises `ValueError` if the settings name no data for that part.
         """

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from attend.training import Progress, Report
 
+# Told how many are done so far, and of how many: 0 where that isn't known.
+Tell = Callable[[int, int], None]
+
 # Seconds between lines, and before the first one about something that may be over soon.
 EVERY = 10.0
 PATIENCE = 2.0
@@ -34,16 +37,18 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
+def counting(what: str) -> Iterator[Tell]:
     """To be told how many are done so far: says so every ten seconds, once it has taken more than two."""
     started = time.monotonic()
     due = started + PATIENCE
 
-    def report(done: int) -> None:
+    def report(done: int, of: int) -> None:
         nonlocal due
         now = time.monotonic()
-        if now >= due:
-            say(f"{done:,} {what}, {done / (now - started):,.0f} a second")
+        if now >= due and done:
+            speed = done / (now - started)
+            left = f"{duration((of - done) / speed)} left, " if of else ""
+            say(f"{done:,}{f' of {of:,}' if of else ''} {what}, {left}{speed:,.0f} a second")
             due = now + EVERY
 
     yield report

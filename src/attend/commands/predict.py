@@ -9,24 +9,27 @@ from functools import partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from tyro.conf import Positional, arg
 
 from attend.commands.options import Beam, Ensemble, InFile, LengthPenalty, OutFile, Run, changed, flat, parse
 from attend.commands.output import check_outputs, text_output
-from attend.data.files import DataError, read_lines
+from attend.data.files import DataError, counted, locate, read_lines, readable_again
 from attend.progress import counting, say
 
 if TYPE_CHECKING:
     from attend.attention.trace import Trace
-    from attend.tasks.caption import CaptionModel
-    from attend.tasks.image import ImageModel
+    from attend.data.grids import Grids
+    from attend.data.image import Images
+    from attend.tasks.caption import Caption, CaptionModel
+    from attend.tasks.image import Answer, ImageModel
     from attend.tasks.text import Decoding, Prediction
     from attend.tasks.text_model import TextModel
 
     Text = Callable[[Prediction], str]
 
+Form = Literal["text", "tsv", "jsonl"]
 # Lines read and decoded at a time: enough to put those of like length together, too few to fill the memory.
 CHUNK = 2048
 # The same for images.
@@ -52,7 +55,8 @@ class Options:
     run: Run
     """The run folder."""
     files: Positional[Annotated[tuple[str, ...], arg(metavar="[FILE ...]")]] = ("-",)
-    """What to predict from: a file of UTF-8 text, plain, .gz or .xz; "-" for standard input. Or image files."""
+    """What to predict from: a file of UTF-8 text, plain, .gz or .xz; "-" for standard input. Or image files, and
+    folders of them; one that can't be read is named, and has no answer in its line."""
     ensemble: Ensemble = ()
     """More runs, of the same vocabulary, whose probabilities are averaged with the first one's."""
     weights: Literal["model", "last", "averaged"] = "model"
@@ -67,7 +71,7 @@ class Options:
     """Random outputs a line, drawn from the model, instead of a search. Several need --format tsv or jsonl."""
     seed: int = 1
     """Of the samples."""
-    format: Literal["text", "tsv", "jsonl"] = "text"
+    format: Form = "text"
     """The output; or score and output (of several: line, rank, score, output); or an object a line, with attention.
     Of images: the output; or file, score and output; or an object a line, with the whole trace."""
     replace_unknown: bool = False
@@ -112,8 +116,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def predict_images(model: "ImageModel | CaptionModel", options: Options) -> int:
-    """A line for each image file."""
+    """A line for each image file. Gives the exit status."""
     from attend.tasks.caption import CaptionModel
+    from attend.tasks.pictures import joined
 
     if options.beam is not None and not isinstance(model, CaptionModel):
         raise ValueError(f"--beam is for what writes: {options.run} names classes")
@@ -123,23 +128,70 @@ def predict_images(model: "ImageModel | CaptionModel", options: Options) -> int:
     if options.files == ("-",):
         raise ValueError(f"{options.run} takes images: name their files")
     predict = partial(model.predict_many, beam=options.beam) if isinstance(model, CaptionModel) else model.predict_many
+    files = [image for name in options.files for image in images_of(name)]
+    check_outputs([options.out], files)
+    refused = done = 0
     with text_output(options.out) as file, counting("images") as report:
-        done = 0
-        for start in range(0, len(options.files), IMAGES):
-            images: Any = model.task.decoded(options.files[start : start + IMAGES])
-            for answer in predict(images):
-                match options.format:
-                    case "text":
-                        line = one_line(answer.text)
-                    case "tsv":
-                        line = f"{one_line(answer.name)}\t{answer.score:.6f}\t{one_line(answer.text)}"
-                    case "jsonl":
-                        found = {"input": answer.name, "text": answer.text, "score": answer.score}
-                        line = json.dumps(found | {"trace": answer.trace().to_json()}, ensure_ascii=False)
-                file.write(line + "\n")
-                done += 1
-                report(done)
-    return 0
+        for start in range(0, len(files), IMAGES):
+            read = {path: readable(model, path) for path in files[start : start + IMAGES]}
+            usable = [images for images in read.values() if images is not None]
+            answers = predict(cast("Any", joined(usable))) if usable else iter(())
+            for path, images in read.items():
+                if images is None:
+                    refused += 1
+                    file.write(without_answer(path, options.format) + "\n")
+                    continue
+                for answer in islice(answers, len(images)):
+                    file.write(line_of(answer, options.format) + "\n")
+                    done += 1
+                    report(done + refused, len(files))
+    if refused:
+        say(f"attend: {refused:,} of {counted(len(files), 'file')} could not be read, and no answer is in their lines")
+    return 2 if refused else 0
+
+
+def images_of(name: str) -> list[str]:
+    """The file itself, or the images in a folder. Raises `DataError` if there is none."""
+    from attend.data.image_folder import look_through
+
+    place = locate(name)
+    if not place.is_dir():
+        return [name]
+    found = [str(entry.path) for entry in look_through(place, [], [])]
+    if not found:
+        raise DataError(name, "holds no .png, .jpg or .jpeg files", "name the files, or the folder that they are in")
+    return found
+
+
+def readable(model: "ImageModel | CaptionModel", path: str) -> "Images | Grids | None":
+    """A file's images; for one that can't be read none, and it is said why: the others are not to wait for it."""
+    try:
+        return model.task.decoded([path])
+    except DataError as error:
+        say(f"attend: {error}")
+        return None
+
+
+def line_of(answer: "Answer | Caption", form: Form) -> str:
+    match form:
+        case "text":
+            return one_line(answer.text)
+        case "tsv":
+            return f"{one_line(answer.name)}\t{answer.score:.6f}\t{one_line(answer.text)}"
+        case "jsonl":
+            found = {"input": answer.name, "text": answer.text, "score": answer.score}
+            return json.dumps(found | {"trace": answer.trace().to_json()}, ensure_ascii=False)
+
+
+def without_answer(path: str, form: Form) -> str:
+    """The line of a file that can't be read, so that lines stay in step with files."""
+    match form:
+        case "text":
+            return ""
+        case "tsv":
+            return f"{one_line(path)}\t\t"
+        case "jsonl":
+            return json.dumps({"input": path, "text": None, "score": None, "trace": None}, ensure_ascii=False)
 
 
 def predict_text(model: "TextModel", options: Options) -> int:
@@ -172,7 +224,10 @@ def predictions(model: "TextModel", how: "Decoding", options: Options) -> "Itera
     from attend.tasks.text import device_of
 
     generator = torch.Generator(device_of(model.decoder)).manual_seed(options.seed)
-    lines = read_lines(options.files[0])
+    path = options.files[0]
+    # A line that is no text is found before the others are read.
+    count = sum(1 for _ in read_lines(path)) if readable_again([path]) else 0
+    lines = read_lines(path)
     done = 0
     with counting("lines") as report:
         while chunk := list(islice(lines, CHUNK)):
@@ -183,7 +238,7 @@ def predictions(model: "TextModel", how: "Decoding", options: Options) -> "Itera
                 options.best,
                 samples=options.samples,
                 generator=generator,
-                report=lambda count, before=done: report(before + count),
+                report=lambda part, of, before=done: report(before + part, count),
             )
             yield from zip(chunk, outputs, strict=True)
             done += len(chunk)

@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from attend.commands.options import Ensemble, Run, flat, parse
-from attend.data.files import DataError, Pair, read_pairs, scan_records, split_columns
+from attend.data.files import DataError, Pair, read_pairs, readable_again, scan_records, split_columns
 from attend.progress import counting, say
 
 CHUNK = 2048
@@ -45,10 +45,16 @@ def main(arguments: Sequence[str]) -> int:
 
     model = load_text(options.run, *flat(options.ensemble))
     data = model.config.settings.data
-    pairs = scorable(options.data, data.source_key, data.target_key)
+
+    def pairs() -> Iterator[Pair]:
+        return scorable(options.data, data.source_key, data.target_key)
+
+    # A pair that can't be scored is found before the others are.
+    count = sum(1 for _ in pairs()) if readable_again(options.data) else 0
+    given = pairs()
     done = incomplete = 0
     with counting("pairs") as report:
-        while chunk := list(islice(pairs, CHUNK)):
+        while chunk := list(islice(given, CHUNK)):
             for target in model.task.force(model.decoder, [(pair.source, pair.target) for pair in chunk]):
                 tokens = len(target.token_log_probs)
                 mean = target.log_prob / tokens
@@ -60,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
                 else:
                     print(f"{mean if options.normalise else target.log_prob:.6f}")
             done += len(chunk)
-            report(done)
+            report(done, count)
     if incomplete:
         say(f"{incomplete:,} of {done:,} pairs have tokens that are in no vocabulary (<unk>): --json counts them")
     return 0

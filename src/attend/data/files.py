@@ -10,7 +10,7 @@ import lzma
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -97,6 +97,11 @@ def leads_back(path: Path, top: Path) -> bool:
     target = os.path.realpath(path)
     way = [os.path.realpath(top / folder) for folder in path.relative_to(top).parents]
     return any(Path(folder).is_relative_to(target) for folder in way)
+
+
+def readable_again(paths: Iterable[str]) -> bool:
+    """Whether these are files, which may be read once to check and count them: pipes and terminals may not."""
+    return all(path != "-" and locate(path).is_file() for path in paths)
 
 
 def read_lines(path: str) -> Iterator[str]:

@@ -31,6 +31,7 @@ from attend.data.nlvr import divide, read_nlvr
 from attend.data.scenes import Scenes
 from attend.inspect.cells import cells_in_box, centre_of, pairwise_variation, points_inside
 from attend.inspect.glimpses import spread_over_images
+from attend.progress import Tell
 from attend.settings import check_range
 from attend.show.reading import row_entropy
 from attend.tasks.pictures import (
@@ -404,7 +405,7 @@ class ImageToCaption:
         images: Images | Grids,
         how: Describing,
         grid: tuple[int, int] | None = None,
-        report: Callable[[int], None] | None = None,
+        report: Tell | None = None,
     ) -> Iterator[Caption]:
         """Each image's caption, in order. `grid` is the system's, where `system` is a decoder around it."""
         grid = grid or self.grid(system)
@@ -416,7 +417,7 @@ class ImageToCaption:
             for number, hypotheses in zip(index, found, strict=True):
                 yield self.caption(system, images, int(number), hypotheses[0], grid)
             if report:
-                report(int(index[-1]) + 1)
+                report(int(index[-1]) + 1, len(images))
 
     def force(
         self,
@@ -487,9 +488,7 @@ class ImageToCaption:
             drawn_cells(hypothesis.weights, number) if getattr(system, "samples", False) else None,
         )
 
-    def evaluate(
-        self, system: Any, part: Frozen, how: Describing, report: Callable[[int], None] | None = None
-    ) -> Evaluation:
+    def evaluate(self, system: Any, part: Frozen, how: Describing, report: Tell | None = None) -> Evaluation:
         """How good the captions are, and the audit of where it looked.
 
         The loss is in nats a word of the images' own captions, END included. Where the system looks at cells: how much
@@ -600,7 +599,7 @@ class CaptionModel(SingleModel[ImageToCaption]):
             self.task.read(lambda line: None)
         return named_part(self.task.frozen, split)
 
-    def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
+    def evaluate(self, split: Split, report: Tell | None = None) -> Evaluation:
         """As in `attend.contract.Model`, with the run's own search."""
         return self.task.evaluate(self.systems[0], self.part(split), self.how(), report)
 

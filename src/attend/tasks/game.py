@@ -13,6 +13,7 @@ from torch import nn
 from attend.contract import Evaluation, Games, Split
 from attend.data.catch import MOVES, STAY, Catch
 from attend.inspect.glimpses import spread_over_images
+from attend.progress import Tell
 from attend.settings import check_range
 from attend.tasks.single import SingleModel
 
@@ -149,7 +150,7 @@ class CatchTask:
 class PlayerModel(SingleModel[CatchTask]):
     """A trained player. Get one from `attend.load`."""
 
-    def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
+    def evaluate(self, split: Split, report: Tell | None = None) -> Evaluation:
         """As in `attend.contract.Model`."""
         return self.task.evaluate(self.systems[0], split)
 

@@ -25,6 +25,7 @@ from attend.data.files import DataError
 from attend.data.image import Form, Images, as_data_uri, read_idx_images, read_npz, rows_first
 from attend.inspect.glimpses import spread_over_images
 from attend.learning import importance_bound
+from attend.progress import Tell
 from attend.settings import check_range
 from attend.tasks.pictures import (
     ImageSource,
@@ -238,9 +239,7 @@ class Generation:
     def measure(self, system: nn.Module) -> dict[str, float]:
         return {"nats": self.evaluate(system, self.parts["valid"], 0).figures["nats"]}
 
-    def evaluate(
-        self, system: Any, images: Images, importance_samples: int, report: Callable[[int], None] | None = None
-    ) -> Evaluation:
+    def evaluate(self, system: Any, images: Images, importance_samples: int, report: Tell | None = None) -> Evaluation:
         """The bound, what it is made of, and `audit`; an image's output is its own bound, in nats."""
         device = next(system.parameters()).device
         generator, weighing = (torch.Generator().manual_seed(MEASURED_SEED + stream) for stream in (0, 1))
@@ -259,7 +258,7 @@ class Generation:
                     ]
                     tighter.append(-importance_bound(torch.stack(weights, 1)).cpu())
                 if report:
-                    report(int(index[-1]) + 1)
+                    report(int(index[-1]) + 1, len(images))
         each = torch.cat(reconstruction) + torch.cat(kl).sum(1)
         steps = torch.cat(kl).mean(0)
         figures = {
@@ -320,9 +319,7 @@ class DrawingModel(SingleModel[Generation]):
             self.task.read(lambda line: None)
         return named_part(self.task.parts, split)
 
-    def evaluate(
-        self, split: Split, report: Callable[[int], None] | None = None, importance_samples: int | None = None
-    ) -> Evaluation:
+    def evaluate(self, split: Split, report: Tell | None = None, importance_samples: int | None = None) -> Evaluation:
         """As in `attend.contract.Model`; importance samples are as the run's settings say unless given here."""
         settings: Measuring = self.config.settings.decoding
         samples = settings.importance_samples if importance_samples is None else importance_samples

@@ -22,6 +22,7 @@ from attend.data.digits import TRANSLATED, Arrangement, Canvas, arrange, draw, d
 from attend.data.files import DataError, counted
 from attend.data.image import Form, ImageError, Images, as_data_uri, decode, read_idx_images, read_npz
 from attend.inspect.glimpses import class_entropy, share_on_object, spread_over_images
+from attend.progress import Tell
 from attend.tasks.pictures import (
     ImageSource,
     Part,
@@ -255,7 +256,7 @@ class ImageToClass:
     def measure(self, system: nn.Module) -> dict[str, float]:
         return {"error": self.evaluate(system, self.frozen["valid"]).figures["error"]}
 
-    def evaluate(self, system: Any, frozen: Frozen, report: Callable[[int], None] | None = None) -> Evaluation:
+    def evaluate(self, system: Any, frozen: Frozen, report: Tell | None = None) -> Evaluation:
         """The error, and the audit of where it looked: do places depend on the image, and are they on the object?
 
         Places are those of the images' first look, whatever its name; a system that has none has no audit.
@@ -272,7 +273,7 @@ class ImageToClass:
                 for looks in found.looks:
                     places += [finest(views, found.logits.shape[1]) for views in list(looks.values())[:1]]
                 if report:
-                    report(int(index[-1]) + 1)
+                    report(int(index[-1]) + 1, len(images))
         likely = np.concatenate(probabilities)
         answers = likely[:, -1].argmax(-1)
         gold = np.log(np.maximum(likely[np.arange(len(images)), -1, images.labels], np.finfo(np.float32).tiny))
@@ -295,8 +296,7 @@ class ImageToClass:
 
     def decoded(self, paths: Sequence[str]) -> Images:
         """Image files made into what the system takes. Raises `DataError` for one that can't be read."""
-        pixels = [decode_file(path, self.form) for path in paths]
-        return Images(np.stack(pixels), names=tuple(paths))
+        return Images(np.stack([decode_file(path, self.form) for path in paths]), names=tuple(paths))
 
 
 class ImageModel(SingleModel[ImageToClass]):
@@ -320,7 +320,7 @@ class ImageModel(SingleModel[ImageToClass]):
             self.task.read(lambda line: None)
         return named_part(self.task.frozen, split)
 
-    def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
+    def evaluate(self, split: Split, report: Tell | None = None) -> Evaluation:
         """As in `attend.contract.Model`."""
         found = self.task.evaluate(self.systems[0], self.part(split), report)
         return replace(found, figures=found.figures | own_audit(self.systems[0], self.part(split).images))

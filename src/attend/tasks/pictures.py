@@ -1,7 +1,7 @@
 """What the tasks over pictures share: the parts of a folder, what is set aside, and the form of a run's images."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -218,6 +218,14 @@ def pixels_of(image: Picture, form: Form) -> UInt8[np.ndarray, "channel rows col
         what = f"the array is {image.dtype} of shape {image.shape}"
         raise ValueError(f"{what}; this run takes an image file, or unsigned bytes of {expected}")
     return image
+
+
+def joined(parts: Sequence[Images | Grids]) -> Images | Grids:
+    """Several images or grids, at least one, as one array; nothing but their names goes with them."""
+    names = tuple(name for part in parts for name in part.names)
+    if isinstance(parts[0], Grids):
+        return Grids(np.concatenate([part.features for part in parts if isinstance(part, Grids)]), names=names)
+    return Images(np.concatenate([part.pixels for part in parts if isinstance(part, Images)]), names=names)
 
 
 def name_of(image: Picture) -> str:

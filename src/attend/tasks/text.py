@@ -23,6 +23,7 @@ from attend.data.codec import Codec, Encoded, Unit
 from attend.data.corpus import Corpus, LeftOut, collate, plan
 from attend.data.files import Pair, read_pairs
 from attend.metrics import looks_tokenized
+from attend.progress import Tell
 from attend.settings import check_range
 
 END_SHOWN = "</s>"
@@ -268,13 +269,13 @@ class TextToText:
         sentences: int = 64,
         samples: int = 0,
         generator: torch.Generator | None = None,
-        report: Callable[[int], None] | None = None,
+        report: Tell | None = None,
         watch: decoding.Watch | None = None,
     ) -> list[list[Prediction]]:
         """For each source, in order, its `best` outputs, or that many random `samples`; none for an empty line.
 
-        Sources of like length are decoded together, `sentences` at a time. `report` is told how many are done; `watch`
-        is told of each step of a search, and ends it by raising.
+        Sources of like length are decoded together, `sentences` at a time. `report` is told how many are done, of how
+        many; `watch` is told of each step of a search, and ends it by raising.
         """
         encoded = [self.source_codec.encode(source) for source in sources]
         found: list[list[Prediction]] = [[] for _ in sources]
@@ -296,7 +297,7 @@ class TextToText:
                 found[i] = [self.prediction(encoded[i], hypothesis) for hypothesis in several]
             done += len(part)
             if report:
-                report(done)
+                report(done, len(given))
         return found
 
     def force(self, system: Any, pairs: Sequence[Any], sentences: int = 64) -> list[Prediction]:

@@ -1,7 +1,7 @@
 """A trained model of text, and what it reaches on given pairs."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -13,7 +13,7 @@ from attend.data.files import Pair
 from attend.decoding import Ensemble
 from attend.inspect.alignment import Links, alignment_error_rate, alignment_precision, alignment_recall, links
 from attend.inspect.audit import audit
-from attend.progress import say
+from attend.progress import Tell, say
 from attend.show.words import merge
 from attend.tasks.text import SPARE, Decoding, Prediction, TextData, TextToText, usable_pairs
 
@@ -56,7 +56,7 @@ class TextModel:
         """The output for a text, or the given target as if it were the output, with where the model looked."""
         return self.predict(source) if target is None else self.task.force(self.decoder, [(source, target)])[0]
 
-    def evaluate(self, split: Split, report: Callable[[int], None] | None = None) -> Evaluation:
+    def evaluate(self, split: Split, report: Tell | None = None) -> Evaluation:
         """As in `attend.contract.Model`, with the run's own search."""
         settings = self.config.settings
         return evaluate(
@@ -85,7 +85,7 @@ def evaluate(
     pairs: Sequence[Pair],
     how: Decoding,
     gold: Sequence[Links] | None = None,
-    report: Callable[[int], None] | None = None,
+    report: Tell | None = None,
 ) -> Evaluation:
     """Predict each source, score each target, and measure.
 
