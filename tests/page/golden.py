@@ -175,6 +175,12 @@ def nowhere() -> Trace:
     return Trace("a dog", "ein hund", {}, (-0.1, -0.2, -0.1), ids=(4, 5, 3))
 
 
+def whole() -> Trace:
+    """A system without attention, which saw all of that picture at once."""
+    answers = (Alternative(0, "house", math.log(0.8)), Alternative(1, "sun", math.log(0.2)))
+    return Trace("house.png", "house", {}, (math.log(0.8),), picture=picture(), ids=(0,), alternatives=(answers,))
+
+
 def hostile() -> Trace:
     """Text that would be markup, or would act, if it were let."""
     evil = '"><img src=x onerror=alert(1)></script>&lt;\u202e\u0007'
@@ -201,5 +207,6 @@ EVERY = {
     "speech": speech,
     "odd": odd,
     "nowhere": nowhere,
+    "whole": whole,
     "hostile": hostile,
 }

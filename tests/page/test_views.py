@@ -45,6 +45,13 @@ def test_every_kind_is_drawn(opened: Open, kind: str, unit: str) -> None:
     assert page.locator("img").count() == 0
 
 
+def test_a_picture_that_was_looked_at_nowhere_is_shown_with_its_answers(opened: Open) -> None:
+    page = opened(golden.whole())
+    expect(page.get_by_role("img", name="The picture that was given")).to_be_visible()
+    assert page.locator(".thought").all_inner_texts() == ["house\n0.80", "sun\n0.20"]
+    assert page.locator(".sentence.output").inner_text() == "house"
+
+
 def numbers(page: Page) -> np.ndarray:
     rows = page.locator("table.numbers tbody tr").all()
     return np.array([[float(text) for text in row.locator("td").all_inner_texts()] for row in rows])

@@ -8,7 +8,7 @@ import "./alternatives";
 import "./beam";
 import "./picture";
 import "./canvas";
-import "./windows";
+import { whole } from "./windows";
 import "./difference";
 import { aim, FORCED, forcedRow, upTo, type Act, type Forced } from "./act";
 import { Client, Refused, type ModelInfo } from "./client";
@@ -362,6 +362,7 @@ class Explorer extends HTMLElement implements Act {
     const { look } = reading;
     const noAttention = !Object.keys(entry.trace.looks).length;
     if (noAttention) article.append(make("p", { class: "quiet" }, "This system has no attention: there is nothing it looked at to show."));
+    if (noAttention && entry.trace.picture) article.append(whole(entry.trace.picture, entry.trace.alternatives?.[0]));
     const odd = look.kind === "weights" ? badges(look) : [];
     if (odd.length) article.append(make("p", { class: "badges" }, ...odd.map((badge) => make("span", { class: "badge", dir: "auto" }, badge))));
     const grid = make("div", { class: "views" });

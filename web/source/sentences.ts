@@ -20,9 +20,11 @@ export class Sentences extends View {
     this.steps = [];
     this.lit = [];
     const input = look.kind === "weights" && look.memory.kind !== "grid" ? this.line(look.memory, "cell") : [entry.trace.input];
-    const output = this.line(look.steps, "step");
+    // Where the only step is the answer, there are none to point at.
+    const answered = look.steps.kind !== "tokens" && labels(look.steps).join() === entry.trace.output;
+    const output = answered ? [isolated(entry.trace.output)] : this.line(look.steps, "step");
     // Steps that are no text of their own stand below the output that they led to.
-    if (look.steps.kind !== "tokens" && entry.trace.output) output.unshift(isolated(entry.trace.output), make("span", { class: "after" }, " after steps "));
+    if (look.steps.kind !== "tokens" && entry.trace.output && !answered) output.unshift(isolated(entry.trace.output), make("span", { class: "after" }, " after steps "));
     this.append(this.sentence("Input", "source", input, "cell"), this.sentence("Output", "output", output, "step"));
   }
 

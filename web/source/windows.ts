@@ -104,20 +104,7 @@ export class Glimpses extends View {
   /** The likeliest answers after a step, where the trace says them. */
   private likeliest(step: number): Alternative[] {
     const { entry, reading } = this.panel;
-    const choices = entry.trace.alternatives?.[alternativesAt(entry.trace, reading, step)] ?? [];
-    return [...choices].sort((a, b) => b.log_prob - a.log_prob).slice(0, LIKELIEST);
-  }
-
-  private thought(step: number): HTMLElement[] {
-    const likely = this.likeliest(step);
-    if (!likely.length) return [];
-    const rows = likely.map((choice) => {
-      const fill = make("span", { class: "fill" });
-      fill.style.width = `${(Math.exp(choice.log_prob) * 100).toFixed(1)}%`;
-      const name = make("span", { class: "name" }, isolated(visible(choice.text)));
-      return make("div", { class: "thought" }, name, make("span", { class: "rail" }, fill), make("span", { class: "figure" }, Math.exp(choice.log_prob).toFixed(2)));
-    });
-    return [make("p", { class: "quiet" }, "What it then thought"), ...rows];
+    return likeliest(entry.trace.alternatives?.[alternativesAt(entry.trace, reading, step)]);
   }
 
   override light(): void {
@@ -135,8 +122,32 @@ export class Glimpses extends View {
     });
     const figures = make("p", { class: "quiet figure" }, `${reading.steps[step]}: ${measures(look, step)}`);
     const picture = entry.trace.picture;
-    this.patch.replaceChildren(...(picture ? seen(picture, look, step) : []), figures, ...this.thought(step));
+    this.patch.replaceChildren(...(picture ? seen(picture, look, step) : []), figures, ...thought("What it then thought", this.likeliest(step)));
   }
+}
+
+/** A picture that was answered without looking anywhere in it, and the likeliest answers. */
+export function whole(picture: string, answers: Alternative[] | undefined): HTMLElement {
+  const [wide, high] = proportions(picture);
+  const size = { width: SIDE * Math.min(wide / high, 1), height: SIDE * Math.min(high / wide, 1) };
+  const frame = { ...size, viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": "The picture that was given" };
+  const stage = make("div", { class: "stage" }, draw("svg", frame, pictured(picture, size)));
+  return make("div", { class: "picture-body whole" }, stage, make("div", { class: "patch-side" }, ...thought("What it thought", likeliest(answers))));
+}
+
+function likeliest(choices: Alternative[] | undefined): Alternative[] {
+  return [...(choices ?? [])].sort((a, b) => b.log_prob - a.log_prob).slice(0, LIKELIEST);
+}
+
+function thought(head: string, likely: Alternative[]): HTMLElement[] {
+  if (!likely.length) return [];
+  const rows = likely.map((choice) => {
+    const fill = make("span", { class: "fill" });
+    fill.style.width = `${(Math.exp(choice.log_prob) * 100).toFixed(1)}%`;
+    const name = make("span", { class: "name" }, isolated(visible(choice.text)));
+    return make("div", { class: "thought" }, name, make("span", { class: "rail" }, fill), make("span", { class: "figure" }, Math.exp(choice.log_prob).toFixed(2)));
+  });
+  return [make("p", { class: "quiet" }, head), ...rows];
 }
 
 /** Where a step's window is and how large, in figures. */
