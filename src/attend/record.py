@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,12 @@ def passed(milestones: Mapping[str, Milestone], folder: Path) -> dict[str, int]:
         for name, mark in milestones.items()
     }
     return {name: update for name, update in found.items() if update is not None}
+
+
+def means(names: Mapping[str, str], folder: Path) -> dict[str, float]:
+    """Means over a run's training of the figures that its recipe names; one that was never logged is left out."""
+    logged = {name: [value for _, value in learning_curve(folder, figure)] for name, figure in names.items()}
+    return {name: fmean(values) for name, values in logged.items() if values}
 
 
 def draw_curve(folder: Path) -> None:
@@ -206,5 +213,6 @@ def result(folders: Sequence[Path], evaluated: Mapping[str, Any], command: str |
     }
     if len(folders) > 1:
         return record | {"seeds": seeds}
-    record["metrics"] = record["metrics"] | passed(find(configs[0].recipe).milestones, folders[0])
+    recipe = find(configs[0].recipe)
+    record["metrics"] |= passed(recipe.milestones, folders[0]) | means(recipe.means, folders[0])
     return record | {"seed": seeds[0], "curve": learning_curve(folders[0], f"valid_{watched_measure(folders[0])}")}

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from attend.inspect.curve import first_at_most
 from attend.recipes.recipe import Milestone
-from attend.record import passed
+from attend.record import means, passed
 
 
 def test_the_first_update_at_or_below_a_value():
@@ -19,3 +19,9 @@ def test_a_milestone_is_read_off_the_log_and_left_out_where_it_was_not_passed(tm
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     marks = {"updates_to_10_percent": Milestone("error", 0.1), "updates_to_1_percent": Milestone("error", 0.01)}
     assert passed(marks, tmp_path) == {"updates_to_10_percent": 20}
+
+
+def test_a_mean_is_of_all_of_training_and_left_out_where_it_was_not_logged(tmp_path: Path):
+    lines = [{"update": 10, "worth": 2.0}, {"update": 15, "valid_error": 0.2}, {"update": 20, "worth": 3.0}]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert means({"worth_while_learning": "worth", "other": "nothing"}, tmp_path) == {"worth_while_learning": 2.5}

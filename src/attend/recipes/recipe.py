@@ -41,8 +41,9 @@ class Recipe:
     """A paper's result, or a control beside it.
 
     `about` it in a line, settings, the system's class (called with its configuration and the sizes that the task finds
-    in the data), what it must reach, the task that joins the system to data (a `StoredTask`), and milestones: the
-    updates at which they were passed stand in the results record under their names.
+    in the data), what it must reach, the task that joins the system to data (a `StoredTask`), and what stands in the
+    results record of how it learnt: the updates at which milestones were passed, and means over all training of what
+    the loss reports, each under its name.
     """
 
     about: str
@@ -51,3 +52,4 @@ class Recipe:
     reaches: Mapping[str, float] = field(default_factory=dict)
     task: Any = TextToText
     milestones: Mapping[str, Milestone] = field(default_factory=dict)
+    means: Mapping[str, str] = field(default_factory=dict)

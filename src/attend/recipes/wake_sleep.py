@@ -19,11 +19,12 @@ MNIST = ImageData(name="mnist scaled 60x60", digits="mnist", moved=True, canvas=
 # The images are remembered as of this size, and the training as of ten million updates.
 LARGE = Canvas(100, 100, smallest=0.5, largest=1.5)
 MILESTONES = {"updates_to_10_percent_error": Milestone("error", 0.1)}
+MEANS = {"effective_sample_size_while_learning": "effective_sample_size"}
 
 
 def recipe(about: str, config: wsram.Config, data: ImageData, training: Training, **reaches: float) -> Recipe:
     settings: Settings[Any, Any, Any] = Settings(config, data, training, Answering())
-    return Recipe(about, settings, wsram.System, reaches, ImageToClass, MILESTONES)
+    return Recipe(about, settings, wsram.System, reaches, ImageToClass, MILESTONES, MEANS)
 
 
 PLAIN = wsram.Config()
