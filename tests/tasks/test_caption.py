@@ -390,10 +390,11 @@ def test_the_control_has_no_map_to_audit(tmp_path: Path):
 def test_scenes_are_evaluated_with_pointing_and_a_frozen_search(tmp_path: Path):
     task, _ = prepare(CaptionData(generated="scenes", scenes=8, measured=4), tmp_path / "run")
     system = task.build().eval()
-    done: list[int] = []
-    first = task.evaluate(system, task.frozen["valid"], Describing(beam=2, longest=5), done.append)
-    assert first == task.evaluate(system, task.frozen["valid"], Describing(beam=2, longest=5))
-    assert done == [4]
+    done: list[tuple[int, int]] = []
+    how = Describing(beam=2, longest=5)
+    first = task.evaluate(system, task.frozen["valid"], how, lambda *told: done.append(told))
+    assert first == task.evaluate(system, task.frozen["valid"], how)
+    assert done == [(4, 4)]
     assert {"pointing_accuracy", "pointing_by_chance", "shuffled_exact_match", "shuffled_bleu4"} <= set(first.figures)
     assert all(len(output.split()) <= 6 for output in first.outputs)
 
