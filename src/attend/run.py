@@ -81,10 +81,11 @@ def provenance() -> dict[str, str]:
 
     commit = git("rev-parse", "HEAD") or f"attend {attend.__version__}"
     changed = "+changes" if git("status", "--porcelain", "--untracked-files=no", "--", ".") else ""
+    device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return {
         "command": shlex.join(["attend", *sys.argv[1:]]),
         "commit": commit + changed,
-        "machine": f"{platform.machine()}, {os.cpu_count()} core(s), torch {torch.__version__}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} core(s), torch {torch.__version__}{device}",
     }
 
 
