@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,14 @@ from toy_run import ALONE, SETTINGS, toy
 TOY = Path(__file__).with_name("toy_run.py")
 
 
-def program(folder: Path, *words: str, wait: float = 0.0, launcher: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"SLOW": str(wait), "OMP_NUM_THREADS": "1"}
+def program(
+    folder: Path,
+    *words: str,
+    wait: float = 0.0,
+    launcher: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"SLOW": str(wait), "OMP_NUM_THREADS": "1"} | dict(settings or {})
     return subprocess.Popen([sys.executable, *launcher, str(TOY), str(folder), *words], env=environment)
 
 
@@ -70,12 +76,19 @@ def test_two_processes_learn_as_one(tmp_path: Path):
     two.mkdir()
     toy(one, False, SETTINGS.training, ALONE)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    with program(two, launcher=launcher) as process:
+    # Two processes want a GPU each, or none.
+    settings = {} if torch.cuda.device_count() > 1 else {"CUDA_VISIBLE_DEVICES": ""}
+    with program(two, launcher=launcher, settings=settings) as process:
         pass
     assert process.returncode == 0
     assert [update for update, _ in losses(two)] == [update for update, _ in losses(one)]
     for (_, found), (_, expected) in zip(losses(two), losses(one), strict=True):
         assert found == pytest.approx(expected, rel=2e-4)
+
+
+@dataclass(frozen=True)
+class Places:
+    x: torch.Tensor
 
 
 class Line(nn.Module):
@@ -88,10 +101,10 @@ class Line(nn.Module):
         self.weight = nn.Parameter(torch.zeros(()))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, batch: torch.Tensor) -> Loss:
+    def forward(self, batch: Places) -> Loss:
         self.count += self.training
-        total = ((self.weight - batch) ** 2).sum()
-        return Loss(total, len(batch), {})
+        total = ((self.weight - batch.x) ** 2).sum()
+        return Loss(total, len(batch.x), {})
 
 
 class Lines:
@@ -108,8 +121,8 @@ class Lines:
     def plan(self, epoch: int) -> Sequence[Any]:
         return [[0, 1, 2], [3, 4, 5], [6, 7]]
 
-    def batch(self, indices: Sequence[int]) -> torch.Tensor:
-        return torch.tensor(indices, dtype=torch.float32)
+    def batch(self, indices: Sequence[int]) -> Places:
+        return Places(torch.tensor(indices, dtype=torch.float32))
 
     def validation(self) -> Iterator[Any]:
         yield self.batch(range(8))
@@ -186,6 +199,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path):
 
 
 def test_half_precision_is_refused_on_a_cpu_that_is_not_made_for_it(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("attend.training.bf16_speed", lambda: 0.3)
     with pytest.raises(ValueError, match=r"0\.3 times as fast as in float32"):
         learn(tmp_path, precision="bf16")
@@ -278,7 +292,7 @@ class Dice(Lines):
     """A system whose loss is a matter of chance, while it is measured too."""
 
     class System(Line):
-        def forward(self, batch: torch.Tensor) -> Loss:
+        def forward(self, batch: Places) -> Loss:
             return Loss(torch.rand(()) + 0 * self.weight, 1, {})
 
     def build(self) -> nn.Module:

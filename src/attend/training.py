@@ -172,6 +172,17 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(number, previous[number])
 
 
+def repeat_on_gpu() -> None:
+    """Have the same seed give the same numbers on a GPU too, where sums are otherwise taken in any order.
+
+    torch warns of an operation that has no such form.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # What is never read needs no filling.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class Run:
     """A run in its folder: weights, optimiser and progress, and how they are saved."""
 
@@ -183,6 +194,8 @@ class Run:
         torch.set_num_threads(training.threads)
         torch.set_flush_denormal(True)
         keep_memory()
+        if self.device.type == "cuda":
+            repeat_on_gpu()
         torch.manual_seed(training.seed)
         self.system = task.build()
         self.wrapped = self.accelerator.prepare_model(self.system)
