@@ -17,7 +17,7 @@ from torch import nn
 
 from attend.contract import Loss
 from attend.training import Interrupted, Progress, Training, check_training, rate, train
-from toy_run import ALONE, SETTINGS, toy
+from toy_run import SETTINGS, toy
 
 TOY = Path(__file__).with_name("toy_run.py")
 
@@ -71,19 +71,20 @@ def test_a_stopped_run_resumed_equals_one_never_stopped(stop: signal.Signals, tm
 
 
 def test_two_processes_learn_as_one(tmp_path: Path):
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.mkdir()
-    two.mkdir()
-    toy(one, False, SETTINGS.training, ALONE)
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     # Two processes want a GPU each, or none.
     settings = {} if torch.cuda.device_count() > 1 else {"CUDA_VISIBLE_DEVICES": ""}
-    with program(two, launcher=launcher, settings=settings) as process:
-        pass
-    assert process.returncode == 0
-    assert [update for update, _ in losses(two)] == [update for update, _ in losses(one)]
-    for (_, found), (_, expected) in zip(losses(two), losses(one), strict=True):
-        assert found == pytest.approx(expected, rel=2e-4)
+    found: list[list[tuple[int, float]]] = []
+    for processes in ("1", "2"):
+        folder = tmp_path / processes
+        folder.mkdir()
+        launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes)
+        with program(folder, launcher=launcher, settings=settings) as process:
+            pass
+        assert process.returncode == 0
+        found.append(losses(folder))
+    one, two = found
+    assert [update for update, _ in two] == [update for update, _ in one]
+    assert [loss for _, loss in two] == pytest.approx([loss for _, loss in one], rel=2e-4)
 
 
 @dataclass(frozen=True)
