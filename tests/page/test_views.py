@@ -50,6 +50,7 @@ def test_a_picture_that_was_looked_at_nowhere_is_shown_with_its_answers(opened: 
     expect(page.get_by_role("img", name="The picture that was given")).to_be_visible()
     assert page.locator(".thought").all_inner_texts() == ["house\n0.80", "sun\n0.20"]
     assert page.locator(".sentence.output").inner_text() == "house"
+    assert page.get_by_text("Point at").count() == 0
 
 
 def numbers(page: Page) -> np.ndarray:

@@ -433,7 +433,9 @@ class Explorer extends HTMLElement implements Act {
       const log = stepLogProbs(panel.entry.trace, panel.reading)?.[place.step];
       const probability = log === undefined ? "" : `probability ${Math.exp(log).toFixed(3)}`;
       const more = [quiet, probability].filter(Boolean).join(" · ");
-      const idle = "Point at a word or a cell, or press Tab and the arrow keys. Click to pin.";
+      const { trace } = panel.entry;
+      const still = trace.picture && !Object.keys(trace.looks).length;
+      const idle = still ? "" : "Point at a word or a cell, or press Tab and the arrow keys. Click to pin.";
       bar.replaceChildren(make("span", { class: text ? "" : "quiet" }, isolated(text || idle)), make("span", { class: "quiet figure" }, more));
     }
     if (!spoken || !this.panels.length) return;

@@ -118,7 +118,7 @@ def main(arguments: Sequence[str]) -> int:
 def predict_images(model: "ImageModel | CaptionModel", options: Options) -> int:
     """A line for each image file. Gives the exit status."""
     from attend.tasks.caption import CaptionModel
-    from attend.tasks.pictures import joined
+    from attend.tasks.pictures import stacked
 
     if options.beam is not None and not isinstance(model, CaptionModel):
         raise ValueError(f"--beam is for what writes: {options.run} names classes")
@@ -135,7 +135,7 @@ def predict_images(model: "ImageModel | CaptionModel", options: Options) -> int:
         for start in range(0, len(files), IMAGES):
             read = {path: readable(model, path) for path in files[start : start + IMAGES]}
             usable = [images for images in read.values() if images is not None]
-            answers = predict(cast("Any", joined(usable))) if usable else iter(())
+            answers = predict(cast("Any", stacked(usable))) if usable else iter(())
             for path, images in read.items():
                 if images is None:
                     refused += 1

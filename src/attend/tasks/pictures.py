@@ -220,7 +220,7 @@ def pixels_of(image: Picture, form: Form) -> UInt8[np.ndarray, "channel rows col
     return image
 
 
-def joined(parts: Sequence[Images | Grids]) -> Images | Grids:
+def stacked(parts: Sequence[Images | Grids]) -> Images | Grids:
     """Several images or grids, at least one, as one array; nothing but their names goes with them."""
     names = tuple(name for part in parts for name in part.names)
     if isinstance(parts[0], Grids):
