@@ -251,6 +251,49 @@ def test_the_bound_weighs_what_was_sampled_by_the_likelihood_per_word_less_the_b
     assert float(system.baseline) == pytest.approx(0.9 * -1.5 + 0.1 * -2.5)
 
 
+@pytest.mark.parametrize("padding", [0, 2])
+def test_sampled_captions_learn_by_the_bound(padding: int):
+    """Eqs. 10 to 12 from the words to the gradient of every part, at real steps alone."""
+    config = replace(HARD, reward_weight=0.3, entropy_weight=0.2)
+    system, given = build(config), batch(padding=padding)
+    system.baseline.fill_(-1.5)
+    torch.manual_seed(1)
+    system(given).total.backward()
+    found = {name: parameter.grad for name, parameter in system.named_parameters()}
+    system.zero_grad()
+    torch.manual_seed(1)
+    torch.rand(())  # the coin comes before the cells
+    course, words = follow(system, given, sampled=True)
+    log_probs = system.read_out(words, course.states, course.reads).log_softmax(-1)
+    log_probs = log_probs.gather(-1, given.target.unsqueeze(-1)).squeeze(-1)
+    assert course.log_probs is not None
+    total = torch.zeros(()).double()
+    for row, length in enumerate(LENGTHS):
+        likelihood = log_probs[row, :length].sum()
+        signal = 0.3 * (likelihood.detach() / length + 1.5)
+        weights = course.weights[row, :length]
+        total = total - likelihood - signal * course.log_probs[row, :length].sum()
+        total = total + 0.2 * (weights * weights.log()).sum()
+    total.backward()
+    for name, parameter in system.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_what_is_dropped_is_what_the_settings_say():
+    """The read before the LSTM, the state before the word, the deep output; not the state that a look is made by."""
+    config = replace(GRIDS, dropout=0.5, state_dropout=0.3)
+    system, given = build(config), batch()
+    dropped: dict[str, list[tuple[int, ...]]] = {"dropout": [], "state_dropout": []}
+    for name, shapes in dropped.items():
+        layer = system.get_submodule(name)
+        layer.register_forward_pre_hook(lambda _, inputs, shapes=shapes: shapes.append(tuple(inputs[0].shape)))
+    system(given)
+    words, steps = sum(LENGTHS), max(LENGTHS)
+    assert dropped["dropout"] == [(words, config.embedding)]
+    assert dropped["state_dropout"] == [(len(LENGTHS), 1, 4)] * steps + [(words, config.hidden)]
+    assert (system.dropout.p, system.state_dropout.p) == (0.5, 0.3)
+
+
 def test_the_baseline_is_a_moving_average_of_what_sampled_captions_reach():
     system, given = build(HARD), batch()
     torch.manual_seed(1)

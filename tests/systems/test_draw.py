@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -114,6 +114,18 @@ def test_every_step_is_the_papers(read: int, write: int):
         white = sigmoid(canvases[-1])
         cost = -(image * np.log(white) + (1 - image) * np.log(1 - white)).sum()
         assert float(bounds.reconstruction[number]) == pytest.approx(cost)
+
+
+@pytest.mark.parametrize("attention", ["both", "none"])
+def test_what_is_drawn_anew_goes_by_the_steps_of_what_is_given(attention: Literal["both", "none"]):
+    """Equations 13 to 16: from the same latent vectors, the same canvases and windows."""
+    system = built(replace(SMALL, attention=attention))
+    images, noise = some(), system.noise(3).double()
+    given, anew = system.reconstruct(images, noise), system.generate(system.course(images, noise).latent)
+    torch.testing.assert_close(anew.canvases, given.canvases)
+    for looks, expected in zip(anew.looks, given.looks, strict=True):
+        for part, other in zip(looks.get("write", ()), expected.get("write", ()), strict=True):
+            np.testing.assert_allclose(part, other)
 
 
 def test_without_attention_the_whole_image_and_its_error_are_read():

@@ -6,8 +6,10 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from attend.attention.glimpse import look, prepare
 from attend.contract import Labelled
 from attend.data.catch import Catch
 from attend.systems.ram import Config, Player, System
@@ -29,6 +31,77 @@ def touched(system: nn.Module) -> set[str]:
         for name, parameter in system.named_parameters()
         if parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
     }
+
+
+def at(system: System, places: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a system look at these places [batch, copy, step, 2]."""
+    steps = iter(places.unbind(2))
+    monkeypatch.setattr(system.location, "choose", lambda state, sampled: next(steps))
+
+
+def test_a_scan_goes_by_the_paper_s_equations(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    system = System(replace(SMALL, glimpses=2, scales=2), 1, 3).double().requires_grad_(False)
+    for parameter in system.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    pictures = images().images.double()
+    # Some lie outside the image.
+    places = 3 * torch.rand(6, 1, 2, 2, dtype=torch.float64) - 1.5
+    at(system, places, monkeypatch)
+    found = system.scan(pictures, 1, sampled=True)
+    weight = {name: value.numpy() for name, value in system.named_parameters()}
+
+    def layer(name: str, inputs: np.ndarray) -> np.ndarray:
+        return weight[f"{name}.weight"] @ inputs + weight[f"{name}.bias"]
+
+    def relu(values: np.ndarray) -> np.ndarray:
+        return np.maximum(values, 0)
+
+    eye = places.clamp(-1, 1)
+    for number in range(6):
+        state = np.zeros(SMALL.hidden)
+        for step in range(2):
+            mean = np.tanh(layer("location.mean", state))
+            off = (places[number, 0, step].numpy() - mean) / SMALL.deviation
+            density = -(off**2).sum() / 2 - np.log(2 * np.pi * SMALL.deviation**2)
+            assert float(found.log_probs[number, 0, step]) == pytest.approx(density)
+            assert float(found.baselines[number, 0, step]) == pytest.approx(float(layer("baseline", state)[0]))
+            where = eye[number : number + 1, :, step]
+            patches = look(prepare(pictures[number : number + 1], 2), where, SMALL.size).flatten().numpy()
+            seen = relu(layer("glimpse.patches", patches))
+            placed = relu(layer("glimpse.place", where.flatten().numpy()))
+            glimpse = relu(layer("glimpse.from_patches", seen) + layer("glimpse.from_place", placed))
+            state = relu(layer("from_state", state) + layer("from_glimpse", glimpse))
+            np.testing.assert_allclose(found.states[step][number, 0].numpy(), state)
+    torch.testing.assert_close(found.where, eye)
+
+
+def test_the_answer_is_that_after_the_last_glimpse():
+    torch.manual_seed(0)
+    system, batch = System(SMALL, 1, 3).eval(), images()
+    logits, loss = system.classify(batch.images).logits, system(batch)
+    torch.testing.assert_close(loss.total, F.cross_entropy(logits[:, -1], batch.label, reduction="sum"))
+    assert float(loss.terms["error"]) == float((logits[:, -1].argmax(-1) != batch.label).sum())
+    assert not torch.allclose(logits[:, 0], logits[:, -1])
+
+
+def test_a_place_is_measured_against_what_was_known_before_it(monkeypatch: pytest.MonkeyPatch):
+    """A baseline that knew the choice would bias what is learnt from it."""
+    torch.manual_seed(0)
+    system = System(SMALL, 1, 3).requires_grad_(False)
+    places = 2 * torch.rand(6, 2, SMALL.glimpses, 2) - 1
+
+    def baselines(places: Tensor) -> Tensor:
+        at(system, places, monkeypatch)
+        return system.scan(images().images, 2, sampled=True).baselines
+
+    before = baselines(places)
+    for step in range(SMALL.glimpses):
+        moved = places.clone()
+        moved[:, :, step] *= -1
+        after = baselines(moved)
+        assert torch.equal(after[:, :, : step + 1], before[:, :, : step + 1])
+        assert step + 1 == SMALL.glimpses or bool((after[:, :, step + 1] != before[:, :, step + 1]).any())
 
 
 def test_the_places_are_learnt_from_the_reward_alone():
@@ -163,6 +236,38 @@ def test_a_games_parts_learn_from_what_is_theirs():
         player.zero_grad()
         getattr(player.play(Catch(np.arange(5), 6), sampled=True), quantity).sum().backward()
         assert touched(player) == parts
+
+
+def test_a_game_s_choices_are_measured_against_what_was_known_before_them():
+    torch.manual_seed(0)
+    player = Player(GAME, 1, 3)
+    torch.manual_seed(1)
+    player(Catch(np.arange(5), 6)).total.backward()
+    torch.manual_seed(1)
+    played = player.play(Catch(np.arange(5), 6), sampled=True)
+    returns, expected = played.reward.unsqueeze(1), played.expected.detach()
+    policies = {
+        player.location: -((returns - expected[:, :-1]) * played.log_prob_place).sum(),
+        player.action: -((returns - expected[:, 1:]) * played.log_prob_move).sum(),
+    }
+    for part, policy in policies.items():
+        parameters = list(part.parameters())
+        gradients = torch.autograd.grad(policy, parameters, retain_graph=True)
+        torch.testing.assert_close([parameter.grad for parameter in parameters], list(gradients))
+
+
+def test_in_a_game_too_what_is_scored_is_the_place_that_was_sampled(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    player = Player(replace(GAME, deviation=0.9), 1, 3)
+    choose, log_prob = player.location.choose, player.location.log_prob
+    chosen: list[Tensor] = []
+    scored: list[Tensor] = []
+    monkeypatch.setattr(player.location, "choose", lambda *given: chosen.append(choose(*given)) or chosen[-1])
+    monkeypatch.setattr(player.location, "log_prob", lambda *given: scored.append(given[0]) or log_prob(*given))
+    played = player.play(Catch(np.arange(20), 6), sampled=True)
+    assert torch.equal(scored[0], torch.stack(chosen, 1))
+    assert float(scored[0].abs().max()) > 1
+    torch.testing.assert_close(played.where, scored[0].clamp(-1, 1))
 
 
 def test_a_game_is_learnt_from_its_reward_alone():

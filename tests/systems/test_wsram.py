@@ -154,15 +154,20 @@ def test_wake_sleep_approaches_the_gradient_of_the_likelihood(rule, control_vari
         assert float(error[inferring].norm() / expected[inferring].norm()) < 0.1
 
 
-def test_the_variational_rule_is_unbiased_for_its_bound():
-    system = build(replace(TOY, rule="variational", control_variates=False, grid=2))
+@pytest.mark.parametrize("control_variates", [True, False])
+def test_the_variational_rule_is_unbiased_for_its_bound(control_variates: bool):
+    system = build(replace(TOY, rule="variational", control_variates=control_variates, grid=2))
+    # The baseline, which learns from its own error, is the last part.
+    shared = sum(value.numel() for name, value in system.named_parameters() if "baseline" not in name)
+    if system.baseline is not None:
+        nn.init.normal_(system.baseline.weight, std=3)
     paths = torch.tensor(list(product(range(4), repeat=2)))
     scan = along(system, paths.unsqueeze(0), told=False)
     bound = (scan.log_prior.sum(-1).exp() * system.log_likelihood(scan, labels(1))).sum()
     # Every path with its own probability: the exact mean of the estimator.
     probability = scan.log_prior.detach().sum(-1).exp().squeeze(0)
     found = probability @ each_gradient(system, paths.unsqueeze(1))
-    torch.testing.assert_close(found, flat(system, -bound))
+    torch.testing.assert_close(found[:shared], flat(system, -bound)[:shared])
 
 
 def test_control_variates_lower_the_variance():
@@ -297,7 +302,8 @@ def test_an_evaluation_takes_the_audit_in_as_means_the_same_each_time():
     system = System(TOY, 1, 3).eval()
     pixels = np.random.default_rng(0).integers(256, size=(600, 1, 9, 9), dtype=np.uint8)
     images = Images(pixels, np.arange(600) % 3, ("a", "b", "c"))
-    first, second = own_audit(system, images), own_audit(system, images)
-    assert first == second
+    first = own_audit(system, images)
+    torch.manual_seed(5)
+    assert own_audit(system, images) == first
     assert 1 <= first["effective_sample_size"] <= TOY.copies
     assert own_audit(nn.Linear(1, 1), images) == {}

@@ -21,6 +21,7 @@ class Follower(nn.Module):
         self.beside = beside
 
     def play(self, games: Any, sampled: bool) -> Played:
+        assert not sampled, "measured at the mean places, with the likeliest moves"
         places = []
         for _ in range(games.frames - 1):
             place = np.stack([games.column() + self.beside, np.full(len(games), games.row)], axis=-1)
