@@ -139,7 +139,8 @@ def arrange(
     pieces = digits if cut_from is None else cut_from
     source = np.array(pieces.pixels.shape[2:])
     if canvas.pieces and (canvas.piece > min(*source, *room) or len(pieces) < 2):
-        raise ValueError(f"no pieces of {canvas.piece} x {canvas.piece} can be cut from {len(pieces)} digits")
+        problem = f"no pieces of {canvas.piece} x {canvas.piece} can be cut from {len(pieces)} digits"
+        raise ValueError(f"{problem}: lower canvas.piece, or set canvas.pieces to 0")
     # A stream for each thing, and a row for each image: an image's share is the same however many follow.
     moment = 0 if epoch is None else epoch + 1
     placing, strewing = (np.random.default_rng([seed, moment, stream]) for stream in (0, 1))

@@ -79,7 +79,7 @@ RECIPES = {
         TRAINING,
     ),
     "wsram-paper": recipe(
-        "a digit of any size anywhere on 100 x 100 pixels, for as long as the paper's",
+        "a digit of any size anywhere on 100 x 100 pixels, for ten million updates: for a GPU",
         replace(PLAIN, grid=10, hidden=256, glimpse=256),
         replace(MNIST, name="mnist scaled 100x100", canvas=LARGE),
         replace(TRAINING, epochs=12_800, learning_rate=1e-3, validate_every=0),

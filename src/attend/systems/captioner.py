@@ -66,9 +66,9 @@ class Config:
     already), or a network trained before, which stays as it is: its last map of at least a sixteenth of the image's
     rows and columns, which for VGG is the one before the last pooling, as in the paper."""
     features: int = 512
-    """Numbers in an annotation of the small encoder (D)."""
+    """With `encoder` "convolutional": numbers in an annotation (D)."""
     backbone: str = "vgg19"
-    """The backbone, by its name in timm, which the extra "backbone" brings."""
+    """With `encoder` "backbone": its name in timm, which the extra "backbone" brings."""
     attention: Literal["soft", "hard", "mean"] = "soft"
     """How a step looks: "soft" and "hard" are the models, "mean" (the mean annotation at every step) is the control."""
     embedding: int = 512
@@ -76,15 +76,16 @@ class Config:
     hidden: int = 1800
     """Size of the LSTM's state (n)."""
     alignment: int = 512
-    """Size of the hidden layer that scores the cells."""
+    """Soft and hard attention: size of the hidden layer that scores the cells."""
     dropout: float = 0.5
     """On the deep output's hidden layer."""
     state_dropout: float = 0.5
     """On what the LSTM takes from a look, and on what the deep output takes from the LSTM. A word's own look goes to
     the output whole: the larger this is, the better is a thing looked at again than remembered."""
     penalty: float = 1.0
-    """Weight of sum_i (1 - sum_t alpha_ti)^2, the sum over the cells and not their mean (lambda, eq. 14). It spreads
-    the weights out: as a caption has fewer words than there are cells, 1 flattens the maps of small data."""
+    """Soft and hard attention: weight of sum_i (1 - sum_t alpha_ti)^2, the sum over the cells and not their mean
+    (lambda, eq. 14). It spreads the weights out: as a caption has fewer words than there are cells, 1 flattens the maps
+    of small data."""
     sampled: float = 0.5
     """Hard attention: the share of minibatches that sample cells; the others read the expectation."""
     reward_weight: float = 0.1
@@ -233,7 +234,7 @@ class System(nn.Module):
     def load_backbone(self, path: str) -> None:
         """Begin with a backbone's weights from a file that timm reads. Raises `ValueError` if that can't be done."""
         if self.config.encoder != "backbone":
-            raise ValueError("backbone_weights is for system.encoder backbone")
+            raise ValueError("data.backbone_weights is for system.encoder backbone: set that, or leave the weights out")
         self.encoder = Backbone(self.config.backbone, self.channels, path)
 
     def annotate(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch size row column"]:

@@ -57,9 +57,9 @@ class Config:
     latent: int = 100
     """Size of the latent vector of a step (z)."""
     read: int = 2
-    """Filters each way of the window that reads (N)."""
+    """With attention: filters each way of the window that reads (N)."""
     write: int = 5
-    """Filters each way of the window that writes (N)."""
+    """With attention: filters each way of the window that writes (N)."""
     attention: Literal["both", "none"] = "both"
     """"both" reads and writes through windows; "none", the control, the whole image at every step."""
 

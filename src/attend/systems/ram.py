@@ -64,11 +64,11 @@ class Config:
     glimpse: int = 256
     """Size of the glimpse vector."""
     deviation: float = 0.1
-    """Standard deviation of places around their means, in half images."""
+    """Standard deviation of learnt places around their means, in half images."""
     copies: int = 1
     """Monte-Carlo copies of an image in an update (M)."""
     reward: Literal["right", "probability"] = "right"
-    """What a scan path is rewarded with: 1 for a right answer, 0 for a wrong one, or the right one's probability."""
+    """What learnt places are rewarded with: 1 for a right answer, 0 for a wrong one, or the right one's probability."""
     places: Literal["learnt", "random", "centre"] = "learnt"
     """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
 

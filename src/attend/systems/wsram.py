@@ -18,7 +18,8 @@ REINFORCE's for the choice alone. `rule` chooses what is learnt by:
 Which gradient goes where: the weights are constants (`attend.learning.wake_sleep`). What predicts (its eye, core,
 classifier and chooser) learns by the weighted log p(a, y | x), together; the inference network, which shares no weights
 with it, by the weighted log q; the baseline by its own error, from a state that is cut from the graph. The class is
-read from a core that has seen the glimpses only: the preview says where to look, and can't answer by itself.
+read from a core that has seen the glimpses only, and is told where each was: the preview says where to look, and can
+hint at the answer by that alone.
 
 Predictions come from p alone. Neither q nor the label has a part in them: `classify` looks at the likeliest place of
 each step, in one pass; `audit` also gives the error of the mean answer over samples of p.

@@ -307,7 +307,8 @@ class ImageToCaption:
                     self.form.rows,
                     self.form.columns,
                 ):
-                    raise ValueError(f"the {part} images are of another size, {found}, than the run's, {self.form}")
+                    problem = f"the {part} images are of another size, {found}, than the run's, {self.form}"
+                    raise ValueError(f"{problem}: put the data back as they were, or begin another run")
             self.train = self.examples(parts["train"])
             self.frozen = {split: parts[split] for split in ("valid", "test") if split in parts}
             counts = ", ".join(f"{len(images):,} {part}" for part, images in parts.items())

@@ -183,9 +183,8 @@ class Generation:
     def take(self, parts: Mapping[Part, Images], log: Callable[[str], None]) -> None:
         for part, images in parts.items():
             if images.pixels.shape[1:] != self.shape:
-                raise ValueError(
-                    f"the {part} images are of shape {images.pixels.shape[1:]}, but the run's {self.shape}"
-                )
+                problem = f"the {part} images are of shape {images.pixels.shape[1:]}, but the run's {self.shape}"
+                raise ValueError(f"{problem}: put the data back as they were, or begin another run")
         self.parts = {part: self.as_drawn(images, part) for part, images in parts.items()}
         counts = ", ".join(f"{len(images):,} {part}" for part, images in parts.items())
         how = "black and white, once and for all" if self.data.pixels == "binarised" else "in their shades"

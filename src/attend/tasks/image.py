@@ -201,7 +201,8 @@ class ImageToClass:
 
     def take(self, parts: Mapping[Part, Images], log: Callable[[str], None]) -> None:
         if parts["train"].classes != self.classes:
-            raise ValueError(f"the data's classes are {parts['train'].classes}, but the run's are {self.classes}")
+            problem = f"the data's classes are {parts['train'].classes}, but the run's are {self.classes}"
+            raise ValueError(f"{problem}: put the data back as they were, or begin another run")
         self.train = parts["train"]
         self.frozen = {split: self.freeze(parts[split]) for split in ("valid", "test") if split in parts}
         form = f"{self.form.rows} x {self.form.columns}, {self.form.colour}"

@@ -119,7 +119,7 @@ def given_parts(
 def named_part(parts: Mapping[Any, Made], split: str) -> Made:
     """Raises `ValueError` if the run's data has no such part."""
     if split not in parts:
-        raise ValueError(f"the run's data has no part {split!r}: it has {', '.join(parts)}")
+        raise ValueError(f"the run's data has no part {split!r}: name another with --split ({', '.join(parts)})")
     return parts[split]
 
 
