@@ -21,6 +21,8 @@ Deviations from the paper:
 - The first place, too, is sampled, around the location network's answer to a state of zeros.
 - With `reward` "probability" the reward is the probability of the right class: the mean of 1 for a right answer and 0
   for a wrong one over answers drawn from the softmax. It tells places apart that one answer does not.
+- With `dropout` no glimpse says all that it could: images that are learnt from are then not known by heart, which would
+  leave nothing to choose between the places of later glimpses.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
@@ -63,6 +65,8 @@ class Config:
     """Size of what the patches, and the place, become before they are joined."""
     glimpse: int = 256
     """Size of the glimpse vector."""
+    dropout: float = 0.0
+    """On the glimpse vector. The paper has none."""
     deviation: float = 0.1
     """Standard deviation of learnt places around their means, in half images."""
     copies: int = 1
@@ -88,6 +92,7 @@ class GlimpseNetwork(nn.Module):
         self.place = Linear(2, config.sensed)
         self.from_patches = Linear(config.sensed, config.glimpse)
         self.from_place = Linear(config.sensed, config.glimpse)
+        self.dropout = nn.Dropout(config.dropout)
 
     def sensor(self) -> Callable[[Pyramid, Tensor], Float[Tensor, "batch copy glimpse"]]:
         """What gives the glimpse of a pyramid at places [batch, copy, 2], at as many steps as one likes."""
@@ -95,7 +100,7 @@ class GlimpseNetwork(nn.Module):
 
         def glimpse(pyramid: Pyramid, where: Tensor) -> Tensor:
             patches = self.patches(look(pyramid, where, self.size).flatten(2))
-            return F.relu(together(F.relu(patches), F.relu(self.place(where))))
+            return self.dropout(F.relu(together(F.relu(patches), F.relu(self.place(where)))))
 
         return glimpse
 
