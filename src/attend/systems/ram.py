@@ -21,8 +21,7 @@ Deviations from the paper:
 - The first place, too, is sampled, around the location network's answer to a state of zeros.
 - With `reward` "probability" the reward is the probability of the right class: the mean of 1 for a right answer and 0
   for a wrong one over answers drawn from the softmax. It tells places apart that one answer does not.
-- With `dropout` no glimpse says all that it could: images that are learnt from are then not known by heart, which would
-  leave nothing to choose between the places of later glimpses.
+- With `dropout` no glimpse tells all that it could, while it learns, and more of them are worth more.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
