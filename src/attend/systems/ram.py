@@ -21,7 +21,7 @@ Deviations from the paper:
 - The first place, too, is sampled, around the location network's answer to a state of zeros.
 - With `reward` "probability" the reward is the probability of the right class: the mean of 1 for a right answer and 0
   for a wrong one over answers drawn from the softmax. It tells places apart that one answer does not.
-- With `dropout` no glimpse tells all that it could, while it learns, and more of them are worth more.
+- `dropout` of the glimpse vector, which is off by default.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
@@ -65,7 +65,7 @@ class Config:
     glimpse: int = 256
     """Size of the glimpse vector."""
     dropout: float = 0.0
-    """On the glimpse vector. The paper has none."""
+    """On the glimpse vector, while it learns."""
     deviation: float = 0.1
     """Standard deviation of learnt places around their means, in half images."""
     copies: int = 1
