@@ -152,8 +152,8 @@ def test_the_class_teaches_what_is_seen_and_not_where_to_look():
     assert touched(system) == {"glimpse", "from_glimpse", "from_state", "action"}
 
 
-@pytest.mark.parametrize("reward", ["right", "probability"])
-def test_a_path_is_rewarded_with_what_is_chosen(reward: Literal["right", "probability"]):
+@pytest.mark.parametrize("reward", ["right", "probability", "log-probability"])
+def test_a_path_is_rewarded_with_what_is_chosen(reward: Literal["right", "probability", "log-probability"]):
     torch.manual_seed(0)
     system = System(replace(SMALL, reward=reward), 1, 3)
     torch.manual_seed(1)
@@ -163,8 +163,9 @@ def test_a_path_is_rewarded_with_what_is_chosen(reward: Literal["right", "probab
     scan = system.scan(images().images, copies=1, sampled=True)
     policy = system.action(scan.states[-1]).softmax(-1)[:, 0].detach()
     label = images().label
-    expected = {"right": (policy.argmax(-1) == label).float(), "probability": policy[torch.arange(6), label]}[reward]
-    advantage = expected[:, None] - scan.baselines[:, 0].detach()
+    of_label = policy[torch.arange(6), label]
+    rewards = {"right": policy.argmax(-1) == label, "probability": of_label, "log-probability": of_label.log()}
+    advantage = rewards[reward].float()[:, None] - scan.baselines[:, 0].detach()
     gradients = torch.autograd.grad(-(advantage * scan.log_probs[:, 0]).sum(), list(system.location.parameters()))
     for one, other in zip(found, gradients, strict=True):
         torch.testing.assert_close(one, other)

@@ -21,6 +21,8 @@ Deviations from the paper:
 - The first place, too, is sampled, around the location network's answer to a state of zeros.
 - With `reward` "probability" the reward is the probability of the right class: the mean of 1 for a right answer and 0
   for a wrong one over answers drawn from the softmax. It tells places apart that one answer does not.
+- With `reward` "log-probability" it is the logarithm of that, so that places and answers are learnt from one bound (Ba
+  et al. 2014, as in `wsram`). A place that helps with an image that is named wrongly counts most.
 - `dropout` of the glimpse vector, which is off by default.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
@@ -70,8 +72,9 @@ class Config:
     """Standard deviation of learnt places around their means, in half images."""
     copies: int = 1
     """Monte-Carlo copies of an image in an update (M)."""
-    reward: Literal["right", "probability"] = "right"
-    """What learnt places are rewarded with: 1 for a right answer, 0 for a wrong one, or the right one's probability."""
+    reward: Literal["right", "probability", "log-probability"] = "right"
+    """What learnt places are rewarded with: 1 for a right answer and 0 for a wrong one, or the right one's probability,
+    or the logarithm of that."""
     places: Literal["learnt", "random", "centre"] = "learnt"
     """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
 
@@ -177,7 +180,13 @@ class System(nn.Module):
         if not self.training or self.baseline is None:
             nll = -log_likelihood.mean(1).sum()
             return Loss(nll, len(label), {"nll": nll.detach(), **terms})
-        reward = right if self.config.reward == "right" else log_likelihood.detach().exp()
+        match self.config.reward:
+            case "right":
+                reward = right
+            case "probability":
+                reward = log_likelihood.exp()
+            case "log-probability":
+                reward = log_likelihood
         found = hybrid(log_likelihood, scan.log_probs, reward.unsqueeze(-1), scan.baselines)
         terms |= {"baseline_error": found.baseline_error / self.config.glimpses}
         return Loss(found.total, len(label), {"nll": found.nll, **terms})
