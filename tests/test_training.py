@@ -156,13 +156,6 @@ def test_accumulated_batches_weigh_by_their_units_not_alike(tmp_path: Path):
     assert progress.update == 4
 
 
-def test_a_system_is_told_how_far_training_is_before_each_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    told: list[float] = []
-    monkeypatch.setattr(Line, "anneal", lambda _, done: told.append(done), raising=False)
-    learn(tmp_path, epochs=2, accumulate=2)
-    assert told == [0.0, 0.25, 0.5, 0.75]
-
-
 def test_a_gradient_is_limited_by_its_norm(tmp_path: Path):
     weight, _ = learn(tmp_path, epochs=1, learning_rate=1.0, accumulate=3, clip=0.1)
     assert weight == pytest.approx(0.1)

@@ -25,7 +25,6 @@ __all__ = [
     "END",
     "PAD",
     "UNKNOWN",
-    "Annealed",
     "Audited",
     "Bounds",
     "Captioned",
@@ -215,15 +214,6 @@ class Classifier(Protocol):
 
     def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
         """Its answers, in one pass without chance, and where it looked."""
-        ...
-
-
-@runtime_checkable
-class Annealed(Protocol):
-    """A system in which something other than its weights changes as it learns."""
-
-    def anneal(self, done: float) -> None:
-        """Before each update: the part of all updates that are done, from 0 to 1."""
         ...
 
 

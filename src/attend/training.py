@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from attend.atomic import write_atomically
-from attend.contract import Annealed, Loss, Task
+from attend.contract import Loss, Task
 from attend.fast import keep_memory
 from attend.precision import WORTH_IT, bf16_speed
 from attend.settings import check_range
@@ -428,8 +428,6 @@ def train(task: Task, training: Training, folder: Path, resume: bool, report: Re
             plan = task.plan(progress.epoch)
             while progress.batch < len(plan) and not progress.done:
                 group = plan[progress.batch : progress.batch + training.accumulate]
-                if isinstance(run.system, Annealed):
-                    run.system.anneal(progress.update / progress.updates_expected)
                 figures = run.update(group, rate(training, progress, updates_an_epoch))
                 progress.update += 1
                 progress.batch += len(group)

@@ -171,27 +171,6 @@ def test_a_path_is_rewarded_with_what_is_chosen(reward: Literal["right", "probab
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize(("last", "expected"), [(0.1, [0.2, 0.15, 0.1]), (0.0, [0.2, 0.2, 0.2])])
-def test_places_come_as_near_to_their_means_as_is_said(last: float, expected: list[float]):
-    system = System(replace(SMALL, last_deviation=last), 1, 3)
-    for done, deviation in zip((0.0, 0.5, 1.0), expected, strict=True):
-        system.anneal(done)
-        assert system.location.mean is not None
-        torch.manual_seed(0)
-        scan = system.scan(images().images, copies=500, sampled=True)
-        first, mean = scan.where[:, :, 0], torch.tanh(system.location.mean(torch.zeros(SMALL.hidden)))
-        assert float((first - mean).detach().square().mean().sqrt()) == pytest.approx(deviation, rel=0.05)
-        off = (first - mean).square().sum(-1) / deviation**2
-        density = -off / 2 - np.log(2 * np.pi * deviation**2)
-        torch.testing.assert_close(scan.log_probs[:, :, 0], density, rtol=1e-4, atol=1e-4)
-
-
-def test_a_player_s_places_come_nearer_to_their_means_too():
-    player = Player(replace(GAME, last_deviation=0.1), 1, 3)
-    player.anneal(0.5)
-    assert player.location.deviation == pytest.approx(0.15)
-
-
 def test_copies_are_looked_at_like_images_of_their_own():
     """More copies only average: with the same places, one copy of each image costs what the mean of many does."""
     torch.manual_seed(0)

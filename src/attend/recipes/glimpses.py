@@ -79,11 +79,6 @@ RECIPES = {
         digits(replace(SMALL, dropout=0.5), 40),
         error=0.02,
     ),
-    "ram-mnist-annealed": recipe(
-        "6 glimpses of 8 x 8 pixels, at places less and less noisy, learnt from the answer's bound",
-        digits(replace(SMALL, reward="log-probability", last_deviation=0.02), 40),
-        error=0.015,
-    ),
     "ram-mnist-2": recipe("2 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=2), 40)),
     "ram-mnist-4": recipe("4 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=4), 40)),
     "ram-mnist-random": recipe("control: 6 glimpses at random places", digits(replace(SMALL, places="random"), 40)),

@@ -24,8 +24,6 @@ Deviations from the paper:
 - With `reward` "log-probability" it is the logarithm of that, so that places and answers are learnt from one bound (Ba
   et al. 2014, as in `wsram`). A place that helps with an image that is named wrongly counts most.
 - `dropout` of the glimpse vector, which is off by default.
-- The deviation of places is fixed by default, as in the paper. With `last_deviation` it falls while it learns, so that
-  in the end it learns at the places that it answers by, which are the means.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
@@ -72,8 +70,6 @@ class Config:
     """On the glimpse vector, while it learns."""
     deviation: float = 0.1
     """Standard deviation of learnt places around their means, in half images."""
-    last_deviation: float = 0.0
-    """What that has come to, in equal steps, when training ends; 0 to stay as it is."""
     copies: int = 1
     """Monte-Carlo copies of an image in an update (M)."""
     reward: Literal["right", "probability", "log-probability"] = "right"
@@ -117,12 +113,7 @@ class LocationNetwork(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.places, self.deviation = config.places, config.deviation
-        self.first, self.last = config.deviation, config.last_deviation or config.deviation
         self.mean = Linear(config.hidden, 2) if config.places == "learnt" else None
-
-    def anneal(self, done: float) -> None:
-        """Have places as noisy as they are when this part of training is done."""
-        self.deviation = self.first + done * (self.last - self.first)
 
     @torch.no_grad()
     def choose(self, state: Float[Tensor, "*batch hidden"], sampled: bool) -> Float[Tensor, "*batch 2"]:
@@ -163,10 +154,6 @@ class System(nn.Module):
         self.from_state = Linear(config.hidden, config.hidden)
         self.action = Linear(config.hidden, classes)
         self.baseline = Linear(config.hidden, 1) if config.places == "learnt" else None
-
-    def anneal(self, done: float) -> None:
-        """See `contract.Annealed`."""
-        self.location.anneal(done)
 
     def scan(self, images: Float[Tensor, "batch channel rows columns"], copies: int, sampled: bool) -> Scan:
         """Look at each image so many times over: h_t = relu(W h_{t-1} + W g_t), at places that h_{t-1} chose."""
@@ -249,10 +236,6 @@ class Player(nn.Module):
         self.core = nn.LSTMCell(config.glimpse, config.hidden)
         self.action = Linear(config.hidden, actions)
         self.baseline = Linear(config.hidden, 1)
-
-    def anneal(self, done: float) -> None:
-        """See `contract.Annealed`."""
-        self.location.anneal(done)
 
     def play(self, games: Games, sampled: bool) -> Played:
         """Play the games to their end."""
