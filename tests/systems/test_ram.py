@@ -76,19 +76,6 @@ def test_a_scan_goes_by_the_paper_s_equations(monkeypatch: pytest.MonkeyPatch):
     torch.testing.assert_close(found.where, eye)
 
 
-def test_glimpses_are_dropped_while_it_learns_each_copy_s_by_itself():
-    torch.manual_seed(0)
-    system, batch = System(replace(SMALL, dropout=0.5, copies=4), 1, 3), images()
-    kept: list[Tensor] = []
-    system.glimpse.dropout.register_forward_hook(lambda layer, inputs, output: kept.append(output == inputs[0] * 2))
-    system(batch)
-    assert [part.shape for part in kept] == [(6, 4, SMALL.glimpse)] * SMALL.glimpses
-    assert not any(torch.equal(part[:, 0], part[:, 1]) for part in kept)
-    plain = System(SMALL, 1, 3).eval()
-    plain.load_state_dict(system.state_dict())
-    torch.testing.assert_close(system.eval()(batch).total, plain(batch).total)
-
-
 def test_the_answer_is_that_after_the_last_glimpse():
     torch.manual_seed(0)
     system, batch = System(SMALL, 1, 3).eval(), images()

@@ -74,11 +74,6 @@ RECIPES = {
     ),
     "ram-mnist": recipe("6 glimpses of 8 x 8 pixels, in 10 minutes", digits(SMALL, 40), error=0.03),
     "ram-mnist-long": recipe("6 glimpses of 8 x 8 pixels, in an hour", digits(SMALL, 200), error=0.015),
-    "ram-mnist-dropout": recipe(
-        "6 glimpses of 8 x 8 pixels, half of each dropped while it learns",
-        digits(replace(SMALL, dropout=0.5), 40),
-        error=0.02,
-    ),
     "ram-mnist-2": recipe("2 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=2), 40)),
     "ram-mnist-4": recipe("4 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=4), 40)),
     "ram-mnist-random": recipe("control: 6 glimpses at random places", digits(replace(SMALL, places="random"), 40)),

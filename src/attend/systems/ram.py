@@ -23,7 +23,6 @@ Deviations from the paper:
   for a wrong one over answers drawn from the softmax. It tells places apart that one answer does not.
 - With `reward` "log-probability" it is the logarithm of that, so that places and answers are learnt from one bound (Ba
   et al. 2014, as in `wsram`). A place that helps with an image that is named wrongly counts most.
-- `dropout` of the glimpse vector, which is off by default.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
@@ -66,8 +65,6 @@ class Config:
     """Size of what the patches, and the place, become before they are joined."""
     glimpse: int = 256
     """Size of the glimpse vector."""
-    dropout: float = 0.0
-    """On the glimpse vector, while it learns."""
     deviation: float = 0.1
     """Standard deviation of learnt places around their means, in half images."""
     copies: int = 1
@@ -94,7 +91,6 @@ class GlimpseNetwork(nn.Module):
         self.place = Linear(2, config.sensed)
         self.from_patches = Linear(config.sensed, config.glimpse)
         self.from_place = Linear(config.sensed, config.glimpse)
-        self.dropout = nn.Dropout(config.dropout)
 
     def sensor(self) -> Callable[[Pyramid, Tensor], Float[Tensor, "batch copy glimpse"]]:
         """What gives the glimpse of a pyramid at places [batch, copy, 2], at as many steps as one likes."""
@@ -102,7 +98,7 @@ class GlimpseNetwork(nn.Module):
 
         def glimpse(pyramid: Pyramid, where: Tensor) -> Tensor:
             patches = self.patches(look(pyramid, where, self.size).flatten(2))
-            return self.dropout(F.relu(together(F.relu(patches), F.relu(self.place(where)))))
+            return F.relu(together(F.relu(patches), F.relu(self.place(where))))
 
         return glimpse
 
