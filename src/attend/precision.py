@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from attend.fast import gains, multiply, onednn_linear
 
@@ -18,6 +19,14 @@ WORTH_IT = 1.2
 def full(values: Tensor) -> Tensor:
     """The values in float32 at least: what is summed, scored or measured in pixels is past half precision."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def recur(layers: nn.LSTM, *arguments: Any) -> Any:
+    """What torch's LSTM gives: in float32 on a CPU that has no instructions for bfloat16, where oneDNN has no other."""
+    onednn = next(layers.parameters()).device.type == "cpu" and torch.backends.mkldnn.is_available()
+    missing = onednn and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    with torch.autocast("cpu", enabled=False) if missing else nullcontext():
+        return layers(*arguments)
 
 
 def by_hand(function: type[torch.autograd.Function], *arguments: Any) -> Any:

@@ -27,6 +27,7 @@ from attend.contract import BEGIN, END, Loss, Pairs, State, Step
 from attend.fast import Linear
 from attend.layers import reverse_order, shift_right
 from attend.learning import cross_entropy
+from attend.precision import recur
 from attend.settings import check_config
 
 
@@ -78,12 +79,12 @@ class System(nn.Module):
             source = source.gather(1, reverse_order(mask & (source != END)))
         embedded = self.dropout(self.source_embedding(source))
         packed = pack_padded_sequence(embedded, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
-        return self.encoder(packed)[1]
+        return recur(self.encoder, packed)[1]
 
     def forward(self, batch: Pairs) -> Loss:
         states = self.encode(batch.source, batch.source_mask)
         words = self.dropout(self.target_embedding(shift_right(batch.target, BEGIN)))
-        hidden = self.dropout(self.decoder(words, states)[0][batch.target_mask])
+        hidden = self.dropout(recur(self.decoder, words, states)[0][batch.target_mask])
         loss = cross_entropy(hidden, self.output.weight, self.output.bias, batch.target[batch.target_mask])
         return Loss(loss.total, len(hidden), {"nll": loss.nll})
 
@@ -102,6 +103,7 @@ class System(nn.Module):
             return value.transpose(0, 1).unflatten(0, (batch, queries))
 
         word = self.target_embedding(token).reshape(batch * queries, 1, -1)
-        hidden, (after, cell) = self.decoder(word, (by_layer(state.hidden["state"]), by_layer(state.hidden["cell"])))
+        before = by_layer(state.hidden["state"]), by_layer(state.hidden["cell"])
+        hidden, (after, cell) = recur(self.decoder, word, before)
         logits = self.output(hidden.reshape(batch, queries, -1))
         return Step(logits, State(None, {"state": by_hypothesis(after), "cell": by_hypothesis(cell)}), None)
