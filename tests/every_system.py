@@ -48,7 +48,8 @@ def name_of(recipe: Recipe) -> str:
     config = recipe.settings.system
     control = getattr(config, "attention", getattr(config, "places", getattr(config, "rule", "paper")))
     encoder = f"-{config.encoder}" if hasattr(config, "encoder") else ""
-    return f"{recipe.build.__module__.rsplit('.', 1)[-1]}-{recipe.build.__name__}-{control}{encoder}"
+    path = "-path" if getattr(config, "path", False) else ""
+    return f"{recipe.build.__module__.rsplit('.', 1)[-1]}-{recipe.build.__name__}-{control}{path}{encoder}"
 
 
 SYSTEMS = {name_of(recipe): recipe for recipe in RECIPES.values()}

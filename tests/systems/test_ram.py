@@ -36,12 +36,13 @@ def touched(system: nn.Module) -> set[str]:
 def at(system: System, places: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a system look at these places [batch, copy, step, 2]."""
     steps = iter(places.unbind(2))
-    monkeypatch.setattr(system.location, "choose", lambda state, sampled: next(steps))
+    monkeypatch.setattr(system.location, "choose", lambda state, sampled, step: next(steps))
 
 
-def test_a_scan_goes_by_the_paper_s_equations(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("path", [False, True])
+def test_a_scan_goes_by_the_paper_s_equations(path: bool, monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
-    system = System(replace(SMALL, glimpses=2, scales=2), 1, 3).double().requires_grad_(False)
+    system = System(replace(SMALL, glimpses=2, scales=2, path=path), 1, 3).double().requires_grad_(False)
     for parameter in system.parameters():
         nn.init.normal_(parameter, std=0.5)
     pictures = images().images.double()
@@ -61,7 +62,8 @@ def test_a_scan_goes_by_the_paper_s_equations(monkeypatch: pytest.MonkeyPatch):
     for number in range(6):
         state = np.zeros(SMALL.hidden)
         for step in range(2):
-            mean = np.tanh(layer("location.mean", state))
+            answer = layer("location.mean", state)
+            mean = np.tanh(10 * weight["location.path"][step] + answer / 10 if path else answer)
             off = (places[number, 0, step].numpy() - mean) / SMALL.deviation
             density = -(off**2).sum() / 2 - np.log(2 * np.pi * SMALL.deviation**2)
             assert float(found.log_probs[number, 0, step]) == pytest.approx(density)
@@ -156,6 +158,27 @@ def test_a_path_is_rewarded_with_what_is_chosen(reward: Literal["right", "probab
     gradients = torch.autograd.grad(-(advantage * scan.log_probs[:, 0]).sum(), list(system.location.parameters()))
     for one, other in zip(found, gradients, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_a_path_is_looked_at_as_it_is_scored():
+    torch.manual_seed(0)
+    system = System(replace(SMALL, path=True), 1, 3).requires_grad_(False)
+    path = system.location.path
+    assert path is not None
+    path.copy_(torch.tensor([[0.03, -0.03], [-0.05, 0.0], [0.0, 0.02]]))
+    for weight in system.location.mean.parameters():  # type: ignore[union-attr]
+        weight.zero_()
+    where = system.scan(images().images, copies=2, sampled=False).where
+    torch.testing.assert_close(where, torch.tanh(10 * path).expand(6, 2, -1, -1))
+    sampled = system.scan(images().images, copies=2, sampled=True)
+    # Nothing was clamped, so that where the eye was is what was sampled.
+    squares = ((sampled.where - where) / SMALL.deviation).square().sum(-1)
+    torch.testing.assert_close(sampled.log_probs, -squares / 2 - np.log(2 * np.pi * SMALL.deviation**2))
+
+
+def test_only_learnt_places_have_a_path():
+    with pytest.raises(ValueError, match='leave out path where places are "random"'):
+        replace(SMALL, path=True, places="random")
 
 
 def test_copies_are_looked_at_like_images_of_their_own():
@@ -289,6 +312,6 @@ def test_a_game_is_learnt_from_its_reward_alone():
 
 
 def test_a_game_has_its_own_number_of_glimpses():
-    for changes in ({"glimpses": 3}, {"copies": 4}, {"reward": "probability"}):
-        with pytest.raises(ValueError, match="leave out glimpses, copies and reward"):
+    for changes in ({"glimpses": 3}, {"copies": 4}, {"reward": "probability"}, {"path": True}):
+        with pytest.raises(ValueError, match="leave out glimpses, copies, reward and path"):
             Player(replace(GAME, **changes), 1, 3)

@@ -76,6 +76,10 @@ RECIPES = {
     "ram-mnist-long": recipe("6 glimpses of 8 x 8 pixels, in an hour", digits(SMALL, 200), error=0.015),
     "ram-mnist-2": recipe("2 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=2), 40)),
     "ram-mnist-4": recipe("4 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=4), 40)),
+    "ram-mnist-path": recipe(
+        "6 glimpses of 8 x 8 pixels, each step with a place of its own",
+        digits(replace(SMALL, reward="log-probability", path=True), 40),
+    ),
     "ram-mnist-random": recipe("control: 6 glimpses at random places", digits(replace(SMALL, places="random"), 40)),
     "ram-mnist-centre": recipe(
         "control: 6 glimpses at the centre of the image", digits(replace(PLAIN, places="centre"), 50)

@@ -23,6 +23,10 @@ Deviations from the paper:
   for a wrong one over answers drawn from the softmax. It tells places apart that one answer does not.
 - With `reward` "log-probability" it is the logarithm of that, so that places and answers are learnt from one bound (Ba
   et al. 2014, as in `wsram`). A place that helps with an image that is named wrongly counts most.
+- With `path` a step has a mean of its own, b_t, and the location network's answer is added to it: tanh(b_t + f_l(h)).
+  Without, a place depends on the state alone, of which the last place is most, so that places come to lie where others
+  were. b_t is learnt ten times as fast as other parameters, and f_l a tenth as fast, for Adam's steps are as long for
+  noise as for a gradient, and there is more noise in what an image says of a place than in what the path does.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
@@ -74,9 +78,13 @@ class Config:
     or the logarithm of that."""
     places: Literal["learnt", "random", "centre"] = "learnt"
     """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
+    path: bool = False
+    """Whether a step has a place of its own, from which what is seen leads away."""
 
     def __post_init__(self) -> None:
         check_config(self)
+        if self.path and self.places != "learnt":
+            raise ValueError(f'a path is learnt: leave out path where places are "{self.places}"')
         if not self.deviation > 0:
             raise ValueError("deviation must be above 0: without noise no other place is ever tried")
 
@@ -103,6 +111,10 @@ class GlimpseNetwork(nn.Module):
         return glimpse
 
 
+PATH_SPEED = 10
+"""How many times as fast as by the plain rule a path is learnt, and what leads away from it is learnt the slower."""
+
+
 class LocationNetwork(nn.Module):
     """Where to look next, from a state: a Gaussian around a mean, or what the controls do instead (2.1)."""
 
@@ -110,23 +122,32 @@ class LocationNetwork(nn.Module):
         super().__init__()
         self.places, self.deviation = config.places, config.deviation
         self.mean = Linear(config.hidden, 2) if config.places == "learnt" else None
+        self.path = nn.Parameter(torch.zeros(config.glimpses, 2)) if config.path else None
+
+    def squashed(self, mean: Float[Tensor, "*batch 2"], step: int | slice = slice(None)) -> Float[Tensor, "*batch 2"]:
+        """The mean of a step, or of all steps, from the location network's answer."""
+        mean = full(mean)
+        if self.path is not None:
+            # Adam's steps are as long for any parameter: what it is multiplied by is how fast it is learnt.
+            mean = PATH_SPEED * self.path[step] + mean / PATH_SPEED
+        return torch.tanh(mean)
 
     @torch.no_grad()
-    def choose(self, state: Float[Tensor, "*batch hidden"], sampled: bool) -> Float[Tensor, "*batch 2"]:
+    def choose(self, state: Float[Tensor, "*batch hidden"], sampled: bool, step: int) -> Float[Tensor, "*batch 2"]:
         """A sample, or the mean; random places are always random. No gradient goes through a place."""
         if self.mean is None:
             middle = full(state).new_zeros(*state.shape[:-1], 2)
             return middle.uniform_(-1, 1) if self.places == "random" else middle
-        mean = torch.tanh(full(self.mean(state)))
+        mean = self.squashed(self.mean(state), step)
         return sample_place(mean, self.deviation).where if sampled else mean
 
     def log_prob(
-        self, where: Float[Tensor, "*batch 2"], state: Float[Tensor, "*batch hidden"]
-    ) -> Float[Tensor, "*batch"]:
+        self, where: Float[Tensor, "*batch step 2"], state: Float[Tensor, "*batch step hidden"]
+    ) -> Float[Tensor, "*batch step"]:
         """How likely these places were: 0 where nothing is learnt. The states are cut from the graph here."""
         if self.mean is None:
             return state.new_zeros(state.shape[:-1])
-        return place_log_prob(where, torch.tanh(full(self.mean(state.detach()))), self.deviation)
+        return place_log_prob(where, self.squashed(self.mean(state.detach())), self.deviation)
 
 
 class Scan(NamedTuple):
@@ -156,8 +177,8 @@ class System(nn.Module):
         pyramid, glimpse = prepare(images, self.config.scales), self.glimpse.sensor()
         core = joined(self.from_state, self.from_glimpse)
         states, places = [images.new_zeros(len(images), copies, self.config.hidden)], []
-        for _ in range(self.config.glimpses):
-            places.append(self.location.choose(states[-1], sampled))
+        for step in range(self.config.glimpses):
+            places.append(self.location.choose(states[-1], sampled, step))
             # The eye can't leave the image, but what is scored is the place that was sampled.
             states.append(F.relu(core(states[-1], glimpse(pyramid, places[-1].clamp(-1, 1)))))
         where, before = torch.stack(places, 2), torch.stack(states[:-1], 2).detach()
@@ -223,9 +244,10 @@ class Player(nn.Module):
 
     def __init__(self, config: Config, channels: int, actions: int) -> None:
         super().__init__()
-        if (config.glimpses, config.copies, config.reward) != (Config.glimpses, Config.copies, Config.reward):
+        own = "glimpses", "copies", "reward", "path"
+        if any(getattr(config, name) != getattr(Config, name) for name in own):
             told = "a game says how often it is looked at and what it is rewarded with, and is played once"
-            raise ValueError(f"{told}: leave out glimpses, copies and reward")
+            raise ValueError(f"{told}: leave out glimpses, copies, reward and path")
         self.config = config
         self.glimpse = GlimpseNetwork(config, channels)
         self.location = LocationNetwork(config)
@@ -239,8 +261,8 @@ class Player(nn.Module):
         state = cell = torch.zeros(len(games), self.config.hidden, device=device)
         glimpse = self.glimpse.sensor()
         states, places, moves, entropies = [state], [], [], []
-        for _ in range(games.frames - 1):
-            where = self.location.choose(state, sampled)
+        for step in range(games.frames - 1):
+            where = self.location.choose(state, sampled, step)
             pyramid = prepare(torch.from_numpy(games.frame()).to(device), self.config.scales)
             state, cell = self.core(glimpse(pyramid, where.clamp(-1, 1).unsqueeze(1)).squeeze(1), (state, cell))
             log_policy = full(self.action(state)).log_softmax(-1)
