@@ -350,8 +350,15 @@ def test_interrupted_training_says_how_to_go_on_and_does(
     assert f"attend train --resume --out {folder}" in err.splitlines()[-1]
     assert "Traceback" not in err
     assert "is a run of 'rnnsearch-modern'" in error_of(capsys, "train", "encdec", "--resume", "--out", str(folder))
+    config = json.loads((folder / "config.json").read_text())
+    begun, here = config["provenance"], dict(config["provenance"])
+    begun["machine"] = "another machine"
+    (folder / "config.json").write_text(json.dumps(config))
     assert main(["train", "--resume", "--out", str(folder)]) == 0
     assert json.loads((folder / "training.json").read_text())["updates"] == 15 * 12
+    made = json.loads((folder / "config.json").read_text())["provenance"]
+    assert made == here | {"machine": f"another machine; {here['machine']}"}
+    assert f"another machine; {here['machine']}" in (folder / "README.md").read_text()
 
 
 def test_training_line_says_how_far_it_is() -> None:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -110,6 +110,15 @@ class RunConfig:
         """The task kept in a run folder, with no data read."""
         return self.task.open(self.build, self.settings.data, self.settings.training.seed, folder)
 
+    def gone_on_with(self, now: Mapping[str, str]) -> "RunConfig":
+        """The same, where the run goes on with a commit or on a machine that it may not have had before."""
+
+        def both(name: str, separator: str) -> str:
+            return separator.join(dict.fromkeys([*self.provenance[name].split(separator), now[name]]))
+
+        made = dict(self.provenance) | {"commit": both("commit", ", "), "machine": both("machine", "; ")}
+        return replace(self, provenance=made)
+
     def save(self, folder: Path) -> None:
         content = {"attend": attend.__version__, "recipe": self.recipe, "settings": asdict(self.settings)}
         write_json(folder / "config.json", content | {"provenance": dict(self.provenance)})
@@ -169,7 +178,10 @@ def resume(folder: Path, log: Callable[[str], None], report: Report) -> Progress
     begun = (folder / "checkpoint.pt").exists()
     if not begun:
         log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
-    return go(config, opened(config, folder, log), folder, begun, report)
+    task, config = opened(config, folder, log), config.gone_on_with(provenance())
+    if PartialState().is_main_process:
+        config.save(folder)
+    return go(config, task, folder, begun, report)
 
 
 def changed(folder: Path) -> list[str]:
