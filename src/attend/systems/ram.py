@@ -24,9 +24,9 @@ Deviations from the paper:
 - With `reward` "log-probability" it is the logarithm of that, so that places and answers are learnt from one bound (Ba
   et al. 2014, as in `wsram`). A place that helps with an image that is named wrongly counts most.
 - With `path` a step has a mean of its own, b_t, and the location network's answer is added to it: tanh(b_t + f_l(h)).
-  Without, a place depends on the state alone, of which the last place is most, so that places come to lie where others
-  were. b_t is learnt ten times as fast as other parameters, and f_l a tenth as fast, for Adam's steps are as long for
-  noise as for a gradient, and there is more noise in what an image says of a place than in what the path does.
+  Without, a place depends on the state alone, and of six learnt for digits several lie on one another. b_t is learnt
+  ten times as fast as other parameters, and f_l a tenth as fast: Adam's steps are as long for noise as for a gradient,
+  and what one image says of a place is noisier than what all of them do.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
