@@ -177,7 +177,7 @@ def test_a_path_is_looked_at_as_it_is_scored():
 
 
 def test_only_learnt_places_have_a_path():
-    with pytest.raises(ValueError, match='leave out path where places are "random"'):
+    with pytest.raises(ValueError, match='turn path off where places are "random"'):
         replace(SMALL, path=True, places="random")
 
 

@@ -84,7 +84,7 @@ class Config:
     def __post_init__(self) -> None:
         check_config(self)
         if self.path and self.places != "learnt":
-            raise ValueError(f'a path is learnt: leave out path where places are "{self.places}"')
+            raise ValueError(f'a path is learnt: turn path off where places are "{self.places}"')
         if not self.deviation > 0:
             raise ValueError("deviation must be above 0: without noise no other place is ever tried")
 
