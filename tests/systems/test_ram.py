@@ -39,8 +39,8 @@ def at(system: System, places: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system.location, "choose", lambda state, sampled, step: next(steps))
 
 
-@pytest.mark.parametrize("path", [False, True])
-def test_a_scan_goes_by_the_paper_s_equations(path: bool, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("path", [0.0, 0.5])
+def test_a_scan_goes_by_the_paper_s_equations(path: float, monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     system = System(replace(SMALL, glimpses=2, scales=2, path=path), 1, 3).double().requires_grad_(False)
     for parameter in system.parameters():
@@ -63,7 +63,7 @@ def test_a_scan_goes_by_the_paper_s_equations(path: bool, monkeypatch: pytest.Mo
         state = np.zeros(SMALL.hidden)
         for step in range(2):
             answer = layer("location.mean", state)
-            mean = np.tanh(10 * weight["location.path"][step] + answer / 10 if path else answer)
+            mean = np.tanh(weight["location.path"][step] + answer / 10 if path else answer)
             off = (places[number, 0, step].numpy() - mean) / SMALL.deviation
             density = -(off**2).sum() / 2 - np.log(2 * np.pi * SMALL.deviation**2)
             assert float(found.log_probs[number, 0, step]) == pytest.approx(density)
@@ -160,25 +160,40 @@ def test_a_path_is_rewarded_with_what_is_chosen(reward: Literal["right", "probab
         torch.testing.assert_close(one, other)
 
 
-def test_a_path_is_looked_at_as_it_is_scored():
+def test_a_path_starts_as_a_grid_read_like_a_page():
+    def places(glimpses: int) -> list[tuple[float, float]]:
+        system = System(replace(SMALL, glimpses=glimpses, path=0.5), 1, 3).eval().requires_grad_(False)
+        assert system.location.mean is not None
+        for weight in system.location.mean.parameters():
+            weight.zero_()
+        where = system.scan(images().images, copies=1, sampled=False).where
+        torch.testing.assert_close(where, where[:1].expand_as(where))
+        return [(round(x, 5), round(y, 5)) for x, y in where[0, 0].tolist()]
+
+    assert places(1) == [(0, 0)]
+    assert places(2) == [(0, -0.25), (0, 0.25)]
+    assert places(5) == [(-0.25, -0.5), (0.25, -0.5), (-0.25, 0), (0.25, 0), (0, 0.5)]
+    assert places(7)[-1] == (0, 0.5)
+
+
+def test_a_path_is_scored_as_it_is_looked_at():
     torch.manual_seed(0)
-    system = System(replace(SMALL, path=True), 1, 3).requires_grad_(False)
-    path = system.location.path
-    assert path is not None
-    path.copy_(torch.tensor([[0.03, -0.03], [-0.05, 0.0], [0.0, 0.02]]))
-    for weight in system.location.mean.parameters():  # type: ignore[union-attr]
+    system = System(replace(SMALL, path=0.5), 1, 3).requires_grad_(False)
+    assert system.location.mean is not None
+    for weight in system.location.mean.parameters():
         weight.zero_()
-    where = system.scan(images().images, copies=2, sampled=False).where
-    torch.testing.assert_close(where, torch.tanh(10 * path).expand(6, 2, -1, -1))
+    means = system.scan(images().images, copies=1, sampled=False).where
     sampled = system.scan(images().images, copies=2, sampled=True)
-    # Nothing was clamped, so that where the eye was is what was sampled.
-    squares = ((sampled.where - where) / SMALL.deviation).square().sum(-1)
+    # No sample lies so far out that the eye is elsewhere than what was sampled.
+    squares = ((sampled.where - means) / SMALL.deviation).square().sum(-1)
     torch.testing.assert_close(sampled.log_probs, -squares / 2 - np.log(2 * np.pi * SMALL.deviation**2))
 
 
-def test_only_learnt_places_have_a_path():
-    with pytest.raises(ValueError, match='turn path off where places are "random"'):
-        replace(SMALL, path=True, places="random")
+def test_a_path_that_can_not_be_is_refused():
+    with pytest.raises(ValueError, match='have path 0 where places are "random"'):
+        replace(SMALL, path=0.5, places="random")
+    with pytest.raises(ValueError, match=r"10 glimpses must be less than 0\.667 apart"):
+        System(replace(SMALL, glimpses=10, path=0.7), 1, 3)
 
 
 def test_copies_are_looked_at_like_images_of_their_own():
@@ -312,6 +327,6 @@ def test_a_game_is_learnt_from_its_reward_alone():
 
 
 def test_a_game_has_its_own_number_of_glimpses():
-    for changes in ({"glimpses": 3}, {"copies": 4}, {"reward": "probability"}, {"path": True}):
+    for changes in ({"glimpses": 3}, {"copies": 4}, {"reward": "probability"}, {"path": 0.5}):
         with pytest.raises(ValueError, match="leave out glimpses, copies, reward and path"):
             Player(replace(GAME, **changes), 1, 3)

@@ -77,8 +77,8 @@ RECIPES = {
     "ram-mnist-2": recipe("2 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=2), 40)),
     "ram-mnist-4": recipe("4 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=4), 40)),
     "ram-mnist-path": recipe(
-        "6 glimpses of 8 x 8 pixels, each step with a place of its own",
-        digits(replace(SMALL, reward="log-probability", path=True), 40),
+        "6 glimpses of 8 x 8 pixels, each step with a place of its own to start from",
+        digits(replace(SMALL, reward="log-probability", path=8 / 14), 40),
     ),
     "ram-mnist-random": recipe("control: 6 glimpses at random places", digits(replace(SMALL, places="random"), 40)),
     "ram-mnist-centre": recipe(

@@ -23,10 +23,11 @@ Deviations from the paper:
   for a wrong one over answers drawn from the softmax. It tells places apart that one answer does not.
 - With `reward` "log-probability" it is the logarithm of that, so that places and answers are learnt from one bound (Ba
   et al. 2014, as in `wsram`). A place that helps with an image that is named wrongly counts most.
-- With `path` a step has a mean of its own, b_t, and the location network's answer is added to it: tanh(b_t + f_l(h)).
-  Without, a place depends on the state alone, and of six learnt for digits several lie on one another. b_t is learnt
-  ten times as fast as other parameters, and f_l a tenth as fast: Adam's steps are as long for noise as for a gradient,
-  and what one image says of a place is noisier than what all of them do.
+- With `path` a step has a place of its own, b_t, which is learnt too, and the location network's answer leads away from
+  it: tanh(b_t + f_l(h) / 10). They start as a grid, read as a page is, with so much between neighbours: at a patch's
+  width glimpses lie beside one another. Without, all places start about the middle, and of six learnt for digits
+  several come to lie on one another. The tenth makes f_l be learnt as slowly: Adam's steps are as long for noise as
+  for a gradient, and what one image's reward says of its places is mostly noise.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
@@ -36,6 +37,7 @@ Deviations from the paper:
 `places` chooses where it looks: "learnt" is the model; "random" (anywhere, uniformly) and "centre" are its controls.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -78,13 +80,13 @@ class Config:
     or the logarithm of that."""
     places: Literal["learnt", "random", "centre"] = "learnt"
     """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
-    path: bool = False
-    """Whether a step has a place of its own, from which what is seen leads away."""
+    path: float = 0.0
+    """Distance of neighbours in the grid that the steps' own places start as, in half images; 0: steps have none."""
 
     def __post_init__(self) -> None:
         check_config(self)
         if self.path and self.places != "learnt":
-            raise ValueError(f'a path is learnt: turn path off where places are "{self.places}"')
+            raise ValueError(f'a path is learnt: have path 0 where places are "{self.places}"')
         if not self.deviation > 0:
             raise ValueError("deviation must be above 0: without noise no other place is ever tried")
 
@@ -111,8 +113,25 @@ class GlimpseNetwork(nn.Module):
         return glimpse
 
 
-PATH_SPEED = 10
-"""How many times as fast as by the plain rule a path is learnt, and what leads away from it is learnt the slower."""
+def grid(count: int, apart: float) -> Float[Tensor, "place 2"]:
+    """So many places (x, y) about the middle, row by row: as many rows as columns, or one more; the last row may be
+    shorter. Raises `ValueError` if it doesn't lie within the image."""
+    columns = round(math.sqrt(count))
+    rows = torch.arange(count).split(columns)
+    if apart * (len(rows) - 1) >= 2:
+        most = 2 / (len(rows) - 1)
+        raise ValueError(f"a path of {count} glimpses must be less than {most:.3g} apart to lie within the image")
+    return apart * torch.tensor(
+        [
+            (column - (len(row) - 1) / 2, number - (len(rows) - 1) / 2)
+            for number, row in enumerate(rows)
+            for column in range(len(row))
+        ]
+    )
+
+
+FROM_PATH = 0.1
+"""How far, and how fast, the location network's answers lead away from a path, of what they do without one."""
 
 
 class LocationNetwork(nn.Module):
@@ -122,15 +141,12 @@ class LocationNetwork(nn.Module):
         super().__init__()
         self.places, self.deviation = config.places, config.deviation
         self.mean = Linear(config.hidden, 2) if config.places == "learnt" else None
-        self.path = nn.Parameter(torch.zeros(config.glimpses, 2)) if config.path else None
+        self.path = nn.Parameter(grid(config.glimpses, config.path).atanh()) if config.path else None
 
     def squashed(self, mean: Float[Tensor, "*batch 2"], step: int | slice = slice(None)) -> Float[Tensor, "*batch 2"]:
         """The mean of a step, or of all steps, from the location network's answer."""
         mean = full(mean)
-        if self.path is not None:
-            # Adam's steps are as long for any parameter: what it is multiplied by is how fast it is learnt.
-            mean = PATH_SPEED * self.path[step] + mean / PATH_SPEED
-        return torch.tanh(mean)
+        return torch.tanh(mean if self.path is None else self.path[step] + FROM_PATH * mean)
 
     @torch.no_grad()
     def choose(self, state: Float[Tensor, "*batch hidden"], sampled: bool, step: int) -> Float[Tensor, "*batch 2"]:
