@@ -171,7 +171,7 @@ def test_loss_is_finite_and_every_parameter_learns(any_recipe):
     assert torch.isfinite(loss.total)
     assert loss.units > 0
     # One update first: a paper may start a layer at zero, which keeps the gradient from those below.
-    optimiser = torch.optim.SGD(system.parameters(), 0.01)
+    optimiser = torch.optim.SGD(system.parameters(), 0.1)
     loss.total.backward()
     optimiser.step()
     optimiser.zero_grad()
