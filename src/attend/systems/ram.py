@@ -25,9 +25,8 @@ Deviations from the paper:
   et al. 2014, as in `wsram`). A place that helps with an image that is named wrongly counts most.
 - With `path` a step has a place of its own, b_t, which is learnt too, and the location network's answer leads away from
   it: tanh(b_t + f_l(h) / 10). They start as a grid, read as a page is, with so much between neighbours: at a patch's
-  width glimpses lie beside one another. Without, all places start about the middle, and of six learnt for digits
-  several come to lie on one another. The tenth makes f_l be learnt as slowly: Adam's steps are as long for noise as
-  for a gradient, and what one image's reward says of its places is mostly noise.
+  width glimpses lie beside one another. Without, all places start about the middle. The tenth makes f_l be learnt as
+  slowly, for Adam's steps are as long for noise as for a gradient; places then follow the image far less.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
