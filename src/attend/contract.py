@@ -41,6 +41,7 @@ __all__ = [
     "Model",
     "Pairs",
     "Pictures",
+    "Scanner",
     "Split",
     "State",
     "Step",
@@ -248,6 +249,19 @@ class Audited(Protocol):
 
     def audit(self, batch: Labelled) -> Mapping[str, Tensor]:
         """Sums over the batch, by the names of their figures; what is drawn by chance follows torch's seed."""
+        ...
+
+
+@runtime_checkable
+class Scanner(Protocol):
+    """A classifier whose scan path of one image can be gone along in another."""
+
+    def along(
+        self,
+        images: Float[Tensor, "batch channel rows columns"],
+        others: Float[Tensor, "batch channel rows columns"],
+    ) -> Float[Tensor, "batch class"]:
+        """The last answers' logits for images that are looked at where the system looks in the others."""
         ...
 
 

@@ -267,6 +267,22 @@ def test_the_reader_reads_through_the_window_it_aims():
     torch.testing.assert_close(loss.total, expected)
 
 
+def test_an_image_is_read_through_another_one_s_windows():
+    torch.manual_seed(0)
+    system = Classifier(ClassifierConfig(glimpses=2, hidden=6, read=3), 1, 4).double().requires_grad_(False)
+    assert system.aim is not None
+    nn.init.normal_(system.aim.weight)
+    pictures = torch.rand(5, 1, 9, 12, dtype=torch.float64)
+    own = system.classify(pictures).logits[:, -1]
+    torch.testing.assert_close(system.along(pictures, pictures), own)
+    others = pictures.flip(0)
+    windows = system.scan(others)[1]
+    torch.testing.assert_close(system.along(pictures, others), system.action(system.scan(pictures, windows)[0][:, -1]))
+    assert not torch.allclose(system.along(pictures, others), own, atol=1e-3)
+    control = Classifier(ClassifierConfig(glimpses=2, hidden=6, read=3, attention="none"), 1, 4).double()
+    torch.testing.assert_close(control.along(pictures, others), control.classify(pictures).logits[:, -1])
+
+
 def test_the_control_reads_the_means_of_the_whole_image():
     torch.manual_seed(0)
     system = Classifier(ClassifierConfig(glimpses=2, hidden=6, read=3, attention="none"), 1, 4).requires_grad_(False)

@@ -189,9 +189,52 @@ def test_a_path_is_scored_as_it_is_looked_at():
     torch.testing.assert_close(sampled.log_probs, -squares / 2 - np.log(2 * np.pi * SMALL.deviation**2))
 
 
+def test_a_grid_stays_where_a_path_starts_and_is_seen_with_the_same_noise():
+    torch.manual_seed(0)
+    config = replace(SMALL, glimpses=5, path=0.5, places="grid")
+    system, path = System(config, 1, 3), System(replace(config, places="learnt"), 1, 3)
+    assert path.location.path is not None
+    start = path.location.path.detach().tanh()
+    batch = images()
+    optimiser = torch.optim.Adam(system.parameters(), 0.1)
+    for _ in range(3):
+        loss = system(batch)
+        optimiser.zero_grad()
+        loss.total.backward()
+        optimiser.step()
+    assert touched(system) == {"glimpse", "from_glimpse", "from_state", "action"}
+    assert set(loss.terms) == {"nll", "error"}
+    assert torch.equal(system.scan(batch.images, 1, sampled=False).where, start.expand(6, 1, 5, 2))
+    seen = system.scan(torch.rand(50, 1, 9, 9), 40, sampled=True).where
+    inside = seen[..., 0].flatten(0, 1)  # Some of what is farther up or down is moved to the image's edge.
+    torch.testing.assert_close(inside.mean(0), start[:, 0], atol=0.02, rtol=0)
+    torch.testing.assert_close(inside.std(0), torch.full((5,), SMALL.deviation), atol=0.01, rtol=0)
+
+
+def test_an_image_is_looked_at_along_another_one_s_path():
+    torch.manual_seed(0)
+    system = System(replace(SMALL, deviation=0.5), 1, 3).eval().requires_grad_(False)
+    assert system.location.mean is not None
+    nn.init.normal_(system.location.mean.weight)
+    pictures, others = images().images, images().images.flip(0)
+    own = system.classify(pictures)
+    torch.testing.assert_close(system.along(pictures, pictures), own.logits[:, -1])
+    places = np.stack([look["glimpse"].centre for look in system.classify(others).looks])
+    found = system.scan(pictures, 1, sampled=False, given=torch.from_numpy(places).float().unsqueeze(1))
+    torch.testing.assert_close(system.along(pictures, others), system.action(found.states[-1])[:, 0])
+    assert not torch.allclose(system.along(pictures, others), own.logits[:, -1], atol=1e-3)
+    # Nothing but where they are looked at counts of the others.
+    one = System(replace(SMALL, places="centre"), 1, 3).eval().requires_grad_(False)
+    torch.testing.assert_close(one.along(pictures, others), one.classify(pictures).logits[:, -1])
+
+
 def test_a_path_that_can_not_be_is_refused():
     with pytest.raises(ValueError, match='have path 0 where places are "random"'):
         replace(SMALL, path=0.5, places="random")
+    with pytest.raises(ValueError, match='have path 0 where places are "centre"'):
+        replace(SMALL, path=0.5, places="centre")
+    with pytest.raises(ValueError, match='"grid" are those of a path: say how far'):
+        replace(SMALL, places="grid")
     with pytest.raises(ValueError, match=r"10 glimpses must be less than 0\.667 apart"):
         System(replace(SMALL, glimpses=10, path=0.7), 1, 3)
 

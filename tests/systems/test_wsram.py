@@ -255,6 +255,18 @@ def test_the_places_are_the_cells_of_the_grid_row_by_row():
     torch.testing.assert_close(patches[0, 5, 0, 0], picture[0, 0, 3:6, 6:9])
 
 
+def test_an_image_is_looked_at_along_another_one_s_path():
+    system = build(TOY).eval().requires_grad_(False)
+    system.chooser.place.weight.normal_(0, 20)
+    pictures = torch.rand(6, 1, 9, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    others = pictures.flip(0)
+    own = system.scan(pictures, 1, likeliest).place
+    assert not torch.equal(own, own.flip(0)), "the paths are other ones"
+    torch.testing.assert_close(system.along(pictures, pictures), system.classify(pictures).logits[:, -1])
+    found = system.scan(pictures, 1, lambda step, log_probs: own.flip(0)[:, :, step])
+    torch.testing.assert_close(system.along(pictures, others), system.classifier(found.states[:, 0, -1]))
+
+
 def test_the_audit_gives_what_samples_are_worth():
     system = build(TOY).eval()
     assert isinstance(system, Audited)

@@ -15,9 +15,9 @@ from attend.attention.trace import Trace
 from attend.contract import Classified
 from attend.data.digits import Canvas
 from attend.data.files import DataError
-from attend.data.image import Form
+from attend.data.image import Form, Images
 from attend.systems import ram
-from attend.tasks.image import Frozen, ImageData, ImageToClass, read_parts
+from attend.tasks.image import Frozen, ImageData, ImageToClass, read_parts, shuffled
 from attend.tasks.pictures import decode_file
 
 SMALL = ram.Config(glimpses=3, size=4, hidden=16, sensed=8, glimpse=16)
@@ -164,6 +164,54 @@ class Told(nn.Module):
             looks.append({"glimpse": Views(centre, np.ones_like(centre), np.tile(np.float32([1, 2]), 3))})
             self.done += 1
         return Classified(logits, looks)
+
+
+class Follower(nn.Module):
+    """Tells which image it is given, in its first pixel, and is right where that of the other one is even."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.here = nn.Parameter(torch.zeros(()))
+        self.pairs: list[tuple[int, int]] = []
+
+    def along(self, images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        one, other = (numbered(each) for each in (images, others))
+        self.pairs += zip(one.tolist(), other.tolist(), strict=True)
+        return nn.functional.one_hot((one + other % 2) % 3, 3).float()
+
+
+def numbered(images: torch.Tensor) -> torch.Tensor:
+    high, low = (images[:, 0, 0, :2] * 255).round().long().unbind(1)
+    return 256 * high + low
+
+
+def test_shuffled_each_image_is_looked_at_as_another_is():
+    pixels = np.zeros((601, 1, 2, 2), dtype=np.uint8)
+    pixels[:, 0, 0, 0], pixels[:, 0, 0, 1] = np.divmod(np.arange(601), 256)
+    images, system = Images(pixels, np.arange(601) % 3, ("a", "b", "c")), Follower()
+    found = shuffled(system, images)
+    assert found == {"shuffled_error": 300 / 601}
+    ones, others = zip(*system.pairs, strict=True)
+    assert sorted(ones) == sorted(others) == list(range(601))
+    assert all(one != other for one, other in system.pairs)
+    assert np.abs(np.subtract(ones, others)).mean() > 100, "the others are from anywhere in the data"
+    assert shuffled(system, images) == found
+    assert shuffled(system, images.select(np.array([0]))) == {}, "there is no other image"
+    assert shuffled(nn.Linear(1, 1), images) == {}
+
+
+def test_an_evaluation_has_the_error_along_other_paths(tmp_path: Path):
+    data = ImageData(digits="small")
+    task = ImageToClass.prepare(build, data, 1, tmp_path, quiet)
+    torch.manual_seed(0)
+    fixed = ram.System(replace(SMALL, path=0.5, places="grid"), 1, 10).eval()
+    figures = task.model(fixed.config, [fixed]).evaluate("valid").figures
+    assert figures["shuffled_error"] == figures["error"]
+    system = build(1, 10).eval()
+    assert system.location.mean is not None
+    nn.init.normal_(system.location.mean.weight, std=10)
+    figures = task.model(system.config, [system]).evaluate("valid").figures
+    assert figures["shuffled_error"] != figures["error"]
 
 
 def test_what_is_measured_is_the_last_answer_and_the_place_of_every_step(tmp_path: Path):

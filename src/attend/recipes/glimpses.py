@@ -45,6 +45,8 @@ PLAIN = ram.Config()
 # A 0 or 1 for the answer to one copy tells so little of a place that places hardly follow a digit among clutter.
 TOLD = {"reward": "probability", "copies": 4}
 SMALL = replace(PLAIN, **TOLD)
+# Neighbours' patches lie beside one another.
+PATH = replace(SMALL, reward="log-probability", path=8 / 14)
 WIDE = ram.Config(size=12, scales=3, deviation=0.15)
 AMONG = replace(WIDE, **TOLD)
 CONNECTED = feedforward.Config(rows=60)
@@ -78,7 +80,10 @@ RECIPES = {
     "ram-mnist-4": recipe("4 glimpses of 8 x 8 pixels", digits(replace(SMALL, glimpses=4), 40)),
     "ram-mnist-path": recipe(
         "6 glimpses of 8 x 8 pixels, each step with a place of its own to start from",
-        digits(replace(SMALL, reward="log-probability", path=8 / 14), 40),
+        digits(PATH, 40),
+    ),
+    "ram-mnist-grid": recipe(
+        "control: 6 glimpses at places that stay where that path starts", digits(replace(PATH, places="grid"), 40)
     ),
     "ram-mnist-random": recipe("control: 6 glimpses at random places", digits(replace(SMALL, places="random"), 40)),
     "ram-mnist-centre": recipe(

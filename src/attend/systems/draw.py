@@ -330,18 +330,19 @@ class Classifier(nn.Module):
             aim_at_everything(self.aim, (0.0,) * 5)
 
     def scan(
-        self, images: Float[Tensor, "batch channel rows columns"]
+        self, images: Float[Tensor, "batch channel rows columns"], given: Sequence[Window | None] | None = None
     ) -> tuple[Float[Tensor, "batch step hidden"], list[Window | None]]:
-        """The state after each read, and where that was."""
+        """The state after each read, and where that was: where it aims, or through the windows given."""
         size, (rows, columns) = self.config.read, images.shape[2:]
         first = images.new_tensor(first_aim(size, rows, columns, writes=False))
         state = started(self.first, len(images))
         means = F.adaptive_avg_pool2d(images, size).flatten(1) if self.aim is None else None
         states, windows = [], []
-        for _ in range(self.config.glimpses):
+        for step in range(self.config.glimpses):
             looked, seen = None, means
             if self.aim is not None:
-                looked = window(self.aim(state.hidden) + first, size, rows, columns)
+                looked = given[step] if given else window(self.aim(state.hidden) + first, size, rows, columns)
+                assert looked is not None
                 seen = read(images, looked.filters, looked.aim.intensity).flatten(1)
             assert seen is not None
             state = self.core([seen], state)
@@ -360,6 +361,14 @@ class Classifier(nn.Module):
         """What would be answered after each read."""
         states, windows = self.scan(images)
         return Classified(self.action(states), looks({"read": windows}, len(images), *images.shape[2:]))
+
+    def along(
+        self,
+        images: Float[Tensor, "batch channel rows columns"],
+        others: Float[Tensor, "batch channel rows columns"],
+    ) -> Float[Tensor, "batch class"]:
+        """As in `attend.contract.Scanner`."""
+        return self.action(self.scan(images, self.scan(others)[1])[0][:, -1])
 
 
 def aim_at_everything(layer: nn.Linear, *windows: tuple[float, ...]) -> None:

@@ -33,7 +33,9 @@ Deviations from the paper:
 - `Player` learns each step from the reward of the whole game, with a baseline a step: a place's knows what was seen up
   to the glimpse before, a move's also the glimpse that it is made on.
 
-`places` chooses where it looks: "learnt" is the model; "random" (anywhere, uniformly) and "centre" are its controls.
+`places` chooses where it looks: "learnt" is the model; "random" (anywhere, uniformly) and "centre" are its controls,
+and so is "grid" where there is a path: it stays as it starts, and places are sampled around it in training as they are
+around those that are learnt.
 """
 
 import math
@@ -77,15 +79,18 @@ class Config:
     reward: Literal["right", "probability", "log-probability"] = "right"
     """What learnt places are rewarded with: 1 for a right answer and 0 for a wrong one, or the right one's probability,
     or the logarithm of that."""
-    places: Literal["learnt", "random", "centre"] = "learnt"
-    """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
+    places: Literal["learnt", "random", "centre", "grid"] = "learnt"
+    """Where it looks: "learnt" is the model, "random", "centre" and "grid" (a path that stays where it starts) are the
+    controls."""
     path: float = 0.0
     """Distance of neighbours in the grid that the steps' own places start as, in half images; 0: steps have none."""
 
     def __post_init__(self) -> None:
         check_config(self)
-        if self.path and self.places != "learnt":
-            raise ValueError(f'a path is learnt: have path 0 where places are "{self.places}"')
+        if self.path and self.places in ("random", "centre"):
+            raise ValueError(f'a path is no place: have path 0 where places are "{self.places}"')
+        if not self.path and self.places == "grid":
+            raise ValueError('places "grid" are those of a path: say how far they are apart, such as path 0.5')
         if not self.deviation > 0:
             raise ValueError("deviation must be above 0: without noise no other place is ever tried")
 
@@ -139,21 +144,29 @@ class LocationNetwork(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.places, self.deviation = config.places, config.deviation
-        self.mean = Linear(config.hidden, 2) if config.places == "learnt" else None
-        self.path = nn.Parameter(grid(config.glimpses, config.path).atanh()) if config.path else None
+        learnt = config.places == "learnt"
+        self.mean = Linear(config.hidden, 2) if learnt else None
+        self.path = None
+        if config.path:
+            self.path = nn.Parameter(grid(config.glimpses, config.path).atanh(), requires_grad=learnt)
 
-    def squashed(self, mean: Float[Tensor, "*batch 2"], step: int | slice = slice(None)) -> Float[Tensor, "*batch 2"]:
-        """The mean of a step, or of all steps, from the location network's answer."""
-        mean = full(mean)
+    def around(
+        self, state: Float[Tensor, "*batch hidden"], step: int | slice = slice(None)
+    ) -> Float[Tensor, "*batch 2"]:
+        """The mean of a step's place, or those of all steps, from the state before it."""
+        if self.mean is None:
+            assert self.path is not None
+            return self.path[step].tanh().expand(*state.shape[:-1], 2)
+        mean = full(self.mean(state))
         return torch.tanh(mean if self.path is None else self.path[step] + FROM_PATH * mean)
 
     @torch.no_grad()
     def choose(self, state: Float[Tensor, "*batch hidden"], sampled: bool, step: int) -> Float[Tensor, "*batch 2"]:
         """A sample, or the mean; random places are always random. No gradient goes through a place."""
-        if self.mean is None:
+        if self.places in ("random", "centre"):
             middle = full(state).new_zeros(*state.shape[:-1], 2)
             return middle.uniform_(-1, 1) if self.places == "random" else middle
-        mean = self.squashed(self.mean(state), step)
+        mean = self.around(state, step)
         return sample_place(mean, self.deviation).where if sampled else mean
 
     def log_prob(
@@ -162,7 +175,7 @@ class LocationNetwork(nn.Module):
         """How likely these places were: 0 where nothing is learnt. The states are cut from the graph here."""
         if self.mean is None:
             return state.new_zeros(state.shape[:-1])
-        return place_log_prob(where, self.squashed(self.mean(state.detach())), self.deviation)
+        return place_log_prob(where, self.around(state.detach()), self.deviation)
 
 
 class Scan(NamedTuple):
@@ -187,15 +200,25 @@ class System(nn.Module):
         self.action = Linear(config.hidden, classes)
         self.baseline = Linear(config.hidden, 1) if config.places == "learnt" else None
 
-    def scan(self, images: Float[Tensor, "batch channel rows columns"], copies: int, sampled: bool) -> Scan:
-        """Look at each image so many times over: h_t = relu(W h_{t-1} + W g_t), at places that h_{t-1} chose."""
+    def scan(
+        self,
+        images: Float[Tensor, "batch channel rows columns"],
+        copies: int,
+        sampled: bool,
+        given: Float[Tensor, "batch copy step 2"] | None = None,
+    ) -> Scan:
+        """Look at each image so many times over: h_t = relu(W h_{t-1} + W g_t), at places that h_{t-1} chose.
+
+        Or at those given, whatever `sampled` says.
+        """
         pyramid, glimpse = prepare(images, self.config.scales), self.glimpse.sensor()
         core = joined(self.from_state, self.from_glimpse)
         states, places = [images.new_zeros(len(images), copies, self.config.hidden)], []
         for step in range(self.config.glimpses):
-            places.append(self.location.choose(states[-1], sampled, step))
+            chosen = self.location.choose(states[-1], sampled, step) if given is None else given[:, :, step]
+            places.append(chosen)
             # The eye can't leave the image, but what is scored is the place that was sampled.
-            states.append(F.relu(core(states[-1], glimpse(pyramid, places[-1].clamp(-1, 1)))))
+            states.append(F.relu(core(states[-1], glimpse(pyramid, chosen.clamp(-1, 1)))))
         where, before = torch.stack(places, 2), torch.stack(states[:-1], 2).detach()
         log_prob = self.location.log_prob(where, before)
         baseline = torch.zeros_like(log_prob) if self.baseline is None else self.baseline(before).squeeze(-1)
@@ -232,6 +255,15 @@ class System(nn.Module):
             for where in scan.where[:, 0]
         ]
         return Classified(self.action(torch.stack(scan.states, 2)[:, 0]), looks)
+
+    def along(
+        self,
+        images: Float[Tensor, "batch channel rows columns"],
+        others: Float[Tensor, "batch channel rows columns"],
+    ) -> Float[Tensor, "batch class"]:
+        """As in `attend.contract.Scanner`, at the means."""
+        given = self.scan(others, copies=1, sampled=False).where
+        return self.action(self.scan(images, copies=1, sampled=False, given=given).states[-1][:, 0])
 
 
 class Played(NamedTuple):

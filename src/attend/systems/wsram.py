@@ -301,6 +301,15 @@ class System(nn.Module):
         ]
         return Classified(self.classifier(scan.states[:, 0]), looks)
 
+    def along(
+        self,
+        images: Float[Tensor, "batch channel rows columns"],
+        others: Float[Tensor, "batch channel rows columns"],
+    ) -> Float[Tensor, "batch class"]:
+        """As in `attend.contract.Scanner`, at the likeliest places."""
+        given = self.scan(others, 1, likeliest).place
+        return self.classifier(self.scan(images, 1, lambda step, log_probs: given[:, :, step]).states[:, 0, -1])
+
     @torch.no_grad()
     def audit(self, batch: Labelled) -> dict[str, Tensor]:
         """Sums over the batch of what samples are worth: the effective number of `copies`, and the bound in nats.

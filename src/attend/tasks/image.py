@@ -17,7 +17,7 @@ from torch import nn
 
 from attend.attention.glimpse import Views
 from attend.attention.trace import Alternative, Named, Trace, Windows
-from attend.contract import Audited, Classified, Evaluation, Labelled, Split
+from attend.contract import Audited, Classified, Evaluation, Labelled, Scanner, Split
 from attend.data.digits import TRANSLATED, Arrangement, Canvas, arrange, draw, draw_all, read_digits
 from attend.data.files import DataError, counted
 from attend.data.image import Form, ImageError, Images, as_data_uri, decode, read_idx_images, read_npz
@@ -323,8 +323,9 @@ class ImageModel(SingleModel[ImageToClass]):
 
     def evaluate(self, split: Split, report: Tell | None = None) -> Evaluation:
         """As in `attend.contract.Model`."""
-        found = self.task.evaluate(self.systems[0], self.part(split), report)
-        return replace(found, figures=found.figures | own_audit(self.systems[0], self.part(split).images))
+        system, part = self.systems[0], self.part(split)
+        found = self.task.evaluate(system, part, report)
+        return replace(found, figures=found.figures | shuffled(system, part.images) | own_audit(system, part.images))
 
 
 def read_parts(data: ImageData, seed: int, log: Callable[[str], None]) -> dict[Part, Images]:
@@ -407,6 +408,27 @@ def classify(system: Any, images: Float32[np.ndarray, "batch channel rows column
     device = next(system.parameters()).device
     with torch.inference_mode():
         return system.classify(torch.from_numpy(images).to(device))
+
+
+def shuffled(system: Any, images: Images) -> dict[str, float]:
+    """The error when each image is looked at where the system looks in another one, which is drawn by chance.
+
+    Of a path that ignores the image it's the error; the more is seen by where the system looks, the higher.
+    """
+    if not isinstance(system, Scanner) or len(images) < 2:
+        return {}
+    device = next(system.parameters()).device  # pyright: ignore[reportAttributeAccessIssue]
+    order = np.random.default_rng(0).permutation(len(images))
+    wrong = 0
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(0)  # for controls that look at random places
+        for start in range(0, len(images), TOGETHER):
+            rows = np.arange(start, min(start + TOGETHER, len(images)))
+            # One big circle of images: each is looked at as the one before it is.
+            batch, others = (labelled(images, order[rows - back]) for back in (0, 1))
+            answers = system.along(batch.images.to(device), others.images.to(device)).argmax(-1).cpu()
+            wrong += int((answers != batch.label).sum())
+    return {"shuffled_error": wrong / len(images)}
 
 
 def own_audit(system: Any, images: Images) -> dict[str, float]:
