@@ -236,7 +236,7 @@ def test_a_path_that_can_not_be_is_refused():
     with pytest.raises(ValueError, match='"grid" are those of a path: say how far'):
         replace(SMALL, places="grid")
     with pytest.raises(ValueError, match=r"10 glimpses must be less than 0\.667 apart"):
-        System(replace(SMALL, glimpses=10, path=0.7), 1, 3)
+        replace(SMALL, glimpses=10, path=0.7)
 
 
 def test_copies_are_looked_at_like_images_of_their_own():

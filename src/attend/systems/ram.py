@@ -91,6 +91,8 @@ class Config:
             raise ValueError(f'a path is no place: have path 0 where places are "{self.places}"')
         if not self.path and self.places == "grid":
             raise ValueError('places "grid" are those of a path: say how far they are apart, such as path 0.5')
+        if self.path:
+            grid(self.glimpses, self.path)  # it must lie within the image
         if not self.deviation > 0:
             raise ValueError("deviation must be above 0: without noise no other place is ever tried")
 
