@@ -143,14 +143,18 @@ FROM_PATH = 0.1
 class LocationNetwork(nn.Module):
     """Where to look next, from a state: a Gaussian around a mean, or what the controls do instead (2.1)."""
 
+    path: Tensor | None
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.places, self.deviation = config.places, config.deviation
         learnt = config.places == "learnt"
         self.mean = Linear(config.hidden, 2) if learnt else None
-        self.path = None
-        if config.path:
-            self.path = nn.Parameter(grid(config.glimpses, config.path).atanh(), requires_grad=learnt)
+        start = grid(config.glimpses, config.path).atanh() if config.path else None
+        if learnt and start is not None:
+            self.path = nn.Parameter(start)
+        else:
+            self.register_buffer("path", start)
 
     def around(
         self, state: Float[Tensor, "*batch hidden"], step: int | slice = slice(None)
