@@ -33,14 +33,8 @@ def touched(system: nn.Module) -> set[str]:
     }
 
 
-def at(system: System, places: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a system look at these places [batch, copy, step, 2]."""
-    steps = iter(places.unbind(2))
-    monkeypatch.setattr(system.location, "choose", lambda state, sampled, step: next(steps))
-
-
 @pytest.mark.parametrize("path", [0.0, 0.5])
-def test_a_scan_goes_by_the_paper_s_equations(path: float, monkeypatch: pytest.MonkeyPatch):
+def test_a_scan_goes_by_the_paper_s_equations(path: float):
     torch.manual_seed(0)
     system = System(replace(SMALL, glimpses=2, scales=2, path=path), 1, 3).double().requires_grad_(False)
     for parameter in system.parameters():
@@ -48,8 +42,7 @@ def test_a_scan_goes_by_the_paper_s_equations(path: float, monkeypatch: pytest.M
     pictures = images().images.double()
     # Some lie outside the image.
     places = 3 * torch.rand(6, 1, 2, 2, dtype=torch.float64) - 1.5
-    at(system, places, monkeypatch)
-    found = system.scan(pictures, 1, sampled=True)
+    found = system.scan(pictures, 1, sampled=True, given=places)
     weight = {name: value.numpy() for name, value in system.named_parameters()}
 
     def layer(name: str, inputs: np.ndarray) -> np.ndarray:
@@ -87,15 +80,14 @@ def test_the_answer_is_that_after_the_last_glimpse():
     assert not torch.allclose(logits[:, 0], logits[:, -1])
 
 
-def test_a_place_is_measured_against_what_was_known_before_it(monkeypatch: pytest.MonkeyPatch):
+def test_a_place_is_measured_against_what_was_known_before_it():
     """A baseline that knew the choice would bias what is learnt from it."""
     torch.manual_seed(0)
     system = System(SMALL, 1, 3).requires_grad_(False)
     places = 2 * torch.rand(6, 2, SMALL.glimpses, 2) - 1
 
     def baselines(places: Tensor) -> Tensor:
-        at(system, places, monkeypatch)
-        return system.scan(images().images, 2, sampled=True).baselines
+        return system.scan(images().images, 2, sampled=True, given=places).baselines
 
     before = baselines(places)
     for step in range(SMALL.glimpses):

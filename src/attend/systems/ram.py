@@ -25,8 +25,8 @@ Deviations from the paper:
   et al. 2014, as in `wsram`). A place that helps with an image that is named wrongly counts most.
 - With `path` a step has a place of its own, b_t, which is learnt too, and the location network's answer leads away from
   it: tanh(b_t + f_l(h) / 10). They start as a grid, read as a page is, with so much between neighbours: at a patch's
-  width glimpses lie beside one another. Without, all places start about the middle. The tenth makes f_l be learnt as
-  slowly, for Adam's steps are as long for noise as for a gradient; places then follow the image far less.
+  width glimpses lie beside one another. Without, all places start about the middle, and follow the image far more. The
+  tenth makes f_l be learnt as slowly, for Adam's steps are as long for noise as for a gradient.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
   moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
@@ -88,7 +88,9 @@ class Config:
     def __post_init__(self) -> None:
         check_config(self)
         if self.path and self.places in ("random", "centre"):
-            raise ValueError(f'a path is no place: have path 0 where places are "{self.places}"')
+            raise ValueError(
+                f'a path is for places that are learnt, or a grid: have path 0 where places are "{self.places}"'
+            )
         if not self.path and self.places == "grid":
             raise ValueError('places "grid" are those of a path: say how far they are apart, such as path 0.5')
         if self.path:

@@ -413,7 +413,8 @@ def classify(system: Any, images: Float32[np.ndarray, "batch channel rows column
 def shuffled(system: Any, images: Images) -> dict[str, float]:
     """The error when each image is looked at where the system looks in another one, which is drawn by chance.
 
-    Of a path that ignores the image it's the error; the more is seen by where the system looks, the higher.
+    Of a path that ignores the image it's the error. A higher one shows that places depend on the image and the answer
+    on them, not how much that gains: where another image is looked at may be worse than a path that is always the same.
     """
     if not isinstance(system, Scanner) or len(images) < 2:
         return {}
