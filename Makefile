@@ -1,7 +1,7 @@
 # Every target works on a fresh clone, with make and Python 3.11 or newer: the first one builds .venv.
 PYTHON ?= python3
 
-.PHONY: setup demo demo-compare test check bench page page-check browser screenshots
+.PHONY: setup demo demo-compare test check bench papers page page-check browser screenshots
 
 setup: .venv/installed
 
@@ -64,3 +64,7 @@ web/node_modules: web/package-lock.json
 
 bench: setup
 	.venv/bin/python bench/run.py
+
+# docs/papers/ and docs/results.md, from the systems' docstrings, the recipes, results/ and docs/papers.toml.
+papers: setup
+	.venv/bin/python docs/papers.py

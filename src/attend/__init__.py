@@ -1,4 +1,4 @@
-"""Attention-based models: train them on your own data, and look where they look.
+"""Attention-based models: train them on your own data, and see what they attend to.
 
 import attend
 model = attend.load("runs/demo")
@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attend.run import load
+    from attend.run import train_recipe as train
 
-__version__ = "0.1.0"
-__all__ = ["load"]
+__version__ = "0.2.0"
+__all__ = ["load", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    # The command line must start without torch; `attend.load` brings it in.
-    if name == "load":
-        from attend.run import load
+    # The command line must start without torch; these bring it in.
+    if name in __all__:
+        from attend import run
 
-        return load
+        return run.load if name == "load" else run.train_recipe
     raise AttributeError(f"module 'attend' has no attribute {name!r}")

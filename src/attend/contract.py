@@ -1,48 +1,48 @@
-"""What the parts of the toolkit promise one another: records and protocols.
+"""What systems, search and training promise one another: records and protocols.
 
-A *system* is one paper's model. Called on a batch it gives its loss; one that produces its output step by step also
-offers `start(batch)` and `step(token, state)`, from which `attend.decoding` builds greedy, sampled and beam search. A
-*task* joins a system to data: it gives the training loop batches, and says how good a system is.
+A *system* is one paper's model. Called on a batch it gives its loss. One that produces its output step by step also
+offers `start(batch)` and `step(token, state)`, from which `attend.decoding` builds greedy, sampled and beam search; one
+that answers in one go offers `answer(batch)`. It is built from its configuration and the sizes that it names, such as
+`source_vocabulary`: a field named "source" gives its size "vocabulary" under that name.
+
+A *task* joins a system to data: it gives the training loop batches, and says how good a system is.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from attend.attention.glimpse import Views
 from attend.attention.memory import Memory, Read
 from attend.data.codec import BEGIN, END, PAD, UNKNOWN
-from attend.progress import Tell
 
 __all__ = [
     "BEGIN",
     "END",
     "PAD",
     "UNKNOWN",
-    "Audited",
+    "Answerer",
+    "Answers",
+    "Batch",
     "Bounds",
-    "Captioned",
-    "Captioner",
-    "Classified",
-    "Classifier",
+    "Cells",
     "Decoder",
+    "Direction",
     "Drawer",
     "Drawings",
     "Evaluation",
     "Games",
-    "Labelled",
+    "Look",
     "Loss",
-    "Model",
-    "Pairs",
     "Pictures",
-    "Scanner",
     "Split",
+    "Starts",
     "State",
     "Step",
     "StoredTask",
@@ -50,46 +50,73 @@ __all__ = [
     "Task",
 ]
 
+Split = Literal["train", "valid", "test"]
+Direction = Literal["higher", "lower"]
+"""Which values of a measure are better."""
+
 
 @dataclass(frozen=True)
-class Pairs:
-    """Sequences and what goes with them. `source` and `target` both end with END; masks are True on real tokens.
+class Cells:
+    """A padded sequence of anything: token ids, frames of sound, slots. `mask` is True on real cells; padding is at
+    the right."""
 
-    The target has no BEGIN: systems put it in front themselves. Padding is at the right.
+    values: Shaped[Tensor, "batch cell *size"]
+    mask: Bool[Tensor, "batch cell"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples: the inputs by the names of their fields, and the targets as the output collates them.
+
+    An input is `Cells` or, where all values have one size, a tensor (an image: brightness from 0 to 1). A sequence's
+    target ends with END and has no BEGIN: systems put it in front themselves. `target` is None where it is not known.
     """
 
-    source: Int[Tensor, "batch memory"]
-    source_mask: Bool[Tensor, "batch memory"]
-    target: Int[Tensor, "batch step"]
-    target_mask: Bool[Tensor, "batch step"]
+    inputs: Mapping[str, Any]
+    target: Any = None
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    @property
+    def device(self) -> torch.device:
+        return self._first.device
+
+    @property
+    def _first(self) -> Tensor:
+        value = next(iter(self.inputs.values()))
+        return value.values if isinstance(value, Cells) else value
+
+    def select(self, rows: Int[Tensor, "chosen"]) -> "Batch":
+        """The inputs of these examples, without targets."""
+        return Batch({name: _chosen(value, rows) for name, value in self.inputs.items()})
+
+
+def _chosen(value: Cells | Tensor, rows: Int[Tensor, "chosen"]) -> Cells | Tensor:
+    return Cells(value.values[rows], value.mask[rows]) if isinstance(value, Cells) else value[rows]
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Images, brightness from 0 to 1, and the class of each."""
+class Look:
+    """Where a system looked, before anyone names cells: weights of a batch, or the windows of each example.
 
-    images: Float[Tensor, "batch channel rows columns"]
-    label: Int[Tensor, "batch"]
-
-
-@dataclass(frozen=True)
-class Captioned:
-    """Images with a caption each: brightness from 0 to 1, or grids of features, which have as many channels.
-
-    The target is as in `Pairs`: it ends with END, its mask is True on real tokens, and padding is at the right.
+    `over` is the field that was looked at. `steps` is what each row belongs to: "output" (the output's steps), or the
+    name of a field, whose cells they then are. Where cells are coarser than the input, as those of a convolutional
+    network are, `shape` has their rows and columns.
     """
 
-    images: Float[Tensor, "batch channel rows columns"]
-    target: Int[Tensor, "batch step"]
-    target_mask: Bool[Tensor, "batch step"]
+    values: Float[Tensor, "batch step memory"] | Sequence[Views]
+    over: str
+    steps: str = "output"
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class Classified:
-    """Scores of the classes after each step, the last being the answer, and each image's looks, by name."""
+class Answers:
+    """Scores of the possible answers after each step, the last being the answer; and where it looked, by name."""
 
-    logits: Float[Tensor, "batch step class"]
-    looks: Sequence[Mapping[str, Views]]
+    logits: Float[Tensor, "batch step answer"]
+    looks: Mapping[str, Look] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,6 +205,13 @@ class Step:
 
 
 @runtime_checkable
+class System(Protocol):
+    """One paper's model, an `nn.Module` whose `forward` is its loss."""
+
+    def __call__(self, batch: Any) -> Loss: ...
+
+
+@runtime_checkable
 class Decoder(Protocol):
     """A system that produces its output token by token."""
 
@@ -191,31 +225,19 @@ class Decoder(Protocol):
 
 
 @runtime_checkable
-class Captioner(Decoder, Protocol):
-    """A system that describes an image, and looks at its cells as it does."""
+class Answerer(Protocol):
+    """A system that chooses among a few answers, such as the classes of images."""
 
-    @property
-    def takes(self) -> Literal["images", "grids"]:
-        """What its batches are of: pixels, or features."""
-        ...
-
-    @property
-    def samples(self) -> bool:
-        """Whether it learns by looking at one sampled cell a step, its weights being the chances of that."""
-        ...
-
-    def grid(self, rows: int, columns: int) -> tuple[int, int]:
-        """Rows and columns of the cells that images, or grids, of this size have."""
+    def answer(self, batch: Batch) -> Answers:
+        """Its answers, in one deterministic pass, and where it looked."""
         ...
 
 
 @runtime_checkable
-class Classifier(Protocol):
-    """A system that names the class of an image."""
+class Starts(Protocol):
+    """A system that a new run prepares further before it is trained, such as with the weights of a backbone."""
 
-    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
-        """Its answers, in one pass without chance, and where it looked."""
-        ...
+    def prepare_training(self) -> None: ...
 
 
 @runtime_checkable
@@ -244,28 +266,6 @@ class Drawer(Protocol):
 
 
 @runtime_checkable
-class Audited(Protocol):
-    """A classifier that has more to say of labelled images than whether it is right."""
-
-    def audit(self, batch: Labelled) -> Mapping[str, Tensor]:
-        """Sums over the batch, by the names of their figures; what is drawn by chance follows torch's seed."""
-        ...
-
-
-@runtime_checkable
-class Scanner(Protocol):
-    """A classifier whose scan path of one image can be gone along in another."""
-
-    def along(
-        self,
-        images: Float[Tensor, "batch channel rows columns"],
-        others: Float[Tensor, "batch channel rows columns"],
-    ) -> Float[Tensor, "batch class"]:
-        """The last answers' logits for images that are looked at where the system looks in the others."""
-        ...
-
-
-@runtime_checkable
 class Games(Protocol):
     """Games of equal length that are played side by side, such as `attend.data.catch.Catch`."""
 
@@ -274,42 +274,37 @@ class Games(Protocol):
     def __len__(self) -> int: ...
 
     def frame(self) -> Float[np.ndarray, "game channel rows columns"]:
-        """What is to be seen now."""
+        """The current frame."""
         ...
 
     def act(self, moves: Int[np.ndarray, "game"]) -> None:
-        """Go on to the next frame."""
+        """Advance to the next frame."""
         ...
 
     def reward(self) -> Float[np.ndarray, "game"]:
-        """What was earned, at the end."""
+        """The reward, at the end."""
         ...
-
-
-@runtime_checkable
-class System(Protocol):
-    """One paper's model, an `nn.Module` whose `forward` is its loss."""
-
-    def __call__(self, batch: Any) -> Loss: ...
 
 
 @runtime_checkable
 class Task(Protocol):
-    """A system's work: what it learns from, and how well it does it."""
+    """What the training loop needs to know: batches, and how good a system is."""
 
-    measures: tuple[str, ...]
-    """Names of what `measure` finds."""
+    @property
+    def measures(self) -> Mapping[str, Direction]:
+        """What `measure` finds, and which way is better."""
+        ...
 
     def build(self) -> nn.Module:
         """A new, untrained system for this data."""
         ...
 
     def plan(self, epoch: int) -> Sequence[Sequence[int]]:
-        """The epoch's batches, as indices of examples: the same for the same epoch, whoever asks and when."""
+        """The epoch's batches, as indices of its examples: the same for the same epoch, whoever asks and when."""
         ...
 
-    def batch(self, indices: Sequence[int]) -> Any:
-        """The batch of these training examples."""
+    def batch(self, epoch: int, indices: Sequence[int]) -> Any:
+        """The batch of these examples of an epoch."""
         ...
 
     def validation(self) -> Iterator[Any]:
@@ -321,68 +316,39 @@ class Task(Protocol):
         ...
 
 
-Split = Literal["valid", "test"]
-
-
-@runtime_checkable
-class Model(Protocol):
-    """A trained system with its task: what `attend.load` gives. It predicts, each task in its own way."""
-
-    config: Any
-    """What the run folder's config.json says: recipe, settings, provenance."""
-    task: Any
-    """The task, with no data read."""
-    systems: list[nn.Module]
-    """The system, or the members of an ensemble."""
-
-    def evaluate(self, split: Split, report: Tell | None = None) -> Evaluation:
-        """Measure on a part of the run's own data. `report` is told how many examples are done, of how many.
-
-        Raises `ValueError` if the settings name no data for that part.
-        """
-        ...
-
-
 @runtime_checkable
 class StoredTask(Task, Protocol):
-    """A task that a run folder holds: made from data once, and opened again to go on or to predict.
+    """A task that a run folder holds: prepared from data once, and opened again to resume or to predict."""
 
-    `build` is called with the sizes that the data sets, such as those of vocabularies.
-    """
-
-    unit: ClassVar[str]
-    """What a loss is a sum over, in the plural: "tokens", say."""
-    kept: ClassVar[tuple[str, ...]]
-    """The files that `prepare` leaves in the run folder, such as vocabularies."""
-    use: ClassVar[str]
-    """How a trained model is used, in Markdown for the model card. {folder} stands for its run folder as a shell writes
-    it, {string} as Python does."""
-
-    @classmethod
-    def prepare(
-        cls, build: Callable[..., nn.Module], data: Any, seed: int, folder: Path, log: Callable[[str], None]
-    ) -> "StoredTask":
-        """Refuse data that can't be learnt from, learn what a system's sizes depend on, keep it in `folder`, and read
-        the data. Raises `ValueError` naming file and line. `log` is told what is left out, and what looks wrong."""
+    @property
+    def unit(self) -> str:
+        """What a loss is a sum over, in the plural: "tokens", say."""
         ...
 
     @classmethod
-    def open(cls, build: Callable[..., nn.Module], data: Any, seed: int, folder: Path) -> "StoredTask":
+    def prepare(cls, recipe: Any, settings: Any, folder: Path, log: Callable[[str], None]) -> "StoredTask":
+        """Refuse data that can't be learnt from, learn what a system's sizes depend on, keep it in `folder`, and read
+        the data. Raises `ValueError` naming file and line. `log` takes what is left out, and what looks wrong."""
+        ...
+
+    @classmethod
+    def open(cls, recipe: Any, settings: Any, folder: Path) -> "StoredTask":
         """The task of a run folder, with no data read."""
         ...
 
+    @staticmethod
+    def kept(settings: Any) -> tuple[str, ...]:
+        """The names of the files that `prepare` leaves in the run folder, such as vocabularies."""
+        ...
+
     def read(self, log: Callable[[str], None]) -> None:
-        """Read training and validation data, and tell `log` what was left out."""
+        """Read training and validation data. `log` takes what is left out."""
         ...
 
-    def files(self, split: Literal["train", "valid", "test"]) -> tuple[str, ...]:
-        """What a part of the data was read or made from, in words for people."""
-        ...
-
-    def model(self, config: Any, systems: Sequence[nn.Module]) -> Model:
-        """What `attend.load` gives for a run. `config` is what the run folder's config.json says."""
+    def files(self, split: Split) -> tuple[str, ...]:
+        """What a part of the data was read or generated from, human-readable."""
         ...
 
     def counts(self) -> dict[str, int]:
-        """What was read, in words for people, such as "training pairs"."""
+        """What was read, human-readable, such as "training pairs"."""
         ...

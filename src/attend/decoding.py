@@ -36,7 +36,8 @@ class Hypothesis:
 
     `tokens` has no BEGIN, and ends with END if the hypothesis `finished` before it reached its greatest length.
     `log_prob` is the sum of `token_log_probs`; `score` is what hypotheses are ranked by. `weights` has a row a token
-    (END too) and a column for each real cell of the example's memory; it is None if the decoder gives no read.
+    (END too) and a column for each real cell of the example's memory; it is None if the decoder gives no read. `over`,
+    `shape` and `sampled` are the memory's (`attend.attention.memory.Memory`).
     """
 
     tokens: list[int]
@@ -45,6 +46,9 @@ class Hypothesis:
     token_log_probs: list[float]
     weights: Float[np.ndarray, "step memory"] | None
     finished: bool
+    over: str = ""
+    shape: tuple[int, ...] = ()
+    sampled: bool = False
 
 
 @torch.inference_mode()
@@ -64,7 +68,7 @@ def greedy(
     as the module says.
 
     Raises `ValueError` if `longest`, `prefix`, `forbid` or `looks` don't fit the batch or the vocabulary, if the
-    decoder is in training mode or does not look where it is told, or if its scores are not finite.
+    decoder is in training mode or ignores forced weights, or if its scores are not finite.
     """
     return follow(decoder, batch, longest, 1, likeliest, prefix, forbid, looks, watch)
 
@@ -78,6 +82,7 @@ def sample(
     temperature: float = 1.0,
     generator: torch.Generator | None = None,
     forbid: Sequence[int] = (PAD, BEGIN),
+    watch: "Watch | None" = None,
 ) -> list[list[Hypothesis]]:
     """`count` independent samples an example, with each token drawn from softmax(log_probs / temperature).
 
@@ -95,7 +100,7 @@ def sample(
         chances = chances.where(chances.isfinite().all(dim=-1, keepdim=True), 1.0)
         return torch.multinomial(chances, 1, generator=generator).reshape(log_probs.shape[:2])
 
-    return follow(decoder, batch, longest, count, draw, None, forbid)
+    return follow(decoder, batch, longest, count, draw, None, forbid, None, watch)
 
 
 @torch.inference_mode()
@@ -162,7 +167,7 @@ def beam_search(
     if not length_penalty >= 0:
         raise ValueError(f"length_penalty must be at least 0, not {length_penalty}")
     state = begin(decoder, batch)
-    mask = real_cells(state)
+    memory = state.memory
     rows, limits, given = plan(state, longest, prefix)
     token = torch.full_like(rows, BEGIN).unsqueeze(1)
     totals = torch.zeros(token.shape, device=rows.device)  # log-probability of each live hypothesis
@@ -213,7 +218,7 @@ def beam_search(
             query = int(live.sum(dim=1).max())
             totals, token = totals[:, :query], token[:, :query]
             state = state.gather(parent[:, :query])
-    return hypotheses(ends, taken, mask, length_penalty, best)
+    return hypotheses(ends, taken, memory, length_penalty, best)
 
 
 @dataclass(frozen=True)
@@ -273,6 +278,29 @@ class Ensemble:
         return Step(log_probs.logsumexp(dim=0) - log(len(steps)), after, read)
 
 
+class Shuffled:
+    """A decoder whose weights are put on other cells, by a permutation of each example's own: an ablation.
+
+    It scores the cells as it always does, and then reads the values of others, which comes to the same. Where an output
+    depends on what is read, it must suffer.
+    """
+
+    def __init__(self, decoder: Decoder, generator: torch.Generator) -> None:
+        self.decoder, self.generator = decoder, generator
+
+    def start(self, batch: Any) -> State:
+        state = begin(self.decoder, batch)
+        mask, values = state.memory.mask, state.memory.values
+        # Real cells change places among themselves; padding stays at the right.
+        order = torch.rand(mask.shape, generator=self.generator).to(mask.device)
+        order = order.masked_fill(~mask, torch.inf).argsort(1)
+        values = values.gather(1, order.unsqueeze(-1).expand_as(values))
+        return replace(state, memory=replace(state.memory, values=values))
+
+    def step(self, token: Int[Tensor, "batch query"], state: State) -> Step:
+        return self.decoder.step(token, state)
+
+
 @dataclass(frozen=True)
 class Taken:
     """A step as search took it, for the examples (`rows` of the batch, ascending) that were still in it.
@@ -326,21 +354,21 @@ def take_step(
     rows: Int[Tensor, "batch"],
     number: int,
 ) -> Step:
-    """The decoder's step, looking where it is told if it is.
+    """The decoder's step, with the attention that was set by hand, if any was.
 
-    Raises `ValueError` if a row does not fit the memory, or the decoder looked elsewhere all the same.
+    Raises `ValueError` if a row does not fit the memory, or the decoder used other weights all the same.
     """
-    told = None if looks is None else told_weights(state, looks, rows, number)
-    if told is None:
+    forced = None if looks is None else forced_weights(state, looks, rows, number)
+    if forced is None:
         return decoder.step(token, state)
-    step = decoder.step(token, with_told(state, told))
-    here = ~told.isnan().any(dim=-1, keepdim=True)
-    if step.read is None or not torch.allclose(step.read.weights.where(here, 0.0), told.where(here, 0.0)):
-        raise ValueError(f"{type(decoder).__name__} does not look where it is told: its attention can't be set by hand")
-    return replace(step, state=with_told(step.state, None))
+    step = decoder.step(token, with_forced(state, forced))
+    here = ~forced.isnan().any(dim=-1, keepdim=True)
+    if step.read is None or not torch.allclose(step.read.weights.where(here, 0.0), forced.where(here, 0.0)):
+        raise ValueError(f"{type(decoder).__name__} ignores forced weights: its attention can't be set by hand")
+    return replace(step, state=with_forced(step.state, None))
 
 
-def told_weights(
+def forced_weights(
     state: Any, looks: Looks, rows: Int[Tensor, "batch"], number: int
 ) -> Float[Tensor, "batch 1 memory"] | None:
     """The weights set for this step, NaN in examples without any; None if there are none at all."""
@@ -350,23 +378,23 @@ def told_weights(
     if state.memory is None:
         raise ValueError("this system has no attention that could be set by hand")
     mask = state.memory.mask
-    told = state.memory.values.new_full((len(mask), 1, mask.shape[1]), torch.nan)
+    forced = state.memory.values.new_full((len(mask), 1, mask.shape[1]), torch.nan)
     for place, weights in set_here:
         cells = int(mask[place].sum())
         if weights.shape != (cells,) or not bool((weights >= 0).all()) or abs(float(weights.sum()) - 1) > 1e-3:
             raise ValueError(
                 f"the weights set for step {number} must be {cells} numbers from 0 up that sum to 1, a number a cell"
             )
-        told[place, 0] = 0.0
-        told[place, 0, mask[place]] = torch.as_tensor(weights, dtype=told.dtype, device=told.device)
-    return told
+        forced[place, 0] = 0.0
+        forced[place, 0, mask[place]] = torch.as_tensor(weights, dtype=forced.dtype, device=forced.device)
+    return forced
 
 
-def with_told(state: Any, told: Float[Tensor, "batch 1 memory"] | None) -> Any:
+def with_forced(state: Any, forced: Float[Tensor, "batch 1 memory"] | None) -> Any:
     """The state, with its next look set by hand (None: the model's own)."""
     if isinstance(state, States):
-        return States(tuple(with_told(member, told) for member in state.members))
-    return replace(state, memory=replace(state.memory, told=told))
+        return States(tuple(with_forced(member, forced) for member in state.members))
+    return replace(state, memory=replace(state.memory, forced=forced))
 
 
 def begin(decoder: Decoder, batch: Any) -> Any:
@@ -510,7 +538,7 @@ def follow(
 ) -> list[list[Hypothesis]]:
     """`count` outputs an example that know nothing of one another: each takes the tokens that `choose` picks for it."""
     state = begin(decoder, batch)
-    mask = real_cells(state)
+    memory = state.memory
     rows, limits, given = plan(state, longest, prefix)
     parent = torch.arange(count, device=rows.device).expand(len(rows), count)
     if count > 1:
@@ -544,7 +572,7 @@ def follow(
             rows, limits, parent, token, totals, live = (
                 value[going] for value in (rows, limits, parent, token, totals, live)
             )
-    return hypotheses(ends, taken, mask, length_penalty=0.0, best=count)
+    return hypotheses(ends, taken, memory, length_penalty=0.0, best=count)
 
 
 def note_ends(
@@ -564,7 +592,7 @@ def note_ends(
 def hypotheses(
     ends: list[list[End]],
     taken: list[Taken],
-    mask: Bool[Tensor, "batch memory"] | None,
+    memory: Memory | None,
     length_penalty: float,
     best: int,
 ) -> list[list[Hypothesis]]:
@@ -575,6 +603,8 @@ def hypotheses(
 
     chosen = [sorted(found, key=lambda end: (not end.finished, -score(end)))[:best] for found in ends]
     found = [(example, end) for example, kept in enumerate(chosen) for end in kept]
+    mask = None if memory is None else memory.mask
+    over, shape, sampled = ("", (), False) if memory is None else (memory.over, memory.shape, memory.sampled)
     tokens, log_probs, weights = trace(found, taken, mask)
     real = None if mask is None else mask.cpu().numpy()
     outputs: list[list[Hypothesis]] = [[] for _ in chosen]
@@ -582,7 +612,8 @@ def hypotheses(
         path = tokens[number, : end.length].tolist()
         path_log_probs = log_probs[number, : end.length].tolist()
         looks = None if weights is None or real is None else weights[number, : end.length][:, real[example]]
-        outputs[example].append(Hypothesis(path, end.log_prob, score(end), path_log_probs, looks, end.finished))
+        found_here = (path, end.log_prob, score(end), path_log_probs, looks, end.finished)
+        outputs[example].append(Hypothesis(*found_here, over, shape, sampled))
     return outputs
 
 

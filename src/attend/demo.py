@@ -5,8 +5,7 @@ strongest weight ought to lie inside that part of the source.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,28 @@ from attend import run
 from attend.atomic import write_atomically
 from attend.attention.trace import Tokens, Weights
 from attend.catalogue import find
-from attend.data import dates
-from attend.data.files import Pair
-from attend.inspect.spans import ISO_DATE, SpanRead, span_accuracy, span_mass, span_reads, step_spans
+from attend.contract import Evaluation
+from attend.data.dates import date_rows, generate
+from attend.data.examples import TARGET
+from attend.explore import explain
+from attend.inspect.spans import SpanRead, span_mass, span_reads, step_spans
+from attend.model import Model
 from attend.progress import say, training_report
 from attend.record import finish, write_results
 from attend.show import figure, page, terminal
-from attend.tasks.exploring import detailed
-from attend.tasks.text_model import Evaluation, TextModel, evaluate
+from attend.task import Part
 
 RECIPE = "rnnsearch-modern-dates"
 CONTROLS = {"last": f"{RECIPE}-last", "uniform": f"{RECIPE}-uniform"}
-COUNTS: dict[dates.Split, int] = {"train": 20_000, "valid": 500, "test": 1_000, "unseen": 1_000}
-SEED = 1
+# Dates of locales that no training date is of.
+UNSEEN = 1_000
 SHOWN = ("Samstag, 3. Mai 2008", "2008年5月3日", "samedi 3 mai 2008", "<dmy> 03/05/08")
 
 
 def demo(out: Path, overwrite: bool) -> None:
     """Train in `out` (a run that is already there is only reported on, unless it may be overwritten), and report."""
-    train(RECIPE, out, write_data(out), overwrite)
-    model = run.load_text(out)
-    figures = report(model, out)
+    train(RECIPE, out, overwrite)
+    figures = report(run.load(out), out)
     print(f"\nheld-out dates: {figures['exact_match']:.1%} exactly right")
     print(f"digits whose strongest weight lies in the right part of the source: {figures['alignment_accuracy']:.1%}")
     print(f"dates of locales never seen in training: {figures['unseen_exact_match']:.1%} exactly right")
@@ -46,13 +46,9 @@ def controls(out: Path, overwrite: bool) -> list[Path]:
     runs = []
     for name, recipe in CONTROLS.items():
         runs.append(folder_beside(out, name))
-        train(recipe, runs[-1], write_data(out), overwrite)
+        train(recipe, runs[-1], overwrite)
         finish(runs[-1])
     return runs
-
-
-def write_data(out: Path) -> dict[dates.Split, Path]:
-    return dates.write(folder_beside(out, "data"), SEED, COUNTS)
 
 
 def folder_beside(out: Path, what: str) -> Path:
@@ -61,7 +57,7 @@ def folder_beside(out: Path, what: str) -> Path:
     return named.with_name(f"{named.name}-{what}")
 
 
-def train(recipe: str, out: Path, data: dict[dates.Split, Path], overwrite: bool) -> None:
+def train(recipe: str, out: Path, overwrite: bool) -> None:
     settings = find(recipe).settings
     if (out / "config.json").exists() and (found := run.RunConfig.read(out).recipe) != recipe:
         raise ValueError(f"{out} is a run of {found!r}, not of the demo's {recipe!r}: choose another --out")
@@ -73,42 +69,35 @@ def train(recipe: str, out: Path, data: dict[dates.Split, Path], overwrite: bool
             with training_report(settings.training.epochs) as progress:
                 run.resume(out, say, progress)
         return
-    paths = {part: (str(data[part]),) for part in ("train", "valid", "test")}
-    settings = replace(settings, data=replace(settings.data, **paths))
     with training_report(settings.training.epochs) as progress:
         run.start(recipe, settings, out, say, progress, overwrite)
 
 
-def report(model: TextModel, out: Path) -> dict[str, float]:
+def report(model: Model, out: Path) -> dict[str, float]:
     """Measure on held-out dates and unseen locales; write metrics, model card, pictures and the page."""
-    parts: dict[dates.Split, str] = {"test": "", "unseen": "unseen_"}
+    unseen = date_rows(generate(UNSEEN, model.config.settings.data.seed, "unseen"))
+    parts = {"": model.part("test"), "unseen_": model.rows(unseen, "dates of unseen locales")}
     found: dict[str, float] = {}
-    reads: dict[dates.Split, list[SpanRead]] = {}
-    evaluated: dict[dates.Split, Evaluation] = {}
-    for split, prefix in parts.items():
-        pairs = dates.generate(COUNTS[split], SEED, split)
-        evaluated[split] = evaluate(
-            model,
-            [Pair(line, pair.source, pair.target) for line, pair in enumerate(pairs, start=1)],
-            model.config.settings.decoding,
-        )
-        reads[split] = date_reads(model, pairs)
-        found[f"{prefix}exact_match"] = evaluated[split].figures["exact_match"]
-        found[f"{prefix}alignment_accuracy"] = span_accuracy(reads[split])
-        found[f"{prefix}mass_in_span"] = span_mass(reads[split])
-    distances = beside(reads["test"])
-    figures = evaluated["test"].figures | found
-    more = found | {"figures": figures, "distance_from_span": distances}
-    write_results(out, model, "test", evaluated["test"], more)
-    traces = [model.predict(source).trace(run=str(out)) for source in SHOWN]
-    how = model.config.settings.decoding
-    detail = [detailed(model.task, model.decoder, trace, how) for trace in traces]
+    reads: dict[str, list[SpanRead]] = {}
+    evaluated: dict[str, Evaluation] = {}
+    for prefix, part in parts.items():
+        evaluated[prefix] = model.evaluate_part(part, model.how())
+        reads[prefix] = date_reads(model, part)
+        found[f"{prefix}exact_match"] = evaluated[prefix].figures["exact_match"]
+        found[f"{prefix}alignment_accuracy"] = evaluated[prefix].figures["pointing_accuracy"]
+        found[f"{prefix}mass_in_span"] = span_mass(reads[prefix])
+    distances = beside(reads[""])
+    more: Mapping[str, Any] = found | {"figures": evaluated[""].figures | found, "distance_from_span": distances}
+    write_results(out, model, "test", evaluated[""], more)
+    predictions = [model.predict(source) for source in SHOWN]
+    detail = [explain(model, prediction) for prediction in predictions]
     html = page.page(detail, "Where a small model looked as it read dates")
     write_atomically(out / "report.html", lambda partial: partial.write_text(html, encoding="utf-8"))
-    look = traces[0].looks["source"]
+    first = predictions[0].trace()
+    look = first.looks["source"]
     assert isinstance(look, Weights)
     figure.heat_map(look, out / "attention.png")
-    print(f"{SHOWN[0]}  ->  {traces[0].output}\n")
+    print(f"{SHOWN[0]}  ->  {first.output}\n")
     print(terminal.heat_map(look, 100, colour=False))
     print(terminal.alignment(look))
     print("\nwhere the strongest weight lies, in characters from the right part (0: inside it):")
@@ -117,14 +106,16 @@ def report(model: TextModel, out: Path) -> dict[str, float]:
     return found
 
 
-def date_reads(model: TextModel, pairs: Sequence[dates.DatePair]) -> list[SpanRead]:
+def date_reads(model: Model, part: Part) -> list[SpanRead]:
     """How each digit of the right answers read the part it writes, with the answer given: every date counts."""
-    given = model.task.force(model.decoder, [(pair.source, pair.target) for pair in pairs])
+    given = model.force_cases(model.task.cases(part), [row.values[TARGET] for row in part.rows])
     reads: list[SpanRead] = []
-    for prediction, pair in zip(given, pairs, strict=True):
-        look: Any = prediction.trace().looks["source"]
+    for prediction, row in zip(given, part.rows, strict=True):
+        look: Any = prediction.looks["source"]
         assert isinstance(look.steps, Tokens)
-        reads += span_reads(look, step_spans(look.steps, ISO_DATE, pair.spans))
+        target: Any = {str(number): truth.of for number, truth in enumerate(row.truth)}
+        source: Any = {str(number): truth.where for number, truth in enumerate(row.truth)}
+        reads += span_reads(look, step_spans(look.steps, target, source))
     return reads
 
 

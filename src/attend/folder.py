@@ -2,24 +2,21 @@
 
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from attend.progress import say
 
-# What a run is prepared with. config.json comes last: a folder without it was left by a run killed before it began.
-PREPARED = (
-    "source.tokenizer.json",
-    "target.tokenizer.json",
-    "captions.tokenizer.json",
-    "images.json",
+# Says what a folder is being prepared with; config.json takes its place when all of it is there.
+PREPARING = "preparing.json"
+OWN_FILES = (
+    PREPARING,
     "data.json",
     "config.json",
-)
-OWN_FILES = (
-    *PREPARED,
     "log.jsonl",
     "checkpoint.pt",
     "model.safetensors",
@@ -34,11 +31,14 @@ OWN_FILES = (
     "compare.png",
 )
 EVENTS = "tensorboard"
+# What a run keeps of its fields: never a path, whatever a stranger's folder says.
+KEPT = re.compile(r"\w[\w-]*(\.tokenizer)?\.json")
 
 
 @contextmanager
-def empty_folder(folder: Path, overwrite: bool) -> Iterator[None]:
-    """An empty folder to prepare a run in. If that fails, what was there is there again.
+def empty_folder(folder: Path, overwrite: bool, kept: Sequence[str]) -> Iterator[None]:
+    """An empty folder to prepare a run in, with the files `kept` of its fields. If that fails, what was there is there
+    again.
 
     Of a run that is overwritten only its own files go: anything else in its folder is kept in `folder`.old, or
     `folder`.old-2 and so on if there is one already. Raises `ValueError` if the folder holds something that is no run,
@@ -60,7 +60,9 @@ def empty_folder(folder: Path, overwrite: bool) -> Iterator[None]:
         place.rename(aside)
     place.mkdir(parents=True, exist_ok=True)
     try:
+        (place / PREPARING).write_text(json.dumps({"attend": "preparing", "kept": list(kept)}), encoding="utf-8")
         yield
+        (place / PREPARING).unlink()
     except BaseException:
         remove_own(place)
         if aside is not None:
@@ -77,18 +79,28 @@ def holds_run(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     if (folder / "config.json").exists():
-        return is_configuration(folder / "config.json")
-    prepared = {name + suffix for name in PREPARED for suffix in ("", ".partial")}
+        content = read(folder / "config.json")
+        return isinstance(content, dict) and {"attend", "recipe", "settings"} <= content.keys()
+    prepared = {name + suffix for name in (PREPARING, "data.json", *kept_in(folder)) for suffix in ("", ".partial")}
     return all(path.name in prepared for path in folder.iterdir())
 
 
-def is_configuration(path: Path) -> bool:
-    """Whether a config.json is a run's: other programs have files of that name too."""
+def read(path: Path) -> Any:
+    """What a JSON file holds; None if it can't be read. Other programs have files called config.json too."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and {"attend", "recipe", "settings"} <= content.keys()
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def kept_in(folder: Path) -> list[str]:
+    """The files that the run here keeps of its fields."""
+    for name in ("config.json", PREPARING):
+        content = read(folder / name)
+        kept = content.get("kept") if isinstance(content, dict) else None
+        if isinstance(kept, list):
+            return [one for one in kept if isinstance(one, str) and KEPT.fullmatch(one)]
+    return []
 
 
 @contextmanager
@@ -121,7 +133,7 @@ def free_name(folder: Path) -> Path:
 
 def remove_own(folder: Path) -> None:
     """Remove a run's own files, and the folder if nothing else is in it."""
-    for name in OWN_FILES:
+    for name in (*kept_in(folder), *OWN_FILES):
         for path in (folder / name, folder / f"{name}.partial"):
             path.unlink(missing_ok=True)
     for path in (folder / EVENTS).glob("events.out.tfevents.*"):

@@ -9,13 +9,33 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from attend.training import Progress, Report
 
-# Told how many are done so far, and of how many: 0 where that isn't known.
+@dataclass
+class Progress:
+    """How far a training run has come."""
+
+    epoch: int = 0
+    batch: int = 0
+    update: int = 0
+    updates_expected: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    units: int = 0
+    best: float = math.inf
+    best_loss: float = math.inf
+    best_update: int = 0
+    validations_since_best: int = 0
+    halvings: int = 0
+    done: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+# Takes the progress and the figures of each update and, with its metrics, of each validation.
+Report = Callable[[Progress, dict[str, float]], None]
+# Takes how many are done so far, and of how many: 0 where that isn't known.
 Tell = Callable[[int, int], None]
 
 # Seconds between lines, and before the first one about something that may be over soon.
@@ -55,7 +75,7 @@ def counting(what: str) -> Iterator[Tell]:
 
 
 @contextmanager
-def training_report(epochs: int, unit: str = "tokens") -> Iterator["Report"]:
+def training_report(epochs: int, unit: str = "tokens") -> Iterator[Report]:
     """What `attend.training.train` reports, shown: a bar and a line on a terminal, else a line every ten seconds."""
     if not first_process():
         yield lambda progress, figures: None
@@ -67,7 +87,7 @@ def training_report(epochs: int, unit: str = "tokens") -> Iterator["Report"]:
         with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", visible=False)
 
-            def show(line: str, progress: "Progress") -> None:
+            def show(line: str, progress: Progress) -> None:
                 total = progress.updates_expected
                 bar.update(task, description=line, completed=progress.update, total=total, visible=True)
 
@@ -76,11 +96,11 @@ def training_report(epochs: int, unit: str = "tokens") -> Iterator["Report"]:
         yield reporting(epochs, lambda line, progress: say(line), EVERY, unit)
 
 
-def reporting(epochs: int, show: Callable[[str, "Progress"], None], every: float, unit: str) -> "Report":
+def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, unit: str) -> Report:
     """A report that shows a line every so many seconds, and says what each validation found."""
     then, units = time.monotonic(), -1
 
-    def report(progress: "Progress", figures: dict[str, float]) -> None:
+    def report(progress: Progress, figures: dict[str, float]) -> None:
         nonlocal then, units
         now = time.monotonic()
         if units < 0 or now - then >= every:
@@ -94,7 +114,7 @@ def reporting(epochs: int, show: Callable[[str, "Progress"], None], every: float
 
 
 def training_line(
-    progress: "Progress", figures: Mapping[str, float], epochs: int, speed: float, unit: str = "tokens"
+    progress: Progress, figures: Mapping[str, float], epochs: int, speed: float, unit: str = "tokens"
 ) -> str:
     """How far training is; `speed` in units a second, 0 if not known yet."""
     # Epochs differ by a few batches: the last one may go beyond what the first one's count promised.
@@ -112,7 +132,7 @@ def training_line(
     return ", ".join([*parts, f"learning rate {figures['learning_rate']:.2g}"])
 
 
-def validation_line(progress: "Progress", figures: Mapping[str, float]) -> str:
+def validation_line(progress: Progress, figures: Mapping[str, float]) -> str:
     found = {name.removeprefix("valid_"): value for name, value in figures.items() if name.startswith("valid_")}
     shown = ", ".join(f"{name.replace('_', ' ')} {value:,.2f}" for name, value in found.items())
     best = ", the best so far" if progress.best_update == progress.update else ""

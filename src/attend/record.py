@@ -5,18 +5,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 import attend
 from attend.atomic import write_atomically
-from attend.catalogue import find
-from attend.contract import Evaluation, Model, Split
-from attend.inspect.curve import first_at_most
+from attend.contract import Evaluation, Split
 from attend.progress import counting
-from attend.recipes.recipe import Milestone
 from attend.run import RunConfig, load, read_json, write_json
 from attend.show import figure
 
@@ -54,16 +50,16 @@ The weights are in `model.safetensors`, all settings in `config.json`, the figur
 """
 
 
-def finish(folder: Path) -> dict[str, float]:
+def finish(folder: Path, recipe: Any = None) -> dict[str, float]:
     """Measure the best weights on the validation part, write the results, and return the figures."""
-    model = load(folder)
+    model = load(folder, recipe=recipe)
     with counting("outputs") as report:
         found = model.evaluate("valid", report)
     write_results(folder, model, "valid", found, {})
     return found.figures
 
 
-def write_results(folder: Path, model: Model, split: Split, found: Evaluation, more: Mapping[str, Any]) -> None:
+def write_results(folder: Path, model: Any, split: Split, found: Evaluation, more: Mapping[str, Any]) -> None:
     """Write what people read of a run: metrics.json (with `more` in it), curve.png, and README.md, the model card."""
     settings = model.config.settings
     metrics = {
@@ -76,8 +72,8 @@ def write_results(folder: Path, model: Model, split: Split, found: Evaluation, m
         "signatures": dict(found.signatures),
     }
     write_json(folder / "metrics.json", metrics | dict(more))
-    draw_curve(folder)
-    write_card(folder)
+    draw_curve(folder, model.config)
+    write_card(folder, model.config)
 
 
 def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
@@ -87,36 +83,22 @@ def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
     return [(line["update"], line[name]) for line in logged if name in line]
 
 
-def passed(milestones: Mapping[str, Milestone], folder: Path) -> dict[str, int]:
-    """The updates at which a run passed its recipe's milestones; one that it never did is left out."""
-    found = {
-        name: first_at_most(learning_curve(folder, f"valid_{mark.measure}"), mark.value)
-        for name, mark in milestones.items()
-    }
-    return {name: update for name, update in found.items() if update is not None}
-
-
-def means(names: Mapping[str, str], folder: Path) -> dict[str, float]:
-    """Means over a run's training of the figures that its recipe names; one that was never logged is left out."""
-    logged = {name: [value for _, value in learning_curve(folder, figure)] for name, figure in names.items()}
-    return {name: fmean(values) for name, values in logged.items() if values}
-
-
-def draw_curve(folder: Path) -> None:
+def draw_curve(folder: Path, config: RunConfig) -> None:
     """Write curve.png: the loss, and what is watched, over updates. (Smoothing and dropout are in training's alone.)"""
     training = averaged(learning_curve(folder, "loss"))
     panels = {"loss": {"training": training, "validation": learning_curve(folder, "valid_loss")}}
-    if (watched := watched_measure(folder)) != "loss":
+    if (watched := watched_measure(config)) != "loss":
         name = "BLEU" if watched == "bleu" else watched.replace("_", " ")
         panels[name] = {"validation": learning_curve(folder, f"valid_{watched}")}
     figure.curves(panels, folder / "curve.png")
 
 
-def watched_measure(folder: Path) -> str:
+def watched_measure(config: RunConfig) -> str:
     """What a run's learning curve shows: what it is watched by or, where that is the loss, its task's first measure."""
-    config = RunConfig.read(folder)
     watch: str = config.settings.training.watch
-    return watch if watch != "loss" else next(iter(config.task.measures), watch)
+    output = getattr(config.settings, "output", None)
+    measures = getattr(output, "measures", None) or config.made_by.task.measures
+    return watch if watch != "loss" else next(iter(measures), watch)
 
 
 def averaged(points: Sequence[tuple[int, float]], most: int = 100) -> list[tuple[float, float]]:
@@ -125,18 +107,14 @@ def averaged(points: Sequence[tuple[int, float]], most: int = 100) -> list[tuple
     return [tuple(part.mean(axis=0).tolist()) for part in parts if len(part)]
 
 
-def write_card(folder: Path) -> None:
+def write_card(folder: Path, config: RunConfig) -> None:
     """Write README.md, the model card, from what else is in the run folder."""
-    config, training, metrics = (
-        RunConfig.read(folder),
-        read_json(folder / "training.json"),
-        read_json(folder / "metrics.json"),
-    )
+    training, metrics = read_json(folder / "training.json"), read_json(folder / "metrics.json")
     settings, made = config.settings, config.provenance
-    how, place = settings.training, str(folder)
+    how = settings.training
     content = CARD.format(
         recipe=config.recipe,
-        about=find(config.recipe).about,
+        about=config.made_by.about,
         version=metrics["attend"],
         split=metrics["split"],
         count=metrics["count"],
@@ -166,9 +144,35 @@ def write_card(folder: Path) -> None:
                 "command": f"`{made['command']}`",
             }
         ),
-        use=config.task.use.format(folder=shlex.quote(place), string=json.dumps(place, ensure_ascii=False)),
+        use=usage(config, folder),
     )
     write_atomically(folder / "README.md", lambda partial: partial.write_text(content, encoding="utf-8"))
+
+
+def usage(config: RunConfig, folder: Path) -> str:
+    """How the trained model is used, in Markdown."""
+    place, string = shlex.quote(str(folder)), json.dumps(str(folder), ensure_ascii=False)
+    settings = config.settings
+    kinds = {name: one.kind for name, one in settings.fields().items()} if hasattr(settings, "fields") else {}
+    if not kinds:
+        shell, python = [f"attend evaluate {place}"], 'model.evaluate("valid").figures'
+    elif settings.output.kind == "pixels":
+        shell = [f"attend show {place} {given} --out drawing.html" for given in ("new:1", "picture.png")]
+        python = "model.generate(count=16, seed=1)"
+    elif len(kinds) > 1:
+        shell = [f"attend predict {place} table.tsv"]
+        python = f"model.predict({', '.join(f'{name}={sample(kind)}' for name, kind in kinds.items())}).text"
+    else:
+        given = sample(next(iter(kinds.values())))
+        file = "texts.txt" if given == '"..."' else given.strip('"')
+        shell = [f"attend predict {place} {file}", f"attend show {place} {given} --out look.html"]
+        python = f"model.predict({given}).text"
+    lines = "\n".join(shell)
+    return f"```\n{lines}\n```\n\n```python\nimport attend\n\nmodel = attend.load({string})\nprint({python})\n```"
+
+
+def sample(kind: str) -> str:
+    return {"image": '"picture.png"', "grid": '"features.npz:1"'}.get(kind, '"..."')
 
 
 def search_of(evaluated: Mapping[str, Any], settings: Any) -> dict[str, float]:
@@ -182,7 +186,9 @@ def rows(values: Mapping[str, str], header: tuple[str, str] | None = None) -> st
     return "\n".join([*head, *(f"| {name} | {value} |" for name, value in values.items())])
 
 
-def result(folders: Sequence[Path], evaluated: Mapping[str, Any], command: str | None) -> dict[str, Any]:
+def result(
+    folders: Sequence[Path], configs: Sequence[RunConfig], evaluated: Mapping[str, Any], command: str | None
+) -> dict[str, Any]:
     """A run, or an ensemble of several, and an evaluation of it as one record, for the results folder.
 
     `command` is what evaluated it, None if that also trained it.
@@ -190,7 +196,6 @@ def result(folders: Sequence[Path], evaluated: Mapping[str, Any], command: str |
     That of one run has its `seed` and its learning `curve`; that of an ensemble has its `seeds`. Times are the sums
     over the runs, memory is the most that one of them took.
     """
-    configs = [RunConfig.read(folder) for folder in folders]
     trainings = [read_json(folder / "training.json") for folder in folders]
     seeds = [config.settings.training.seed for config in configs]
     made = [config.provenance for config in configs]
@@ -213,6 +218,5 @@ def result(folders: Sequence[Path], evaluated: Mapping[str, Any], command: str |
     }
     if len(folders) > 1:
         return record | {"seeds": seeds}
-    recipe = find(configs[0].recipe)
-    record["metrics"] |= passed(recipe.milestones, folders[0]) | means(recipe.means, folders[0])
-    return record | {"seed": seeds[0], "curve": learning_curve(folders[0], f"valid_{watched_measure(folders[0])}")}
+    watched = watched_measure(configs[0])
+    return record | {"seed": seeds[0], "curve": learning_curve(folders[0], f"valid_{watched}")}

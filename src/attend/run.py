@@ -2,7 +2,7 @@
 
 config.json               recipe and settings, with the command and commit that made the run
 model.safetensors         the weights that validated best; also last.safetensors and averaged.safetensors
-source.tokenizer.json     with target.tokenizer.json: the vocabularies
+source.tokenizer.json     with target.tokenizer.json: vocabularies; other fields keep files of their own
 data.json                 checksums of what it learns from
 log.jsonl                 the learning curve; curve.png is its picture
 metrics.json              what the training took and reached
@@ -27,22 +27,27 @@ from accelerate import PartialState
 from accelerate.utils import reduce
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
 
 import attend
 from attend.atomic import write_atomically
-from attend.catalogue import find
+from attend.catalogue import RECIPES, announced, find, name_of
 from attend.contract import StoredTask
 from attend.data.checksum import changes, check_unchanged, checksums
 from attend.data.files import locate
 from attend.fast import keep_memory
 from attend.folder import empty_folder, held
-from attend.recipes.recipe import Settings
+from attend.model import Model
+from attend.progress import Progress, Report, say, training_report
+from attend.recipe import Recipe
 from attend.settings import merge, nearest
-from attend.tasks.text_model import TextModel
-from attend.training import Progress, Report, check_training, peak_memory_mb, train
+from attend.task import Supervised
+from attend.tasks.drawing import Drawing, DrawingModel
+from attend.tasks.game import Game, PlayerModel
+from attend.training import check_training, peak_memory_mb, train
 
 WeightsName = Literal["model", "last", "averaged"]
+# What a trained system of each kind of task is used through.
+MODELS: dict[Any, Any] = {Supervised: Model, Drawing: DrawingModel, Game: PlayerModel}
 Made = TypeVar("Made")
 
 
@@ -91,27 +96,19 @@ def provenance() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What config.json holds."""
+    """What config.json holds: the recipe's name (`made_by` is the recipe itself), settings, and provenance."""
 
     recipe: str
-    settings: Settings[Any, Any, Any]
+    settings: Any
     provenance: Mapping[str, str]
-
-    def build(self, *sizes: int) -> nn.Module:
-        """A new system, of the sizes that the data sets."""
-        return find(self.recipe).build(self.settings.system, *sizes)
-
-    @property
-    def task(self) -> Any:
-        """The class of its task, a `StoredTask`."""
-        return find(self.recipe).task
+    made_by: Recipe
 
     def open(self, folder: Path) -> StoredTask:
         """The task kept in a run folder, with no data read."""
-        return self.task.open(self.build, self.settings.data, self.settings.training.seed, folder)
+        return self.made_by.task.open(self.made_by, self.settings, folder)
 
-    def gone_on_with(self, now: Mapping[str, str]) -> "RunConfig":
-        """The same, where the run goes on with a commit or on a machine that it may not have had before."""
+    def resumed_with(self, now: Mapping[str, str]) -> "RunConfig":
+        """The same, where the run is resumed with a commit or on a machine that it may not have had before."""
 
         def both(name: str, separator: str) -> str:
             return separator.join(dict.fromkeys([*self.provenance[name].split(separator), now[name]]))
@@ -121,67 +118,92 @@ class RunConfig:
 
     def save(self, folder: Path) -> None:
         content = {"attend": attend.__version__, "recipe": self.recipe, "settings": asdict(self.settings)}
-        write_json(folder / "config.json", content | {"provenance": dict(self.provenance)})
+        kept = list(self.made_by.task.kept(self.settings))
+        write_json(folder / "config.json", content | {"kept": kept, "provenance": dict(self.provenance)})
 
     @staticmethod
-    def read(folder: Path) -> "RunConfig":
-        """Raises `ValueError` naming the file and key if it is not a run's configuration."""
+    def read(folder: Path, recipe: Recipe | str | None = None) -> "RunConfig":
+        """Raises `ValueError` naming the file and key if it is not a run's configuration.
+
+        A recipe of attend's own, or one that an installed package announces, is found by its name. Any other module is
+        imported only if the caller names the recipe again: a folder never chooses what is imported.
+        """
         path = folder / "config.json"
         content = read_json(path)
         for key in ("recipe", "settings", "provenance"):
             if key not in content:
                 raise ValueError(f"{path}: there is no {key!r}")
-        settings = merge(find(content["recipe"]).settings, content["settings"], str(path))
-        return RunConfig(content["recipe"], settings, content["provenance"])
+        made_by = recipe_of(str(content["recipe"]), recipe, path)
+        settings = merge(made_by.settings, content["settings"], str(path))
+        return RunConfig(str(content["recipe"]), settings, content["provenance"], made_by)
+
+
+def recipe_of(name: str, given: Recipe | str | None, path: Path) -> Recipe:
+    """The recipe that a run names, or that the caller gives for it."""
+    if isinstance(given, Recipe):
+        return given
+    if given is not None:
+        if given != name:
+            raise ValueError(f"{path.parent} is a run of {name!r}, not of {given!r}")
+        return find(given)
+    if name in RECIPES or name in announced():
+        return find(name)
+    if ":" in name:
+        raise ValueError(
+            f"{path.parent} is a run of {name!r}, a recipe from outside of attend, whose module is imported only if you"
+            f" name it: --recipe {name}, or attend.load(path, recipe=...)"
+        )
+    return find(name)  # raises, with the nearest name
 
 
 def start(
-    recipe: str,
-    settings: Settings[Any, Any, Any],
+    recipe: Recipe | str,
+    settings: Any,
     folder: Path,
     log: Callable[[str], None],
     report: Report,
     overwrite: bool,
 ) -> Progress:
-    """Train a new run.
+    """Train a new run of a recipe (an object, or a name), with these settings.
 
     Raises `ValueError` if the data can't be learnt from, or the folder already holds something, unless that is a run
     that may be overwritten. Of several processes the first prepares the folder, and the others wait for it.
     """
-    config = RunConfig(recipe, settings, provenance())
-    for path in read_by(settings.data):
+    made_by = find(recipe) if isinstance(recipe, str) else recipe
+    config = RunConfig(recipe if isinstance(recipe, str) else name_of(recipe), settings, provenance(), made_by)
+    for path in settings.data.reads():
         # Its curve would be one of the images that the next run learns from, and this one couldn't go on.
         if (place := locate(path)).is_dir() and folder.resolve().is_relative_to(place.resolve()):
             raise ValueError(f"{folder} is in {path}, which is learnt from: choose a folder for the run elsewhere")
 
     def prepare() -> StoredTask:
-        with empty_folder(folder, overwrite):
-            task = config.task.prepare(config.build, settings.data, settings.training.seed, folder, log)
+        with empty_folder(folder, overwrite, made_by.task.kept(settings)):
+            task = made_by.task.prepare(made_by, settings, folder, log)
             # What can't be trained must not cost the run that was here, nor leave one that can't go on.
             check_training(task, settings.training)
             task.build()
             task.plan(0)
-            write_json(folder / "data.json", checksums(read_by(settings.data)))
+            write_json(folder / "data.json", checksums(settings.data.reads()))
             config.save(folder)
         return task
 
-    task = first_process_first(prepare, lambda: opened(config, folder, log))
-    return go(config, task, folder, False, report)
+    task = first_process_first(prepare, lambda: open_task(config, folder, log))
+    return run_training(config, task, folder, False, report)
 
 
-def resume(folder: Path, log: Callable[[str], None], report: Report) -> Progress:
+def resume(folder: Path, log: Callable[[str], None], report: Report, recipe: Recipe | str | None = None) -> Progress:
     """Go on with a run that was stopped, as if it never had been. Raises `ValueError` if the folder is no run,
     or what it learns from has changed."""
-    config = RunConfig.read(folder)
+    config = RunConfig.read(folder, recipe)
     if (folder / "data.json").exists():  # runs of earlier versions have none
         check_unchanged(read_json(folder / "data.json"))
     begun = (folder / "checkpoint.pt").exists()
     if not begun:
         log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
-    task, config = opened(config, folder, log), config.gone_on_with(provenance())
+    task, config = open_task(config, folder, log), config.resumed_with(provenance())
     if PartialState().is_main_process:
         config.save(folder)
-    return go(config, task, folder, begun, report)
+    return run_training(config, task, folder, begun, report)
 
 
 def changed(folder: Path) -> list[str]:
@@ -190,13 +212,7 @@ def changed(folder: Path) -> list[str]:
     return changes(read_json(known)) if known.exists() else []  # runs of earlier versions have none
 
 
-def read_by(data: Any) -> list[str]:
-    """The files and folders that training reads, by the settings of its data."""
-    named = (getattr(data, name, ()) for name in ("folder", "train", "valid"))
-    return [path for paths in named for path in ((paths,) if isinstance(paths, str) else paths) if path]
-
-
-def opened(config: RunConfig, folder: Path, log: Callable[[str], None]) -> StoredTask:
+def open_task(config: RunConfig, folder: Path, log: Callable[[str], None]) -> StoredTask:
     """The task of a run folder, with its data."""
     task = config.open(folder)
     task.read(log)
@@ -224,7 +240,7 @@ def first_process_first(prepare: Callable[[], Made], follow: Callable[[], Made])
     return follow() if made is None else made
 
 
-def go(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: Report) -> Progress:
+def run_training(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: Report) -> Progress:
     main = PartialState().is_main_process
     with held(folder) if main else nullcontext():
         progress = train(task, config.settings.training, folder, again, report)
@@ -247,31 +263,32 @@ def go(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: R
     return progress
 
 
-def load(*paths: str | Path, weights: WeightsName = "model") -> Any:
-    """The model of a run folder, or the ensemble of several (of one task and vocabulary): what its task makes of it,
-    such as `attend.tasks.text.TextModel`.
+def load(*paths: str | Path, weights: WeightsName = "model", recipe: Recipe | str | None = None) -> Any:
+    """The model of a run folder, or the ensemble of several: an `attend.model.Model` for every supervised task.
 
-    Raises `ValueError` if a folder is not a run, a file in it is damaged, or what several were made from differs.
+    `recipe` is the run's recipe, where that is not one of attend's own (an object, or "module:NAME", which is then
+    imported). Raises `ValueError` if a folder is not a run, a file in it is damaged, or several don't go together.
     """
     if not paths:
         raise ValueError("give at least one run folder")
     keep_memory()
     folders = [Path(path) for path in paths]
-    configs = [RunConfig.read(folder) for folder in folders]
+    configs = [RunConfig.read(folder, recipe) for folder in folders]
     first = configs[0].open(folders[0])
+    kept = configs[0].made_by.task.kept(configs[0].settings)
     systems = []
     for config, folder in zip(configs, folders, strict=True):
-        if config.task is not configs[0].task:
+        if config.made_by.task is not configs[0].made_by.task or set(kept) != set(
+            config.made_by.task.kept(config.settings)
+        ):
             raise ValueError(f"{folder} and {folders[0]} are of different tasks: an ensemble needs one")
-        for name in first.kept:
+        for name in kept:
             if (folder / name).read_bytes() != (folders[0] / name).read_bytes():
-                raise ValueError(f"{folder / name} differs from {folders[0] / name}: an ensemble needs one vocabulary")
+                raise ValueError(f"{folder / name} differs from {folders[0] / name}: an ensemble needs the same")
         system = config.open(folder).build()
         path = folder / f"{weights}.safetensors"
         if not path.exists():
-            raise ValueError(
-                f"{path} does not exist: the run has not come to it, was told not to make it, or has lost it"
-            )
+            raise ValueError(f"{path} does not exist: the run has not reached it, does not make it, or has lost it")
         try:
             system.load_state_dict(load_file(path))
         except (SafetensorError, RuntimeError) as error:
@@ -280,12 +297,25 @@ def load(*paths: str | Path, weights: WeightsName = "model") -> Any:
                 f"{path} does not hold the weights that {folder / 'config.json'} describes ({reason})"
             ) from error
         systems.append(system.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
-    return first.model(configs[0], systems)
+    return MODELS[configs[0].made_by.task](configs[0], first, systems)
 
 
-def load_text(*paths: str | Path, weights: WeightsName = "model") -> TextModel:
-    """As `load`, for what works with text alone. Raises `ValueError` for a run of another task too."""
-    model = load(*paths, weights=weights)
-    if not isinstance(model, TextModel):
-        raise ValueError(f"{paths[0]} is a run of {model.config.recipe!r}, which does not take text")
-    return model
+def train_recipe(
+    recipe: Recipe | str, out: str | Path, *, overwrite: bool = False, quiet: bool = False, **changes: Any
+) -> Any:
+    """Train a recipe (an object, or its name) in the folder `out`, and give its model: `attend.train`.
+
+    `changes` replace settings, section by section: data={"train": ("train.tsv",)}, training={"epochs": 3}. Raises
+    `ValueError` for a setting that is not known, for data that can't be learnt from, and for a folder that holds
+    something already.
+    """
+    from attend.record import finish
+
+    made_by = find(recipe) if isinstance(recipe, str) else recipe
+    plain = {name: value for name, value in changes.items() if isinstance(value, Mapping)}
+    whole = {name: value for name, value in changes.items() if name not in plain}
+    settings = replace(merge(made_by.settings, plain, "attend.train"), **whole)
+    with training_report(settings.training.epochs) as report:
+        start(recipe, settings, Path(out), (lambda line: None) if quiet else say, report, overwrite)
+    finish(Path(out), made_by)
+    return load(out, recipe=made_by)

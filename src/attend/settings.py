@@ -1,11 +1,14 @@
 """Settings as data: frozen dataclasses to and from plain dicts, with every unknown or ill-typed key named."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from math import inf
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+# Names that a hint lists.
+MOST_ALIKE = 3
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -14,24 +17,42 @@ def nearest(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
 
 
-def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "") -> Any:
+def same_leaf(name: str, known: Sequence[str]) -> str:
+    """A hint for "data.unit" where "inputs.source.unit" is known: the names that end alike, or none."""
+    leaf = name.rpartition(".")[2]
+    alike = [one for one in known if "." in one and one.rpartition(".")[2] == leaf] if "." in name else []
+    return f"did you mean {' or '.join(map(repr, alike))}?" if 0 < len(alike) <= MOST_ALIKE else ""
+
+
+def paths(settings: Any, prefix: str = "") -> list[str]:
+    """The names of all fields, those of records inside with the record's name in front."""
+    found = []
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        found += paths(value, f"{prefix}{field.name}.") if is_dataclass(value) else [prefix + field.name]
+    return found
+
+
+def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "", whole: Any = None) -> Any:
     """`settings` with the fields that `changes` names replaced, at any depth.
 
     `place` (a file, say) and the field's path stand in the `ValueError` for a key that is no field, or a value that is
-    not of the field's type or out of its range.
+    not of the field's type or out of its range. `path` is where `settings` are in the `whole`.
     """
+    whole = settings if whole is None else whole
     names = [field.name for field in fields(settings)]
     hints = get_type_hints(type(settings))
     new = {}
     for key, value in changes.items():
         where = f"{path}{key}"
         if key not in names:
-            raise ValueError(f"{place}: there is no field {where!r}; {nearest(key, names)}")
+            hint = same_leaf(where, paths(whole)) or nearest(key, names)
+            raise ValueError(f"{place}: there is no field {where!r}; {hint}")
         old = getattr(settings, key)
         if is_dataclass(old):
             if not isinstance(value, Mapping):
                 raise ValueError(f"{place}: {where!r} is a table of fields, not {value!r}")
-            new[key] = merge(old, value, place, f"{where}.")
+            new[key] = merge(old, value, place, f"{where}.", whole)
         else:
             new[key] = convert(value, hints[key], f"{place}: {where!r}")
     try:

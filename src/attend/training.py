@@ -14,9 +14,9 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -30,15 +30,14 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from attend.atomic import write_atomically
-from attend.contract import Loss, Task
+from attend.contract import Loss, Starts, Task
 from attend.fast import keep_memory
 from attend.precision import WORTH_IT, bf16_speed
+from attend.progress import Progress, Report
 from attend.settings import check_range
 
-# Measures that are better when lower; scores are better when higher.
-LOWER_IS_BETTER = ("loss", "perplexity", "error", "nats")
-
-Report = Callable[["Progress", dict[str, float]], None]
+# What the loop itself measures: lower is better.
+OF_LOSS = ("loss", "perplexity")
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,10 @@ class Training:
     """Of the first weights, the order of batches, dropout and sampling."""
     epochs: int = 30
     """Passes over the training data, unless patience runs out before."""
+    batch: int = 64
+    """Examples to a batch; those of like length go together."""
+    batch_tokens: int = 0
+    """Greatest size of a batch instead, in padded tokens of its longer side; 0 to go by `batch`."""
     optimiser: Literal["adam", "adadelta", "sgd"] = "adam"
     """Adam (0.9, 0.999), Adadelta (0.95, epsilon 1e-6: Bahdanau et al. 2014) or plain SGD (Sutskever et al. 2014)."""
     learning_rate: float = 1e-3
@@ -69,6 +72,8 @@ class Training:
     """Stop after this many validations without a better one; 0 to go through all epochs."""
     watch: str = "loss"
     """What "better" means: "loss", or what the task measures, such as "bleu" or "exact_match"."""
+    measured: int = 0
+    """Validation examples that are predicted from at each validation, evenly chosen; 0 for all."""
     average: float = 0.0
     """Decay of the running average of the weights, such as 0.999; it is what is validated and kept. 0 for none."""
     validate_every: int = 0
@@ -83,30 +88,10 @@ class Training:
     """Write TensorBoard events into the run folder too."""
 
     def __post_init__(self) -> None:
-        check_range(self, "epochs accumulate threads", 1)
+        check_range(self, "epochs batch accumulate threads", 1)
         check_range(self, "seed", 0, 2**63)
-        check_range(self, "warmup clip patience validate_every save_minutes learning_rate", 0)
+        check_range(self, "batch_tokens measured warmup clip patience validate_every save_minutes learning_rate", 0)
         check_range(self, "average", 0, 1)
-
-
-@dataclass
-class Progress:
-    """How far a run has come."""
-
-    epoch: int = 0
-    batch: int = 0
-    update: int = 0
-    updates_expected: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    units: int = 0
-    best: float = math.inf
-    best_loss: float = math.inf
-    best_update: int = 0
-    validations_since_best: int = 0
-    halvings: int = 0
-    done: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
@@ -198,6 +183,8 @@ class Run:
             repeat_on_gpu()
         torch.manual_seed(training.seed)
         self.system = task.build()
+        if isinstance(self.system, Starts):
+            self.system.prepare_training()
         self.wrapped = self.accelerator.prepare_model(self.system)
         self.average = {}
         if training.average:
@@ -278,7 +265,8 @@ class Run:
         Every process takes part in every backward pass: where there are fewer examples than processes, with weight 0.
         """
         mine = indices[self.accelerator.process_index :: self.accelerator.num_processes]
-        return to_device(self.task.batch(mine or indices[:1]), self.device), int(bool(mine))
+        batch = self.task.batch(self.progress.epoch, mine or indices[:1])
+        return to_device(batch, self.device), int(bool(mine))
 
     def autocast(self) -> torch.autocast:
         """For a forward pass: bf16 needs nothing more, unlike float16, whose gradients must be scaled."""
@@ -359,7 +347,8 @@ class Run:
             if not math.isfinite(metrics["loss"]):
                 raise ValueError("the validation loss is not finite: lower training.learning_rate or set training.clip")
             metrics |= self.task.measure(system)
-            value = metrics[watch] if watch in LOWER_IS_BETTER else -metrics[watch]
+            lower = watch in OF_LOSS or self.task.measures[watch] == "lower"
+            value = metrics[watch] if lower else -metrics[watch]
             # Where a figure can't tell two weights apart (no output is right yet, or all are), the loss does.
             if (value, metrics["loss"]) < (progress.best, progress.best_loss):
                 progress.best, progress.best_loss = value, metrics["loss"]
@@ -384,11 +373,16 @@ def validation_loss(system: nn.Module, task: Task, device: torch.device) -> dict
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A batch record with its tensors on `device`; a batch that is no record stays as it is."""
-    if device.type == "cpu" or not is_dataclass(batch):
+    """A batch with all its tensors on `device`, those in its records and mappings too."""
+    if device.type == "cpu":
         return batch
-    moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(batch).items()}
-    return type(batch)(**moved)
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {name: to_device(value, device) for name, value in batch.items()}
+    if is_dataclass(batch):
+        return replace(batch, **{name: to_device(value, device) for name, value in vars(batch).items()})  # type: ignore[type-var]
+    return batch
 
 
 def check_training(task: Task, training: Training) -> None:

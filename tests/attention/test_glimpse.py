@@ -15,7 +15,6 @@ from attend.attention.glimpse import (
     filter_bank,
     filter_banks,
     filter_views,
-    foveate,
     glimpse_views,
     look,
     place_log_prob,
@@ -56,7 +55,7 @@ def crop(image: np.ndarray, x: float, y: float, size: int, scale: int) -> np.nda
 def test_patches_are_means_over_areas(rows: int, columns: int, size: int):
     images = seeded(2, 2, rows, columns)
     where = 3 * seeded(2, 3, 2) - 1.5
-    patches = foveate(images, where, size, 3)
+    patches = look(prepare(images, 3), where, size)
     assert patches.shape == (2, 3, 3, 2, size, size)
     for index in np.ndindex(2, 3, 3, 2):
         example, copy, scale, channel = index
@@ -68,7 +67,7 @@ def test_patches_are_means_over_areas(rows: int, columns: int, size: int):
 def test_the_corners_of_the_image_are_the_corners_of_the_coordinates():
     image = torch.arange(1.0, 13).reshape(1, 1, 3, 4)
     corners = torch.tensor([[[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]])
-    patches = foveate(image, corners, 2, 1)[0, :, 0, 0]
+    patches = look(prepare(image, 1), corners, 2)[0, :, 0, 0]
     expected = torch.tensor(
         [[[0, 0], [0, 1]], [[0, 0], [4, 0]], [[0, 9], [0, 0]], [[12, 0], [0, 0]], [[4, 5], [8, 9]]], dtype=torch.float
     )
@@ -80,40 +79,34 @@ def test_the_first_number_is_the_column():
     image = torch.zeros(1, 1, 5, 9)
     image[0, 0, 1, 7] = 1
     where = torch.tensor([[[(2 * 7 + 1) / 9 - 1, (2 * 1 + 1) / 5 - 1]]])
-    torch.testing.assert_close(foveate(image, where, 1, 1).flatten(), torch.ones(1))
+    torch.testing.assert_close(look(prepare(image, 1), where, 1).flatten(), torch.ones(1))
 
 
 @pytest.mark.parametrize("size", [8, 5])
 def test_a_patch_as_large_as_the_image_is_the_image(size: int):
     images = seeded(2, 3, size, size)
-    patches = foveate(images, torch.zeros(2, 1, 2, dtype=torch.float64), size, 1)
+    patches = look(prepare(images, 1), torch.zeros(2, 1, 2, dtype=torch.float64), size)
     torch.testing.assert_close(patches[:, 0, 0], images)
 
 
 def test_far_outside_there_is_nothing():
     images = seeded(1, 1, 6, 6) + 1
     where = torch.tensor([[[9.0, 0.0], [0.0, -9.0], [1e6, 1e6]]], dtype=torch.float64)
-    assert (foveate(images, where, 4, 3) == 0).all()
+    assert (look(prepare(images, 3), where, 4) == 0).all()
 
 
 def test_a_wide_scale_keeps_the_whole_brightness():
     images = seeded(3, 1, 7, 7)
-    patches = foveate(images, (seeded(3, 2, 2) - 0.5) / 4, 4, 3)
+    patches = look(prepare(images, 3), (seeded(3, 2, 2) - 0.5) / 4, 4)
     torch.testing.assert_close(
         16 * patches[:, :, 2, 0].sum(dim=(-2, -1)), images[:, 0].sum(dim=(-2, -1), keepdim=True)[..., 0].expand(3, 2)
     )
 
 
-def test_looking_again_at_prepared_images_is_the_same():
-    images, where = seeded(2, 1, 10, 10), seeded(2, 4, 2)
-    pyramid = prepare(images, 3)
-    torch.testing.assert_close(look(pyramid, where, 4), foveate(images, where, 4, 3))
-
-
 def test_gradients_of_a_patch_are_right():
     images = seeded(2, 1, 5, 6).requires_grad_()
     where = (1.4 * seeded(2, 2, 2) - 0.7).requires_grad_()
-    assert torch.autograd.gradcheck(lambda *inputs: foveate(*inputs, 3, 2), (images, where))
+    assert torch.autograd.gradcheck(lambda images, where: look(prepare(images, 2), where, 3), (images, where))
 
 
 def test_no_scale_is_refused():
@@ -135,7 +128,7 @@ def test_windows_of_glimpses_cover_what_the_patches_show():
         inside_x = np.abs(x - windows.centre[index, 0]) < windows.extent[index, 0] / 2
         inside_y = np.abs(y - windows.centre[index, 1]) < windows.extent[index, 1] / 2
         image = torch.from_numpy(np.outer(inside_y, inside_x).astype(np.float64))[None, None]
-        patch = foveate(image, where[index // 2][None, None], size, 2)[0, 0, index % 2]
+        patch = look(prepare(image, 2), where[index // 2][None, None], size)[0, 0, index % 2]
         torch.testing.assert_close(patch, torch.ones_like(patch))
         assert image.sum() == (size * 2 ** (index % 2)) ** 2
 

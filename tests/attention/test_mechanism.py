@@ -145,7 +145,9 @@ def test_a_memory_of_padding_alone_is_an_error_that_names_the_example() -> None:
 def test_selected_memories_are_those_of_the_selected_examples(rows: Tensor) -> None:
     query, values, mask = inputs()
     attend = build("bilinear")
-    read = attend(query, attend.prepare(values, mask))
-    selected = attend(query[rows], attend.prepare(values, mask).select(rows))
+    memory = attend.prepare(values, mask, "source")
+    assert memory.over == memory.select(rows).over == "source"
+    read = attend(query, memory)
+    selected = attend(query[rows], memory.select(rows))
     torch.testing.assert_close(selected.context, read.context[rows])
     torch.testing.assert_close(selected.weights, read.weights[rows])

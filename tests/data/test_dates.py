@@ -15,11 +15,13 @@ from attend.data.dates import (
     SHORT_YEARS,
     SKELETONS,
     UNSEEN_LOCALES,
+    Dates,
     generate,
     patterns,
     write,
     write_date,
 )
+from attend.data.examples import Column, Fixed
 
 ALL_LOCALES = (*LOCALES, *UNSEEN_LOCALES)
 DAYS = st.dates(FIRST, LAST)
@@ -134,3 +136,30 @@ def test_write(tmp_path):
     for record, pair in zip(records, generate(20, 5, "train"), strict=True):
         assert (record["source"], record["target"], record["locale"]) == (pair.source, pair.target, pair.locale)
         assert {field: tuple(span) for field, span in record["spans"].items()} == pair.spans
+
+
+COLUMNS = (Column("source"), Column("target"))
+
+
+def test_rows_are_dates_and_know_where_their_parts_are():
+    settings = Dates(train=50, valid=20, test=10, seed=3)
+    source = settings.open(COLUMNS, 99, print)
+    assert isinstance(source, Fixed)
+    assert source.splits == ("train", "valid", "test")
+    for part, count in (("train", 50), ("valid", 20), ("test", 10)):
+        rows = list(source.rows(part))
+        for row, pair in zip(rows, generate(count, 3, part), strict=True):
+            assert row.values == {"source": pair.source, "target": pair.target}
+            assert [truth.where for truth in row.truth] == [pair.spans[name] for name in ("year", "month", "day")]
+            assert {truth.over for truth in row.truth} == {"source"}
+            written = [pair.target[slice(*truth.of)] for truth in row.truth]
+            assert "-".join(written) == pair.target
+    several = (Column("source"), Column("target", several=True))
+    assert next(settings.open(several, 1, print).rows("train")).values["target"] == (generate(1, 3, "train")[0].target,)
+
+
+def test_dates_that_can_not_be_had():
+    with pytest.raises(ValueError, match="valid"):
+        Dates(valid=0)
+    with pytest.raises(ValueError, match="'image'"):
+        Dates().open((Column("image"), Column("target")), 1, print)

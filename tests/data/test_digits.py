@@ -13,6 +13,7 @@ from attend.data.digits import (
     TRANSLATED,
     Arrangement,
     Canvas,
+    Digits,
     arrange,
     binarise,
     draw,
@@ -20,6 +21,7 @@ from attend.data.digits import (
     read_digits,
     triangles,
 )
+from attend.data.examples import Column, Fixed, Fresh
 from attend.data.files import DataError
 from attend.data.image import Images
 
@@ -234,3 +236,61 @@ def test_binarised_pixels_are_white_as_often_as_they_are_bright():
     np.testing.assert_array_equal(found.pixels, binarise(images, 1).pixels)
     assert (found.pixels != binarise(images, 2).pixels).any()
     np.testing.assert_array_equal(binarise(images.part(0, 2), 1).pixels, found.pixels[:2])
+
+
+COLUMNS = (Column("image", files=True), Column("target"))
+
+
+def test_still_digits_are_rows_of_views():
+    source = Digits(source="small").open(COLUMNS, 1, print)
+    assert isinstance(source, Fixed)
+    assert not isinstance(source, Fresh)
+    digits = {part: read_digits("small", part) for part in ("train", "valid")}
+    for part in source.splits:
+        rows = list(source.rows(part))
+        np.testing.assert_array_equal(np.stack([row.values["image"] for row in rows]), digits[part].pixels)
+        assert [row.values["target"] for row in rows] == list(map(str, digits[part].labels))
+        assert len({id(row.values["image"].base) for row in rows}) == 1
+        assert (rows[2].name, rows[2].line, rows[2].truth) == ("image 3", 0, ())
+
+
+@pytest.mark.parametrize("canvas", [Canvas(20, 24, 2, 3), Canvas(24, 20, smallest=0.5, largest=1.5)])
+def test_moved_digits_are_those_of_the_epoch(canvas):
+    source = Digits(source="small", moved=True, canvas=canvas).open(COLUMNS, 5, print)
+    assert isinstance(source, Fresh)
+    train, valid = read_digits("small", "train"), read_digits("small", "valid")
+    assert len(source) == len(train)
+    index = np.array([700, 3, 0])
+    for epoch in (2, 0, 2):
+        rows, drawn = source.draw(epoch, index), draw(train, arrange(train, canvas, 5, epoch), index)
+        np.testing.assert_array_equal(np.stack([row.values["image"] for row in rows]), drawn.images.pixels)
+        assert [row.values["target"] for row in rows] == [str(label) for label in train.labels[index]]
+        assert [row.name for row in rows] == ["image 701", "image 4", "image 1"]
+        for row, box in zip(rows, drawn.boxes, strict=True):
+            (truth,) = row.truth
+            assert (truth.over, truth.of) == ("image", None)
+            np.testing.assert_array_equal(np.float32(truth.where), box)
+    assert source.column(0, "image") is source.column(0, "target") is None
+    frozen = draw_all(valid, canvas, 0, cut_from=train)
+    rows = list(source.rows("valid"))
+    np.testing.assert_array_equal(np.stack([row.values["image"] for row in rows]), frozen.images.pixels)
+    np.testing.assert_array_equal(np.float32([row.truth[0].where for row in rows]), frozen.boxes)
+    learnt = list(source.rows("train"))
+    assert {row.values["target"] for row in learnt} == set("0123456789")
+    assert learnt[0].values["image"].shape == (1, canvas.rows, canvas.columns)
+
+
+def test_digits_that_can_not_be_had():
+    with pytest.raises(ValueError, match=r"data\.canvas .*data\.moved"):
+        Digits(canvas=CLUTTERED)
+    with pytest.raises(ValueError, match="'source'"):
+        Digits(source="small").open((Column("source"), Column("target")), 1, print)
+    with pytest.raises(ValueError, match=r"8 x 8.*4 x 4"):
+        Digits(source="small", moved=True, canvas=Canvas(4, 4)).open(COLUMNS, 1, print)
+
+
+def test_what_digits_are_read_from():
+    assert all(path.startswith("mnist/") for path in Digits().reads())
+    assert Digits(source="small").reads() == ()
+    assert Digits().files("train") == ("mnist digits (train)",)
+    assert Digits(moved=True).files("valid") == ("mnist digits, moved (valid)",)

@@ -1,16 +1,16 @@
-import contextlib
 import gzip
 import io
-import json
 import lzma
+import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attend.data.files import DataError, Pair, locate, read_lines, read_pairs
+from attend.data.files import DataError, locate, read_lines, scan_lines
 
 COMPRESS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
 # What a line may hold: anything but its end. A "\r" last would be taken for part of the end.
@@ -31,6 +31,8 @@ def put(folder, name, data):
 @given(lines=st.lists(LINE), end=st.sampled_from(["\n", "\r\n"]), suffix=st.sampled_from(sorted(COMPRESS)))
 def test_lines_come_back_whatever_characters_they_hold(folder, lines, end, suffix):
     data = "".join(line + end for line in lines).encode()
+    if lines and lines[0].startswith("\ufeff"):
+        lines = [lines[0][1:], *lines[1:]]
     assert list(read_lines(put(folder, f"lines{suffix}", COMPRESS[suffix](data)))) == lines
 
 
@@ -84,70 +86,40 @@ def test_locate_without_data_folder(name, monkeypatch):
         locate(name)
 
 
-def test_pairs_of_aligned_files(tmp_path):
-    source, target = put(tmp_path, "t.en", "a\n\nc"), put(tmp_path, "t.de.gz", gzip.compress(b"x\ny\nz\n"))
-    assert list(read_pairs((source, target))) == [Pair(1, "a", "x"), Pair(2, "", "y"), Pair(3, "c", "z")]
+def test_lines_longer_and_shorter_than_a_block(tmp_path):
+    lines = ["a" * 200_000, "", "é" * 65_535, *[str(number) for number in range(50_000)], "last"]
+    for suffix, compress in COMPRESS.items():
+        assert list(read_lines(put(tmp_path, f"t{suffix}", compress("\n".join(lines).encode())))) == lines
 
 
-def test_pairs_of_tsv_and_jsonl(tmp_path):
-    pairs = [Pair(1, 'a "quoted" b', "x"), Pair(2, "c", "")]
-    tsv = put(tmp_path, "t.tsv.xz", lzma.compress(b'a "quoted" b\tx\nc\t\n'))
-    assert list(read_pairs((tsv,))) == pairs
-    records = "".join(json.dumps({"en": pair.source, "de": pair.target, "id": 7}) + "\n" for pair in pairs)
-    jsonl = put(tmp_path, "t.jsonl", records)
-    assert list(read_pairs((jsonl,), source_key="en", target_key="de")) == pairs
+def test_every_line_that_is_not_utf8_is_told_of_and_reading_goes_on(tmp_path):
+    lines = [b"a", b"\xff", b"b\r", *[b"x"] * 70_000, b"c\xc3", b"d"]
+    found = list(scan_lines(put(tmp_path, "t", b"\n".join(lines))))
+    assert [number for number, text in enumerate(found, start=1) if isinstance(text, DataError)] == [2, 70_004]
+    assert [text.line for text in found if isinstance(text, DataError)] == [2, 70_004]
+    assert (found[0], found[2], found[-1]) == ("a", "b", "d")
 
 
-def test_different_line_counts_name_both(tmp_path):
-    paths = put(tmp_path, "t.en", "a\nb\nc\n"), put(tmp_path, "t.de", "x\n")
-    pairs = read_pairs(paths)
-    assert next(pairs) == Pair(1, "a", "x")
-    with pytest.raises(DataError, match=r"t\.en: has 3 lines, but .*t\.de has 1") as caught:
-        list(pairs)
-    assert caught.value.kind == "line counts differ"
+def test_a_byte_order_mark_is_removed_at_the_start_alone(tmp_path):
+    assert list(read_lines(put(tmp_path, "t", "\ufeffa\n\ufeffb"))) == ["a", "\ufeffb"]
 
 
-@pytest.mark.parametrize(
-    ("name", "line", "message"),
-    [
-        ("t.tsv", "a\tb\tc", "3 columns instead of 2"),
-        ("t.tsv", "a", "1 columns instead of 2"),
-        ("t.jsonl", "{", "not JSON"),
-        ("t.jsonl", "\n", "not JSON"),
-        ("t.jsonl", "[" * 100_000, "not JSON"),
-        ("t.jsonl", "1" * 10_000, "not JSON"),
-        ("t.jsonl", '["source", "target"]', "not a JSON object"),
-        ("t.jsonl", '{"source": "a", "traget": "b"}', r"no key 'target' \(there: 'source', 'traget'\)"),
-        ("t.jsonl", '{"source": "a", "target": 3}', "the value of 'target' is not a text"),
-        ("t.jsonl", '{"source": "\\ud800", "target": "b"}', "the value of 'source' has a lone surrogate"),
-    ],
-)
-def test_malformed_line(tmp_path, name, line, message):
-    good = "a\tb\n" if name == "t.tsv" else '{"source": "a", "target": "b"}\n'
-    with pytest.raises(DataError, match=rf"{name}, line 2: {message}"):
-        list(read_pairs((put(tmp_path, name, good + line),)))
+def test_what_is_written_into_a_pipe_is_read_at_once(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    read = threading.Event()
 
+    def write():
+        with path.open("w") as pipe:
+            pipe.write("first\n")
+            pipe.flush()
+            assert read.wait(10)
+            pipe.write("second\n")
 
-@pytest.mark.parametrize("paths", [(), ("a.txt",), ("a.tsv", "b.tsv", "c.tsv"), ("-",), ("-", "-")])
-def test_paths_that_are_no_pairs(paths):
-    with pytest.raises(DataError):
-        list(read_pairs(paths))
-
-
-NAMES = [f"t{kind}{suffix}" for kind in (".tsv", ".jsonl", ".txt") for suffix in COMPRESS]
-# Bytes that are often well formed up to somewhere.
-PARTS = [b"\t", b"\n", b"\r", b"{", b'"source":', b'"target":', b'"a"', b",", b"}", b"\xc3", b"\0"]
-HOSTILE = st.one_of(st.binary(), st.lists(st.sampled_from(PARTS)).map(b"".join))
-
-
-@given(data=HOSTILE, name=st.sampled_from(NAMES), packed=st.booleans(), cut=st.integers(0, 20))
-def test_any_bytes_are_pairs_or_a_data_error(folder, data, name, packed, cut):
-    if packed:
-        data = COMPRESS["." + name.rpartition(".")[2] if name.endswith((".gz", ".xz")) else ""](data)
-        data = data[: len(data) - cut]
-    path = put(folder, name, data)
-    paths = (path, path) if ".txt" in name else (path,)
-    with contextlib.suppress(DataError):
-        for pair in read_pairs(paths):
-            assert isinstance(pair, Pair)
-            (pair.source + pair.target).encode()
+    writer = threading.Thread(target=write)
+    writer.start()
+    lines = read_lines(str(path))
+    assert next(lines) == "first"
+    read.set()
+    assert list(lines) == ["second"]
+    writer.join()

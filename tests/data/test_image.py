@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import io
 import struct
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -23,9 +22,7 @@ from attend.data.image import (
     as_floats,
     decode,
     formed,
-    read_idx,
     read_idx_images,
-    read_npz,
     size_of,
 )
 
@@ -226,39 +223,6 @@ def test_idx_files(tmp_path, suffix):
     assert read_idx_images(str(tmp_path / f"images{suffix}")).labels is None
 
 
-WHOLE = idx(np.zeros((2, 3), dtype=np.uint8))
-
-
-@pytest.mark.parametrize(
-    ("data", "problem"),
-    [
-        (b"", "is not an idx file"),
-        (b"PK\x03\x04", "is not an idx file"),
-        (b"\0\0\x0d\x01" + bytes(8), "holds numbers of type 0x0d, not bytes"),
-        (b"\0\0\x08\x03" + bytes(8), "ends within its head"),
-        (b"\0\0\x08\x04" + b"\xff" * 16, "claims an array of 4294967295 x"),
-        (b"\0\0\x08\x01" + b"\x40\0\0\0" + bytes(9), "ends after 9 of 1,073,741,824 bytes"),
-        (WHOLE[:-1], "ends after 5 of 6 bytes"),
-        (WHOLE + b"\0", "goes on after its 6 bytes"),
-    ],
-)
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_idx_files_that_are_none(tmp_path, data, problem, suffix):
-    path = put(tmp_path, f"images{suffix}", gzip.compress(data) if suffix else data)
-    with pytest.raises(DataError, match=problem) as caught:
-        read_idx(path)
-    assert caught.value.file == path
-
-
-@given(st.binary(max_size=40))
-def test_damaged_compressed_idx_files(tmp_path_factory, data):
-    path = tmp_path_factory.mktemp("idx") / "a.gz"
-    whole = gzip.compress(WHOLE)
-    path.write_bytes(whole[: len(data)] + data)
-    with pytest.raises(DataError, match=r"a\.gz"):
-        read_idx(str(path))
-
-
 def test_idx_labels_of_other_images(tmp_path):
     images = put(tmp_path, "images", idx(np.zeros((2, 3, 3), dtype=np.uint8)))
     labels = put(tmp_path, "labels", idx(np.zeros(3, dtype=np.uint8)))
@@ -266,76 +230,3 @@ def test_idx_labels_of_other_images(tmp_path):
         read_idx_images(images, labels)
     with pytest.raises(DataError, match="has 1 axes"):
         read_idx_images(labels)
-
-
-def npz(folder: Path, **arrays: np.ndarray) -> str:
-    path = folder / "data.npz"
-    np.savez_compressed(path, **arrays)
-    return str(path)
-
-
-@pytest.mark.parametrize("channels", ["none", "first", "last"])
-@pytest.mark.parametrize("kind", ["bytes", "floats"])
-def test_npz_files(tmp_path, channels, kind):
-    pixels = RANDOM.integers(256, size=(4, 3, 5, 6), dtype=np.uint8)
-    pixels = pixels[:, :1] if channels == "none" else pixels
-    stored = {"none": pixels[:, 0], "first": pixels, "last": pixels.transpose(0, 2, 3, 1)}[channels]
-    stored = stored if kind == "bytes" else stored.astype(np.float32) / 255
-    images = read_npz(npz(tmp_path, images=stored, labels=np.array([3, 10, 3, 1])))
-    np.testing.assert_array_equal(images.pixels, pixels)
-    assert images.classes == ("1", "3", "10")
-    assert images.labels is not None
-    np.testing.assert_array_equal(images.labels, [1, 2, 1, 0])
-
-
-def test_npz_labels_can_be_texts_or_absent(tmp_path):
-    pixels = np.zeros((2, 4, 4), dtype=np.uint8)
-    assert read_npz(npz(tmp_path, images=pixels, labels=np.array(["cat", "ant"]))).classes == ("ant", "cat")
-    assert read_npz(npz(tmp_path, images=pixels)).labels is None
-
-
-BLANK = np.zeros((2, 4, 4), dtype=np.uint8)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "problem"),
-    [
-        ({"labels": np.zeros(2)}, "has no array named images"),
-        ({"images": BLANK, "extra": BLANK}, "arrays that are not known: extra"),
-        ({"images": BLANK.astype(np.int64)}, "images of type int64"),
-        ({"images": BLANK + 1.5}, "brightness from 1.5 to 1.5"),
-        ({"images": BLANK + np.nan}, "brightness from nan"),
-        ({"images": BLANK[0]}, "can't be told"),
-        ({"images": np.zeros((2, 3, 4, 3), dtype=np.uint8)}, "can't be told"),
-        ({"images": BLANK, "labels": np.zeros(3, dtype=int)}, r"labels of shape \(3,\)"),
-        ({"images": BLANK, "labels": np.array([0.5, 1])}, "type float64"),
-        ({"images": BLANK, "labels": np.array([0, -1])}, "has the label -1"),
-        ({"images": BLANK, "labels": np.array([{}, []], dtype=object)}, "holds Python objects"),
-    ],
-)
-def test_npz_files_that_can_not_be_used(tmp_path, arrays, problem):
-    with pytest.raises(DataError, match=problem):
-        read_npz(npz(tmp_path, **arrays))
-
-
-def test_npz_arrays_that_claim_more_than_there_is(tmp_path):
-    path = tmp_path / "data.npz"
-    head = io.BytesIO()
-    claim = {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 100, 100)}
-    np.lib.format.write_array_header_1_0(head, claim)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("images.npy", head.getvalue() + bytes(100))
-    with pytest.raises(DataError, match="claims 10,995,116,277,760,000 bytes, and has 100"):
-        read_npz(str(path))
-
-
-@given(place=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.none() | st.integers(0, 10_000))
-def test_damaged_npz_files(tmp_path_factory, place, value, cut):
-    file = io.BytesIO()
-    np.savez_compressed(file, images=BLANK, labels=np.array(["a", "b"]))
-    data = bytearray(file.getvalue())
-    data[place % len(data)] = value
-    path = tmp_path_factory.mktemp("npz") / "data.npz"
-    path.write_bytes(data[: cut if cut is None else cut % len(data)])
-    with contextlib.suppress(DataError):
-        assert len(read_npz(str(path))) == 2

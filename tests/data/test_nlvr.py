@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attend.data.examples import Column, Fixed
 from attend.data.files import DataError
 from attend.data.image import Form
-from attend.data.nlvr import divide, item_of, read_nlvr
+from attend.data.nlvr import FORM, Nlvr, divide, item_of, read_nlvr
 
 ITEMS = [
     {"identifier": "10-0", "sentence": "There is  a box. ", "label": "true"},
@@ -104,6 +105,24 @@ def test_archives_that_can_not_be_used(folder):
     path.unlink()
     with pytest.raises(DataError, match="there is no file"):
         read_nlvr("dev")
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_rows_are_pictures_with_their_sentences(folder, several):
+    for suffix in (".jsonl.gz", "_images.tar"):
+        (folder / f"nlvr/hidden{suffix}").write_bytes((folder / f"nlvr/dev{suffix}").read_bytes())
+    source = Nlvr().open((Column("image", files=True), Column("target", several=several)), 1, print)
+    assert isinstance(source, Fixed)
+    assert source.splits == ("train", "valid", "test")
+    train, valid = divide(read_nlvr("dev", FORM))
+    for part, images in (("train", train), ("valid", valid), ("test", read_nlvr("hidden", FORM))):
+        rows = list(source.rows(part))
+        np.testing.assert_array_equal(np.stack([row.values["image"] for row in rows]), images.pixels)
+        assert [row.name for row in rows] == list(images.names)
+        assert [row.values["target"] for row in rows] == [each if several else each[0] for each in images.captions]
+    assert all((folder / path).exists() for path in Nlvr().reads())
+    with pytest.raises(ValueError, match="'source'"):
+        Nlvr().open((Column("source"), Column("target")), 1, print)
 
 
 @pytest.mark.data

@@ -6,7 +6,22 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from attend.data.scenes import COLOURS, GRID, LARGEST, MOST, SHAPES, SIZE, Scenes, arrange, draw, draw_all, paint
+from attend.data.examples import Column, Fresh
+from attend.data.scenes import (
+    COLOURS,
+    GRID,
+    LARGEST,
+    MOST,
+    SHAPES,
+    SIZE,
+    GeneratedScenes,
+    Scenes,
+    arrange,
+    describe,
+    draw,
+    draw_all,
+    paint,
+)
 
 SCENES = draw_all(400, seed=1)
 
@@ -152,3 +167,51 @@ def test_a_scene_depends_on_seed_epoch_and_number_alone():
 def test_few_scenes(count):
     scenes = draw_all(count, 1)
     assert len(scenes.images) == len(scenes.count) == count
+
+
+COLUMNS = (Column("image", files=True), Column("target"))
+SEVERAL = (Column("image", files=True), Column("target", several=True))
+
+
+def check_rows(rows, drawn: Scenes) -> None:
+    """Rows are these scenes, and what is known of each object is where it is and how it is called."""
+    np.testing.assert_array_equal(np.stack([row.values["image"] for row in rows]), drawn.images.pixels)
+    for number, row in enumerate(rows):
+        caption = row.values["target"]
+        assert (caption,) == drawn.images.captions[number]
+        assert tuple(truth.of for truth in row.truth) == drawn.mentions[number]
+        boxes = np.float32([truth.where for truth in row.truth])
+        np.testing.assert_array_equal(boxes, drawn.boxes[number, : drawn.count[number]])
+        for truth in row.truth:
+            colour, shape = caption[slice(*truth.of)].split()
+            assert (truth.over, colour in COLOURS, shape in SHAPES) == ("image", True, True)
+
+
+def test_rows_are_the_scenes_of_the_epoch():
+    source = GeneratedScenes(scenes=50, measured=30).open(COLUMNS, 7, print)
+    assert isinstance(source, Fresh)
+    assert (len(source), source.splits) == (50, ("train", "valid", "test"))
+    index = np.array([40, 2, 2])
+    for epoch in (3, 0, 3):
+        arranged = arrange(50, 7, epoch)
+        check_rows(source.draw(epoch, index), draw(arranged, index))
+        assert source.column(epoch, "target") == [describe(arranged, number)[0] for number in range(50)]
+    assert source.column(0, "image") is None
+    assert [row.name for row in source.draw(0, index)] == ["scene 41", "scene 3", "scene 3"]
+    for seed, part in enumerate(("valid", "test")):
+        check_rows(list(source.rows(part)), draw_all(30, seed))
+    check_rows(list(source.rows("train")), draw_all(2000, 0))
+
+
+def test_a_column_of_several_has_tuples():
+    source = GeneratedScenes(scenes=5, measured=2).open(SEVERAL, 7, print)
+    texts = source.column(1, "target")
+    assert [row.values["target"] for row in source.draw(1, np.arange(5))] == texts
+    assert all(isinstance(text, tuple) and len(text) == 1 for text in texts)
+
+
+def test_scenes_that_can_not_be_had():
+    with pytest.raises(ValueError, match="measured"):
+        GeneratedScenes(measured=0)
+    with pytest.raises(ValueError, match="'question'"):
+        GeneratedScenes().open((Column("image"), Column("question"), Column("target")), 1, print)

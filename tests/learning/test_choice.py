@@ -22,7 +22,6 @@ from attend.learning import (
     importance_bound,
     moving_average,
     reinforce,
-    returns_to_go,
     variational_bound,
     wake_sleep,
 )
@@ -175,25 +174,6 @@ def test_a_baseline_that_knows_the_choice_is_biased(parameters: Parameters):
     assert not torch.allclose(found.mean, gradient(-(log_prob.sum(-1).exp() * REWARD).sum(), parameters), atol=0.1)
 
 
-def test_rewards_on_the_way_count_for_the_steps_before_them(parameters: Parameters):
-    """Rewards 1{first = 4} and 1{second = first}: with returns to go, still the gradient of the expected return."""
-    log_prob = log_policy(parameters)
-    reward = torch.stack([FIRST == 4, SECOND == FIRST], dim=-1).double()
-    expected = gradient(-(log_prob.sum(-1).exp() * reward.sum(-1)).sum(), parameters)
-    paths, probability = tuples(log_prob.sum(-1), 1)
-    to_go = returns_to_go(reward[paths])
-    torch.testing.assert_close(to_go[..., 0], reward[paths].sum(-1))
-    torch.testing.assert_close(to_go[..., 1], reward[paths][..., 1])
-    found = estimate(
-        lambda log_prob: reinforce(log_prob, to_go, torch.tensor(0.0)),
-        {"log_prob": log_prob},
-        parameters,
-        paths,
-        probability,
-    )
-    torch.testing.assert_close(found.mean, expected)
-
-
 def test_the_baselines_error_is_least_at_the_mean_return():
     returns = torch.tensor([[[1.0], [0.0], [0.0], [1.0]]])
     baseline = torch.full((1, 4, 3), 0.5, requires_grad=True)
@@ -208,13 +188,13 @@ def test_the_hybrid_loss_in_the_mean(parameters: Parameters, copies: int):
     log_prob, log_likelihood = log_policy(parameters), log_answer(parameters)
     probabilities = log_prob.sum(-1).exp()
     expected = gradient(-(probabilities.detach() * log_likelihood).sum(), parameters) + gradient(
-        -0.3 * (probabilities * REWARD).sum(), parameters
+        -(probabilities * REWARD).sum(), parameters
     )
     paths, probability = tuples(log_prob.sum(-1), copies)
 
     def loss(log_prob: Tensor, log_likelihood: Tensor) -> Tensor:
         returns = REWARD[paths].unsqueeze(-1).double()
-        return hybrid(log_likelihood, log_prob, returns, path_baseline()[paths], weight=0.3).total
+        return hybrid(log_likelihood, log_prob, returns, path_baseline()[paths]).total
 
     terms = {"log_prob": log_prob, "log_likelihood": log_likelihood}
     torch.testing.assert_close(estimate(loss, terms, parameters, paths, probability).mean, expected)

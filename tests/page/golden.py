@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import wave
 
 import numpy as np
 from jaxtyping import Float
@@ -10,14 +11,18 @@ from PIL import Image, ImageDraw
 
 from attend.attention.trace import (
     Alternative,
-    Canvas,
     Evidence,
     Frames,
     Gold,
     Grid,
     Intervention,
+    Media,
     Named,
     Node,
+    Picture,
+    PictureEachCell,
+    PictureEachStep,
+    Sound,
     Token,
     Tokens,
     Trace,
@@ -111,6 +116,11 @@ def picture(side: int = 160) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
+def given() -> dict[str, Media]:
+    """That picture as the input's."""
+    return {"input": Picture(picture())}
+
+
 def caption(hard: bool = False) -> Trace:
     """A caption of that picture, each word looking at a part of it: softly, or at one cell."""
     words = ["a", "red", "house", "under", "the", "sun"]
@@ -122,7 +132,7 @@ def caption(hard: bool = False) -> Trace:
         weights = np.eye(weights.shape[1])[weights.argmax(axis=1)]
     weights = weights / weights.sum(axis=1, keepdims=True)
     look = Weights(weights, steps, Grid(14, 14), hard=hard)
-    return Trace("house.png", steps.text, {"image": look}, (-0.3,) * 7, {"recipe": "golden"}, picture=picture())
+    return Trace("house.png", steps.text, {"image": look}, (-0.3,) * 7, {"recipe": "golden"}, media=given())
 
 
 def glimpses() -> Trace:
@@ -130,7 +140,7 @@ def glimpses() -> Trace:
     steps = Named(tuple(f"glimpse {number}" for number in range(1, 7)))
     centre = np.array([[0.0, 0.0], [-0.2, 0.3], [-0.3, -0.2], [0.1, -0.4], [0.5, -0.6], [0.6, -0.6]])
     windows = Windows(centre, np.full((6, 2), 0.5), np.ones(6), steps)
-    return Trace("house.png", "house", {"glimpse": windows}, (-0.1,), picture=picture())
+    return Trace("house.png", "house", {"glimpse": windows}, (-0.1,), media=given())
 
 
 def drawing() -> Trace:
@@ -139,9 +149,13 @@ def drawing() -> Trace:
     extent = np.array([[2.4, 2.4], [1.0, 1.0], [0.5, 0.5]])
     read = Windows(np.array([[0.0, 0.0], [-0.3, 0.2], [0.6, -0.6]]), extent, np.ones(3), steps)
     write = Windows(np.zeros((3, 2)), np.full((3, 2), 2.0), np.ones(3), steps)
-    after = tuple(as_data_uri(np.full((1, 8, 8), shade, dtype=np.uint8)) for shade in (128, 64, 0))
     looks = {"read": read, "write": write}
-    return Trace("house.png", "a drawing of it", looks, picture=picture(), canvas=Canvas(after, "write"))
+    return Trace("house.png", "a drawing of it", looks, media={**given(), "write": PictureEachStep(shades(128, 64, 0))})
+
+
+def shades(*brightness: int) -> tuple[str, ...]:
+    """Small pictures of one brightness each."""
+    return tuple(as_data_uri(np.full((1, 8, 8), shade, dtype=np.uint8)) for shade in brightness)
 
 
 def filters() -> Trace:
@@ -150,14 +164,36 @@ def filters() -> Trace:
     extent = np.array([[2.2, 2.2], [1.6, 1.6], [1.0, 1.0], [0.6, 0.6], [0.4, 0.3]])
     windows = Windows(np.linspace([0, 0], [-0.3, 0.2], 5), extent, np.array([4.0, 2.0, 1.0, 0.5, 0.3]), steps)
     slots = Weights(peaked(5, 8, [0, 1, 2, 3, 4]), steps, Named(tuple(f"slot {number}" for number in range(8))))
-    return Trace("house.png", "", {"read": windows, "memory": slots}, picture=picture())
+    return Trace("house.png", "", {"read": windows, "memory": slots}, media=given())
 
 
 def speech() -> Trace:
     """Characters over frames of sound."""
     steps = tokens("hello", list("hello"))
     frames = Frames(tuple(round(0.02 * number, 2) for number in range(40)), 0.025)
-    return Trace("hello.wav", "hello", {"source": Weights(peaked(6, 40, [3, 10, 17, 23, 30, 38], 1.5), steps, frames)})
+    look = Weights(peaked(6, 40, [3, 10, 17, 23, 30, 38], 1.5), steps, frames)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes((8000 * np.sin(np.arange(6440) / 4)).astype("<i2").tobytes())
+    uri = f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return Trace("hello.wav", "hello", {"source": look}, media={"input": Sound(uri, 0.805)}, finished=False)
+
+
+def video() -> Trace:
+    """Words over the frames of a clip, each of which has a thumbnail."""
+    steps = tokens("night falls", ["night", "falls"])
+    look = Weights(peaked(3, 6, [5, 3, 4]), steps, Frames(tuple(map(float, range(6))), 1.0))
+    thumbnails = PictureEachCell(shades(250, 200, 150, 100, 50, 0))
+    return Trace("dusk.mp4", "night falls", {"clip": look}, media={"input": thumbnails})
+
+
+def tracking() -> Trace:
+    """Windows of two scales that follow something through the frames of a clip."""
+    steps = Named(tuple(f"{frame}, scale {scale}" for frame in (1, 2, 3) for scale in (1, 2)))
+    centre = np.repeat([[-0.5, 0.0], [0.0, 0.1], [0.5, 0.0]], 2, axis=0)
+    windows = Windows(centre, np.tile([[0.4, 0.4], [0.8, 0.8]], (3, 1)), np.tile([0.0, 1.0], 3), steps)
+    return Trace("walk.mp4", "a person", {"glimpse": windows}, media={"glimpse": PictureEachStep(shades(250, 150, 50))})
 
 
 def odd() -> Trace:
@@ -178,7 +214,7 @@ def nowhere() -> Trace:
 def whole() -> Trace:
     """A system without attention, which saw all of that picture at once."""
     answers = (Alternative(0, "house", math.log(0.8)), Alternative(1, "sun", math.log(0.2)))
-    return Trace("house.png", "house", {}, (math.log(0.8),), picture=picture(), ids=(0,), alternatives=(answers,))
+    return Trace("house.png", "house", {}, (math.log(0.8),), media=given(), ids=(0,), alternatives=(answers,))
 
 
 def hostile() -> Trace:
@@ -205,6 +241,8 @@ EVERY = {
     "drawing": drawing,
     "filters": filters,
     "speech": speech,
+    "video": video,
+    "tracking": tracking,
     "odd": odd,
     "nowhere": nowhere,
     "whole": whole,

@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import replace
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import golden
@@ -13,7 +14,18 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from attend.attention.trace import Alternative, Evidence, Gold, Intervention, Named, Trace, Weights, Windows
+from attend.attention.trace import (
+    Alternative,
+    Evidence,
+    Gold,
+    Intervention,
+    Named,
+    Picture,
+    PictureEachStep,
+    Trace,
+    Weights,
+    Windows,
+)
 from attend.data.image import as_data_uri
 from attend.show.formats import write_nematus
 from attend.show.page import frame
@@ -21,7 +33,7 @@ from attend.show.reading import badges
 from attend.show.words import merge
 
 Open = Callable[..., Page]
-ALL_VIEWS = "v=matrix.arcs.strips.picture.canvas.windows.alternatives.beam.evidence.difference"
+ALL_VIEWS = "v=matrix.arcs.strips.picture.drawing.windows.alternatives.beam.evidence.difference"
 
 
 @pytest.mark.parametrize("kind", golden.EVERY)
@@ -36,8 +48,8 @@ def test_every_kind_is_drawn(opened: Open, kind: str, unit: str) -> None:
             drawing = "canvas" if len(look.memory) > 60 else "svg"
             # The matrix, and its legend or its light.
             expect(page.locator(f"attend-matrix {drawing}")).to_have_count(2)
-        elif trace.canvas is not None:
-            expect(page.locator("attend-canvas .stage .window")).to_have_count(len(trace.looks))
+        elif kind in ("drawing", "tracking"):
+            expect(page.locator("attend-drawing .stage .window")).to_have_count(2)
         elif look is not None:
             expect(page.locator("attend-windows .window")).to_have_count(len(look.steps))
         else:
@@ -329,7 +341,17 @@ def test_windows_lie_as_the_picture_does_and_are_numbered_by_step(opened: Open) 
     windows = Windows(centre, extent, np.array([0.0, 1.0] * 2), Named(("1 x1", "1 x2", "2 x1", "2 x2")))
     thought = ((Alternative(0, "a", -0.1), Alternative(1, "b", -2.4)),) * 2
     wide = as_data_uri(np.zeros((1, 20, 40), dtype=np.uint8))
-    page = opened(Trace("wide.png", "a", {"glimpse": windows}, (-0.1,), picture=wide, ids=(0,), alternatives=thought))
+    page = opened(
+        Trace(
+            "wide.png",
+            "a",
+            {"glimpse": windows},
+            (-0.1,),
+            ids=(0,),
+            alternatives=thought,
+            media={"input": Picture(wide)},
+        )
+    )
     assert page.locator(".window text").all_text_contents() == ["1", "1", "2", "2"]
     box = page.locator(".window .edge[width]").first.bounding_box()
     assert box
@@ -342,27 +364,28 @@ def test_windows_lie_as_the_picture_does_and_are_numbered_by_step(opened: Open) 
 
 def test_a_drawing_shows_the_canvas_after_each_step(opened: Open) -> None:
     trace = golden.drawing()
-    assert trace.canvas
+    canvases = trace.media["write"]
+    assert isinstance(canvases, PictureEachStep)
     page = opened(trace)
-    drawn, slider = page.locator("attend-canvas .stage image"), page.get_by_role("slider", name="Step")
-    for step, canvas in enumerate(trace.canvas.after):
+    drawn, slider = page.locator("attend-drawing .stage image"), page.get_by_role("slider", name="Step")
+    for step, canvas in enumerate(canvases.uris):
         slider.fill(str(step))
         expect(drawn).to_have_attribute("href", canvas)
         # Of eight by eight pixels each is to be seen.
         expect(drawn).to_have_css("image-rendering", "pixelated")
     given = page.get_by_role("img", name="The picture that was given")
-    expect(given.locator("image")).to_have_attribute("href", str(trace.picture))
+    expect(given.locator("image")).to_have_attribute("href", golden.picture())
     box, picture = given.locator(".window").bounding_box(), given.locator("image").bounding_box()
     assert box
     assert picture
     # A window of 0.5 in 2, around 0.6 in -1 to 1.
     assert box["width"] / picture["width"] == pytest.approx(0.25, abs=0.03)
     assert (box["x"] + box["width"] / 2 - picture["x"]) / picture["width"] == pytest.approx(0.8, abs=0.02)
-    page.locator("attend-canvas .stage").focus()
+    page.locator("attend-drawing .stage").focus()
     page.keyboard.press("ArrowLeft")
-    expect(drawn).to_have_attribute("href", trace.canvas.after[1])
+    expect(drawn).to_have_attribute("href", canvases.uris[1])
     saved_picture = saved(page, "SVG").decode()
-    assert trace.canvas.after[1] in saved_picture
+    assert canvases.uris[1] in saved_picture
     assert "pixelated" in saved_picture
 
 
@@ -380,12 +403,85 @@ def test_what_a_drawing_wrote_is_not_shown_as_seen(opened: Open) -> None:
 
 def test_a_drawing_of_nothing_given_shows_its_canvas_alone(opened: Open) -> None:
     trace = golden.drawing()
-    assert trace.canvas
-    for looks, look in (({"write": trace.looks["write"]}, "write"), ({}, None)):
-        page = opened(replace(trace, picture=None, looks=looks, canvas=replace(trace.canvas, look=look)))
+    canvases = PictureEachStep(golden.shades(128, 64, 0))
+    for looks, owner in (({"write": trace.looks["write"]}, "write"), ({}, "output")):
+        page = opened(replace(trace, looks=looks, media={owner: canvases}))
         page.get_by_role("slider", name="Step").fill("1")
-        expect(page.locator("attend-canvas image")).to_have_attribute("href", trace.canvas.after[1])
-        expect(page.locator("attend-canvas .window")).to_have_count(len(looks))
+        expect(page.locator("attend-drawing image")).to_have_attribute("href", canvases.uris[1])
+        expect(page.locator("attend-drawing .window")).to_have_count(len(looks))
+
+
+def test_windows_in_the_frames_of_a_clip_are_shown_in_theirs(opened: Open) -> None:
+    page = opened(golden.tracking())
+    frames = golden.shades(250, 150, 50)
+    for step in range(6):
+        page.get_by_role("slider", name="Step").fill(str(step))
+        expect(page.locator("attend-drawing .stage image")).to_have_attribute("href", frames[step // 2])
+        seen = page.get_by_role("img", name="What the window saw")
+        expect(seen.locator("image")).to_have_attribute("href", frames[step // 2])
+        expect(page.locator(".bar-said")).to_contain_text(f"“{step // 2 + 1}, scale {step % 2 + 1}” looks at")
+        assert (seen.get_attribute("viewBox") or "").endswith(" 0.4 0.4" if step % 2 == 0 else " 0.8 0.8")
+
+
+def test_thumbnails_of_cells_stand_for_them_in_the_input(opened: Open) -> None:
+    page = opened(golden.video())
+    thumbnails = page.locator(".sentence.source .piece .thumbnail image")
+    assert [image.get_attribute("href") for image in thumbnails.all()] == list(golden.shades(250, 200, 150, 100, 50, 0))
+    page.locator(".sentence.output .piece").first.hover()
+    expect(page.locator(".sentence.source .piece").nth(5)).to_have_class(re.compile("best"))
+    page.locator(".sentence.source .piece").nth(3).hover()
+    expect(page.locator(".bar-said")).to_contain_text("“3.00 s” is read by “falls”")
+
+
+def test_a_sound_can_be_played_and_an_output_that_was_cut_off_says_so(opened: Open) -> None:
+    page = opened(golden.speech())
+    expect(page.locator(".sentence.output")).to_contain_text("cut off at the greatest length")
+    loaded = "sound => sound.readyState > 0 || new Promise(found => sound.addEventListener('loadedmetadata', found))"
+    page.locator("audio").evaluate(loaded)
+    assert page.locator("audio").evaluate("sound => sound.duration") == pytest.approx(0.805, abs=0.01)
+    expect(opened(golden.subwords()).locator(".sentence.output")).not_to_contain_text("cut off")
+
+
+def test_the_first_version_of_traces_is_read(opened: Open, tmp_path: Path) -> None:
+    form = golden.drawing().to_json()
+    media = form.pop("media")
+    form["picture"] = media["input"]["uri"]
+    page = opened()
+    for owner, looks in (("write", form["looks"]), (None, {})):
+        canvas = {"after": media["write"]["uris"], "look": owner}
+        path = tmp_path / "first.json"
+        path.write_text(json.dumps({**form, "schema": "attend.trace.v1", "looks": looks, "canvas": canvas}))
+        page.locator("input[type=file]").set_input_files(path)
+        expect(page.locator("attend-drawing .stage image")).to_have_attribute("href", canvas["after"][0])
+        given = page.get_by_role("img", name="The picture that was given").first
+        expect(given.locator("image")).to_have_attribute("href", form["picture"])
+
+
+def test_what_a_trace_may_leave_out_is_not_missed(opened: Open, tmp_path: Path) -> None:
+    form = golden.subwords().to_json()
+    del form["scores"], form["about"], form["looks"]["source"]["hard"]
+    for axis in ("steps", "memory"):
+        end = form["looks"]["source"][axis]["tokens"][-1]
+        del end["start"], end["end"]
+    path = tmp_path / "short.json"
+    path.write_text(json.dumps({**form, "finished": None, "evidence": None, "search": None}))
+    page = opened()
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.locator(".sentence.output .special")).to_have_text("</s>")
+    expect(page.locator("attend-matrix svg").first).to_be_visible()
+
+
+def test_addresses_from_before_drawings_had_their_name_are_understood(opened: Open) -> None:
+    expect(opened(golden.drawing(), address="v=canvas").locator("attend-drawing")).to_have_count(1)
+
+
+def test_no_source_of_the_page_imports_itself_by_way_of_others() -> None:
+    source = Path(__file__).parents[2] / "web" / "source"
+    imported = {
+        path.stem: set(re.findall(r'(?:from|import) "\./(\w+)"', path.read_text())) for path in source.glob("*.ts")
+    }
+    assert imported["view"] >= {"panel", "elements"}
+    list(TopologicalSorter(imported).static_order())
 
 
 def test_a_drawing_has_a_table_of_its_windows_too(opened: Open) -> None:
@@ -492,7 +588,7 @@ def test_a_trace_file_can_be_opened(opened: Open, tmp_path: Path) -> None:
     page.locator("input[type=file]").set_input_files(path)
     expect(page.locator(".sentence.source")).to_contain_text("a dog runs")
     for looks in ({}, {"x": {"kind": "weights"}}, None):
-        path.write_text(json.dumps({"schema": "attend.trace.v1", "looks": looks}))
+        path.write_text(json.dumps({"schema": "attend.trace.v2", "looks": looks}))
         page.locator("input[type=file]").set_input_files(path)
         expect(page.locator(".said")).to_contain_text("trace.json is not a trace, or not a whole one")
         expect(page.locator(".sentence.source")).to_contain_text("a dog runs")

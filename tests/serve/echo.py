@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import uvicorn
@@ -16,7 +16,7 @@ from attend.commands.serve import listening
 from attend.serve.connections import bounded
 from attend.serve.guard import Guard
 from attend.serve.limits import Limits
-from attend.serve.served import Ask
+from attend.serve.messages import Input, Predicted, Scored, StreamRequest, TraceRequest
 
 LIMITS = Limits(
     body_bytes=20_000, text_characters=200, inputs=8, seconds=5.0, head_seconds=0.6, connections=64, queue=8, batch=4
@@ -25,10 +25,11 @@ LIMITS = Limits(
 
 @dataclass
 class Echo:
-    """Writes every word in capitals, looking at it. Words of its own: "wrong" can't be read, "slow" takes its time."""
+    """Writes every word of its first input in capitals, looking at it. "wrong" can't be read, and "slow" takes time."""
 
     name: str = "echo"
-    reads: Literal["text", "image"] = "text"
+    reads: str = "text"
+    names: Sequence[str] = ("source",)
     beam: int = 1
     steerable: bool = True
     about: Mapping[str, str] = field(default_factory=lambda: {"recipe": "none"})
@@ -36,6 +37,18 @@ class Echo:
     batches: list[int] = field(default_factory=list)
     stopped: int = 0
     gate: threading.Event | None = None
+    output: str = "sequence"
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        return dict.fromkeys(self.names, self.reads)
+
+    def text(self, given: Input) -> str:
+        if isinstance(given, str):
+            return given
+        if missing := [name for name in self.names if name not in given]:
+            raise ValueError(f"{missing[0]} is missing")
+        return given[self.names[0]]
 
     def spend(self, text: str, stop: Callable[[], None]) -> None:
         if "wrong" in text:
@@ -52,36 +65,37 @@ class Echo:
             self.gate.wait(10)
 
     def predict(
-        self, inputs: Sequence[str], beam: int | None, best: int, stop: Callable[[], None]
-    ) -> list[list[dict[str, Any]]]:
+        self, inputs: Sequence[Input], beam: int | None, best: int, stop: Callable[[], None]
+    ) -> list[list[Predicted]]:
         self.batches.append(len(inputs))
-        for text in inputs:
+        texts = [self.text(given) for given in inputs]
+        for text in texts:
             self.spend(text, stop)
         return [
-            [{"text": text.upper(), "score": -1.0, **self.figures(text.upper())} for _ in range(best)]
-            for text in inputs
+            [Predicted(text=text.upper(), score=-1.0, finished=True, **self.figures(text.upper())) for _ in range(best)]
+            for text in texts
         ]
 
     def figures(self, text: str) -> dict[str, Any]:
         words = text.split()
         return {"log_prob": -float(len(words)), "tokens": words, "token_log_probs": [-1.0] * len(words)}
 
-    def score(self, pairs: Sequence[tuple[str, str]], stop: Callable[[], None]) -> list[dict[str, Any]]:
+    def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored]:
         self.batches.append(len(pairs))
-        for source, _ in pairs:
-            self.spend(source, stop)
-        return [self.figures(target) for _, target in pairs]
+        for given, _ in pairs:
+            self.spend(self.text(given), stop)
+        return [Scored(**self.figures(target)) for _, target in pairs]
 
-    def trace(self, ask: Ask, stop: Callable[[], None]) -> Trace:
-        self.spend(ask.input, stop)
-        return self.traced(ask)
+    def trace(self, request: TraceRequest, stop: Callable[[], None]) -> Trace:
+        self.spend(self.text(request.input), stop)
+        return self.traced(request)
 
-    def traced(self, ask: Ask) -> Trace:
-        words = ask.input.split()
-        if any(step >= len(words) or len(row) != len(words) for step, row in ask.weights.items()):
+    def traced(self, request: StreamRequest) -> Trace:
+        words = self.text(request.input).split()
+        if any(step >= len(words) or len(row) != len(words) for step, row in request.weights.items()):
             raise ValueError("weights do not fit")
         weights = np.eye(len(words))
-        for step, row in ask.weights.items():
+        for step, row in request.weights.items():
             weights[step] = row
         starts = np.cumsum([0] + [len(word) + 1 for word in words])[:-1].tolist()
         places = [(start, start + len(word)) for start, word in zip(starts, words, strict=True)]
@@ -102,17 +116,18 @@ class Echo:
             tuple(-0.1 for _ in words),
             {"model": self.name},
             ids=tuple(range(len(words))),
-            alternatives=others if ask.alternatives else None,
+            alternatives=others if request.alternatives else None,
         )
 
-    def stream(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> Trace:
-        if "wrong" in ask.input:
+    def stream(self, request: StreamRequest, tell: Callable[[dict[str, Any]], None]) -> Trace:
+        text = self.text(request.input)
+        if "wrong" in text:
             raise ValueError("this text is wrong: write another")
-        trace = self.traced(ask)
+        trace = self.traced(request)
         look = trace.looks["source"]
         assert isinstance(look, Weights)
         for number, word in enumerate(trace.output.split()):
-            if "slow" in ask.input:
+            if "slow" in text:
                 time.sleep(0.05)
             tell({"id": number, "text": word, "log_prob": -0.1, "weights": look.weights[number].tolist()})
         return trace

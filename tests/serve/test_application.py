@@ -10,6 +10,7 @@ import httpx
 import jsonschema
 import pytest
 from echo import LIMITS, Echo, serving
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from attend.attention.trace import Trace
@@ -27,6 +28,8 @@ def test_models_are_named_in_order(client: TestClient) -> None:
     assert first == {
         "name": "echo",
         "reads": "text",
+        "inputs": {"source": "text"},
+        "output": "sequence",
         "steerable": True,
         "beam": 1,
         "about": {"recipe": "none"},
@@ -40,6 +43,28 @@ def test_predictions_come_in_order_from_the_model_named(client: TestClient) -> N
     assert found["model"] == "second"
     assert [[output["text"] for output in several] for several in found["outputs"]] == [["A B"] * 2, ["C"] * 2]
     assert found["outputs"][0][0]["tokens"] == ["A", "B"]
+    assert found["outputs"][0][0]["finished"] is True
+
+
+def test_a_model_of_several_inputs_gets_them_by_name() -> None:
+    pair = Echo("pairs", names=("premise", "hypothesis"), examples=[{"premise": "a", "hypothesis": "b"}])
+    with TestClient(application([pair], LIMITS), base_url="http://localhost") as client:
+        (model,) = client.get("/v1/models").json()["models"]
+        assert (model["reads"], model["inputs"]) == ("fields", {"premise": "text", "hypothesis": "text"})
+        assert model["examples"] == [{"premise": "a", "hypothesis": "b"}]
+        given = {"premise": "a b", "hypothesis": "c"}
+        outputs = client.post("/v1/predict", json={"inputs": [given, given]}).json()["outputs"]
+        assert [several[0]["text"] for several in outputs] == ["A B", "A B"]
+        assert client.post("/v1/score", json={"pairs": [{"input": given, "output": "x"}]}).status_code == 200
+        assert client.post("/v1/trace", json={"input": given}).json()["trace"]["output"] == "A B"
+        assert events(client.post("/v1/stream", json={"input": given}).text)[-1][0] == "done"
+        answer = client.post("/v1/predict", json={"inputs": [{"premise": "a", "hypothesis": "a" * 201}]})
+        assert (answer.status_code, "the input's hypothesis" in answer.json()["detail"]) == (413, True)
+
+
+def test_the_text_of_a_file_has_no_limit_but_the_body_s() -> None:
+    with TestClient(application([Echo(reads="image")], LIMITS), base_url="http://localhost") as client:
+        assert client.post("/v1/predict", json={"inputs": ["a" * 1000]}).status_code == 200
 
 
 def test_scores(client: TestClient) -> None:
@@ -83,12 +108,16 @@ def test_a_stream_says_what_went_wrong(client: TestClient) -> None:
     [
         ("/v1/predict", {"inputs": ["wrong"]}, 422, "this text is wrong: write another"),
         ("/v1/predict", {"inputs": ["a"], "model": "third"}, 404, "there is no model 'third'; the models are echo,"),
-        ("/v1/predict", {"inputs": ["a" * 201]}, 413, "the text has 201 characters: at most 200"),
+        ("/v1/predict", {"inputs": ["a" * 201]}, 413, "the input has 201 characters: at most 200"),
+        ("/v1/predict", {"inputs": ["a", {"source": "a" * 201}]}, 413, "input 2 has 201 characters: at most 200"),
+        ("/v1/score", {"pairs": [{"input": "a", "output": "a" * 201}]}, 413, "output 1 has 201 characters"),
         ("/v1/predict", {"inputs": ["a"] * 9}, 413, "9 inputs: send at most 8 at once"),
         ("/v1/predict", {"inputs": []}, 422, "inputs: List should have at least 1 item"),
         ("/v1/predict", {"inputs": ["a"], "colour": "red"}, 422, "colour: Extra inputs are not permitted"),
         ("/v1/predict", {"inputs": ["a"], "beam": 0}, 422, "beam: Input should be greater than or equal to 1"),
-        ("/v1/predict", {"inputs": [7]}, 422, "inputs.0: Input should be a valid string"),
+        ("/v1/predict", {"inputs": [7]}, 422, "inputs.0.text: Input should be a valid string"),
+        ("/v1/predict", {"inputs": [{}]}, 422, "inputs.0.fields: Dictionary should have at least 1 item"),
+        ("/v1/predict", {"inputs": [{"source": 7}]}, 422, "inputs.0.fields.source: Input should be a valid string"),
         ("/v1/score", {"pairs": [{"input": "a"}]}, 422, "pairs.0.output: Field required"),
         ("/v1/trace", {"input": "a", "weights": {"0": [2.0]}}, 422, "less than or equal to 1"),
         ("/v1/trace", {"input": "a", "weights": {"5": [1.0]}}, 422, "weights do not fit"),
@@ -220,11 +249,26 @@ def test_state(client: TestClient) -> None:
     client.get("/no/such/path")
     assert client.get("/healthz").text == "ok\n"
     assert client.get("/readyz").text == "ready\n"
-    text = client.get("/metrics").text
-    assert 'attend_requests_total{path="/v1/predict",status="200"} 1' in text
-    assert 'attend_requests_total{path="other",status="404"} 1' in text
-    assert 'attend_batch_inputs_bucket{model="echo",le="2"} 1' in text
-    assert 'attend_waiting{model="second"} 0' in text
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert sample(answer.text, "attend_requests_total", path="/v1/predict", status="200") == 1
+    assert sample(answer.text, "attend_requests_total", path="other", status="404") == 1
+    assert sample(answer.text, "attend_request_seconds_count", path="/v1/predict") == 1
+    assert sample(answer.text, "attend_batch_inputs_bucket", model="echo", le="1.0") == 0
+    assert sample(answer.text, "attend_batch_inputs_bucket", model="echo", le="2.0") == 1
+    assert sample(answer.text, "attend_work_seconds_total", model="echo") > 0
+    assert sample(answer.text, "attend_waiting", model="second") == 0
+
+
+def sample(text: str, name: str, **labels: str) -> float:
+    """A value in Prometheus's text form."""
+    (value,) = (
+        one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+        if (one.name, one.labels) == (name, labels)
+    )
+    return value
 
 
 def test_the_page_and_what_it_needs_come_from_here(client: TestClient) -> None:

@@ -32,7 +32,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(folder / "pairs.tsv"),
         "--data.valid",
         str(folder / "pairs.tsv"),
-        "--data.unit",
+        "--inputs.source.unit",
+        "character",
+        "--output.unit",
         "character",
     ]
     # In a process of its own: training sets how this one would treat very small numbers.

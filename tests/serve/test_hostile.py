@@ -225,8 +225,8 @@ def invented(schema: dict[str, Any], document: dict[str, Any], choose: random.Ra
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return invented(document["components"]["schemas"][name], document, choose, depth + 1)
-    if "anyOf" in schema:
-        return invented(choose.choice(schema["anyOf"]), document, choose, depth + 1)
+    if forms := schema.get("anyOf", schema.get("oneOf")):
+        return invented(choose.choice(forms), document, choose, depth + 1)
     kind = schema.get("type")
     if kind == "object":
         fields = schema.get("properties", {})

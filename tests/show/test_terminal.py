@@ -1,5 +1,6 @@
 import re
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from attend.attention.trace import Named, Weights
-from attend.show.terminal import alignment, heat_map
+from attend.attention.trace import Alternative, Frames, Grid, Named, Token, Tokens, Trace, Weights, Windows
+from attend.show.terminal import alignment, describe, heat_map
+from attend.show.words import merge
 
 
 def look(steps: list[str], cells: list[str], weights: list[list[float]]) -> Weights:
@@ -90,3 +92,70 @@ def test_any_text_stays_harmless_and_in_the_width(
     for text in (plain, alignment(look)):
         assert not {unicodedata.category(character) for character in text if character != "\n"} & {"Cc", "Zl", "Zp"}
     assert len(alignment(look).split("\n")) == max(len(steps), 1)
+
+
+def text(words: str) -> Tokens:
+    found = [match.span() for match in re.finditer(r"\S+", words)]
+    return Tokens(words, tuple(Token(words[start:end], start, end) for start, end in found))
+
+
+def test_a_text_is_described_by_matrix_and_alignment(subwords: Weights) -> None:
+    trace = Trace("a house", "Haus an", {"source": subwords})
+    words = merge(subwords)
+    assert describe(trace, 60, colour=False).split("\n\n") == [
+        "Haus an",
+        *heat_map(words, 60, colour=False).split("\n\n"),
+        alignment(words),
+    ]
+    assert alignment(subwords) in describe(trace, 60, colour=False, words=False)
+    assert describe(replace(trace, finished=False), 60, colour=False).startswith("Haus an (cut off")
+
+
+def test_every_look_is_described_under_its_name() -> None:
+    premise = text("a dog runs")
+    looks = {
+        "premise": Weights(np.array([[0.0, 1.0, 0.0]]), Named(("entailment",)), premise),
+        "words": Weights(np.eye(3)[[0, 2]], text("it moves"), premise),
+    }
+    answers = ((Alternative(0, "entailment", -0.1), Alternative(1, "neutral", -2.5)),)
+    trace = Trace("a dog runs / it moves", "entailment", looks, alternatives=answers)
+    lines = describe(trace, 60, colour=False).split("\n")
+    assert lines[0] == "a dog runs / it moves: entailment"
+    assert [line for line in lines if line in ("premise:", "words:")] == ["premise:", "words:"]
+    assert {"entailment <- dog 1.00", "it <- a 1.00", "moves <- runs 1.00"} <= set(lines)
+    assert lines[-1] == "  step 1: entailment 0.90, neutral 0.08"
+
+
+def test_images_and_sounds_are_described_by_alignments_alone() -> None:
+    steps = text("red")
+    looks = {
+        "image": Weights(np.array([[0.1, 0.0, 0.9, 0.0]]), steps, Grid(2, 2)),
+        "sound": Weights(np.array([[0.75, 0.25]]), steps, Frames((0.0, 0.5), 0.5)),
+        "mean": Weights(np.ones((1, 1)), steps, Named(("mean",))),
+    }
+    assert describe(Trace("x", "red", looks), 60, colour=False).split("\n\n") == [
+        "x: red",
+        "image:",
+        "red <- row 2 column 1 0.90, row 1 column 1 0.10",
+        "sound:",
+        "red <- 0.00s 0.75, 0.50s 0.25",
+    ]
+
+
+def test_long_inputs_are_described_by_alignments_alone() -> None:
+    long = text(" ".join(f"w{number}" for number in range(1000)))
+    look = Weights(np.full((1, 1000), 0.001), Named(("answer",)), long)
+    assert len(describe(Trace(long.text, "yes", {"document": look}), 80, colour=False).split("\n")) == 3
+
+
+def test_glimpses_are_described_by_what_is_likeliest_after_each_or_by_their_windows() -> None:
+    windows = Windows(np.array([[0.5, -0.25]] * 2), np.full((2, 2), 0.5), np.ones(2), Named(("1", "2")))
+    trace = Trace("x.png", "seven", {"read": windows})
+    assert describe(trace, 60, colour=False).split("\n") == [
+        "x.png: seven",
+        "  step 1: read 0.50 x 0.50 at 0.50, -0.25",
+        "  step 2: read 0.50 x 0.50 at 0.50, -0.25",
+    ]
+    four = tuple(Alternative(number, name, np.log(0.4 - number / 10)) for number, name in enumerate("abc"))
+    shown = describe(replace(trace, alternatives=(four, (Alternative(3, "d\x1b", -9.0), *four))), 60, colour=False)
+    assert shown.split("\n")[1:] == ["  step 1: a 0.40, b 0.30, c 0.20", "  step 2: a 0.40, b 0.30, c 0.20"]

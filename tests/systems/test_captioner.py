@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attend import decoding
-from attend.contract import BEGIN, END, Captioned
+from attend.contract import BEGIN, END, Batch, Cells, Starts
 from attend.systems.captioner import (
     Backbone,
     Config,
@@ -32,10 +32,11 @@ LENGTHS = (4, 2, 3)
 
 def build(config: Config, channels: int = 4) -> System:
     torch.manual_seed(0)
-    return System(config, channels, VOCABULARY).double()
+    sizes = {"image_features" if config.encoder == "none" else "image_channels": channels}
+    return System(config, VOCABULARY, **sizes).double()
 
 
-def batch(lengths: tuple[int, ...] = LENGTHS, padding: int = 0, rows: int = 2, columns: int = 3) -> Captioned:
+def batch(lengths: tuple[int, ...] = LENGTHS, padding: int = 0, rows: int = 2, columns: int = 3) -> Batch:
     """Grids (or images) of chance with captions of chance; `padding` more steps that are not there."""
     generate = np.random.default_rng(3)
     images = torch.from_numpy(generate.normal(size=(len(lengths), 4, rows, columns)))
@@ -45,7 +46,7 @@ def batch(lengths: tuple[int, ...] = LENGTHS, padding: int = 0, rows: int = 2, c
     for row, length in enumerate(lengths):
         words = generate.integers(END + 1, VOCABULARY, length - 1)
         target[row, :length] = torch.from_numpy(np.append(words, END))
-    return Captioned(images, target, mask)
+    return Batch({"image": images}, Cells(target, mask))
 
 
 def touched(system: nn.Module) -> set[str]:
@@ -61,10 +62,10 @@ def parts(system: nn.Module) -> set[str]:
     return {name.split(".")[0] for name, _ in system.named_parameters()}
 
 
-def follow(system: System, given: Captioned, sampled: bool) -> Any:
-    words = torch.cat([given.target.new_full((len(given.target), 1), BEGIN), given.target[:, :-1]], 1)
-    words = system.embedding(words)
-    return system.follow(given.images, words, sampled), words
+def follow(system: System, given: Batch, sampled: bool) -> Any:
+    target = given.target.values
+    words = system.embedding(torch.cat([target.new_full((len(target), 1), BEGIN), target[:, :-1]], 1))
+    return system.follow(given.inputs["image"], words, sampled), words
 
 
 def oracle(system: System, image: np.ndarray, caption: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,15 +114,14 @@ def test_a_caption_goes_by_the_paper_s_equations():
     loss = system(given)
     total, penalty = 0.0, 0.0
     for row, length in enumerate(LENGTHS):
-        weights, gates, log_probs = oracle(system, given.images[row].numpy(), given.target[row, :length].tolist())
-        one = slice(row, row + 1)
-        alone = Captioned(given.images[one], given.target[one], given.target_mask[one])
-        (forced,) = decoding.forced(system.eval(), alone, [given.target[row, :length].tolist()])
+        image, caption = given.inputs["image"][row], given.target.values[row, :length].tolist()
+        weights, gates, log_probs = oracle(system, image.numpy(), caption)
+        (forced,) = decoding.forced(system.eval(), given.select(torch.tensor([row])), [caption])
         assert forced.weights is not None
         np.testing.assert_allclose(forced.weights, weights, atol=1e-6)
         np.testing.assert_allclose(forced.token_log_probs, log_probs, rtol=1e-5)
         course, _ = follow(system, given, sampled=False)
-        cells = given.images[row].flatten(1).numpy().T
+        cells = image.flatten(1).numpy().T
         np.testing.assert_allclose(course.reads[row, :length].detach().numpy(), gates[:, None] * (weights @ cells))
         total -= log_probs.sum()
         # A sum over the cells, not their mean.
@@ -175,7 +175,7 @@ def test_padding_changes_nothing(config: Config):
 def test_what_is_sampled_on_padding_teaches_nothing():
     system, given = build(HARD), batch(padding=4)
     course, _ = follow(system, given, sampled=True)
-    real = given.target_mask
+    real = given.target.mask
     likelihood = torch.full(real.shape, -1.0).double() * real
     spread = torch.zeros_like(likelihood)
     (gradient,) = torch.autograd.grad(
@@ -216,7 +216,7 @@ def test_soft_and_expected_weights_are_learnt_from_the_words():
 
 def test_a_sample_is_one_cell_and_the_mean_of_many_is_the_expectation():
     system, given = build(HARD), batch()
-    memory, state, _ = system.begin(given.images)
+    memory, state, _ = system.begin(given.inputs["image"])
     torch.manual_seed(2)
     many = state.expand(-1, 4000, -1)
     read, weights = system.look(many, memory, sampled=True)
@@ -265,7 +265,7 @@ def test_sampled_captions_learn_by_the_bound(padding: int):
     torch.rand(())  # the coin comes before the cells
     course, words = follow(system, given, sampled=True)
     log_probs = system.read_out(words, course.states, course.reads).log_softmax(-1)
-    log_probs = log_probs.gather(-1, given.target.unsqueeze(-1)).squeeze(-1)
+    log_probs = log_probs.gather(-1, given.target.values.unsqueeze(-1)).squeeze(-1)
     assert course.log_probs is not None
     total = torch.zeros(()).double()
     for row, length in enumerate(LENGTHS):
@@ -302,8 +302,8 @@ def test_the_baseline_is_a_moving_average_of_what_sampled_captions_reach():
     torch.manual_seed(1)
     system(given)
     log_probs = system.read_out(words, course.states, course.reads).log_softmax(-1)
-    log_probs = log_probs.gather(-1, given.target.unsqueeze(-1)).squeeze(-1) * given.target_mask
-    mean = (log_probs.sum(1) / given.target_mask.sum(1)).mean()
+    log_probs = log_probs.gather(-1, given.target.values.unsqueeze(-1)).squeeze(-1) * given.target.mask
+    mean = (log_probs.sum(1) / given.target.mask.sum(1)).mean()
     torch.testing.assert_close(system.baseline, 0.1 * mean.detach())
     before = system.baseline.clone()
     system.eval()(given)
@@ -326,8 +326,9 @@ def test_a_coin_a_minibatch_says_whether_cells_are_sampled():
 def test_expected_minibatches_learn_the_entropy_too():
     system, given = build(replace(HARD, sampled=1e-9, entropy_weight=0.5)), batch()
     loss = system(given)
-    captions = [given.target[row, :length].tolist() for row, length in enumerate(LENGTHS)]
-    weights = [oracle(system, image.numpy(), caption)[0] for image, caption in zip(given.images, captions, strict=True)]
+    captions = [given.target.values[row, :length].tolist() for row, length in enumerate(LENGTHS)]
+    images = given.inputs["image"].numpy()
+    weights = [oracle(system, image, caption)[0] for image, caption in zip(images, captions, strict=True)]
     spread = -sum(float((each * np.log(each)).sum()) for each in weights)
     assert float(loss.terms["entropy"]) == pytest.approx(spread)
     assert float(loss.total.detach()) == pytest.approx(float(loss.terms["nll"]) - 0.5 * spread)
@@ -343,19 +344,36 @@ def test_hard_attention_reads_the_expectation_at_test():
 def test_the_control_reads_the_mean_of_all_cells():
     system, given = build(replace(GRIDS, attention="mean")).eval(), batch()
     order = torch.tensor([4, 2, 0, 5, 1, 3])
-    moved = Captioned(given.images.flatten(2)[..., order].unflatten(2, (2, 3)), given.target, given.target_mask)
-    torch.testing.assert_close(system(moved).total, system(given).total)
-    assert system.start(given).memory.values.shape[1] == 1
+    moved = given.inputs["image"].flatten(2)[..., order].unflatten(2, (2, 3))
+    torch.testing.assert_close(system(Batch({"image": moved}, given.target)).total, system(given).total)
+    memory = system.start(given).memory
+    assert memory is not None
+    assert (memory.values.shape[1], memory.shape) == (1, ())
 
 
 @pytest.mark.parametrize(("rows", "columns", "grid"), [(64, 64, (8, 8)), (50, 200, (7, 25)), (8, 8, (1, 1))])
 def test_the_encoder_has_a_cell_for_eight_pixels(rows: int, columns: int, grid: tuple[int, int]):
-    system = build(IMAGES)
-    assert system.grid(rows, columns) == grid
-    assert system.annotate(torch.rand(2, 4, rows, columns).double()).shape == (2, 8, *grid)
-    assert system.takes == "images"
-    assert build(GRIDS).takes == "grids"
-    assert build(GRIDS).grid(rows, columns) == (rows, columns)
+    given = Batch({"image": torch.rand(2, 4, rows, columns).double()})
+    memory = build(IMAGES).start(given).memory
+    assert memory is not None
+    assert (memory.over, memory.shape, memory.sampled) == ("image", grid, False)
+    assert memory.values.shape == (2, grid[0] * grid[1], 8)
+
+
+def test_a_memory_says_what_its_cells_are():
+    for config, sampled in ((GRIDS, False), (HARD, True)):
+        memory = build(config).start(batch(rows=2, columns=3)).memory
+        assert memory is not None
+        assert (memory.over, memory.shape, memory.sampled) == ("image", (2, 3), sampled)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "size"),
+    [("none", "image_channels"), ("convolutional", "image_features"), ("backbone", "image_features")],
+)
+def test_pixels_and_features_are_not_taken_for_one_another(encoder: Any, size: str):
+    with pytest.raises(ValueError, match=r"system\.encoder"):
+        System(replace(GRIDS, encoder=encoder), VOCABULARY, **{size: 4})
 
 
 def test_a_cell_of_the_encoder_is_the_middle_of_what_it_sees():
@@ -386,7 +404,7 @@ def test_cells_divide_an_image_evenly():
     assert whole_cells(stretched, 8) is stretched
 
 
-def test_cells_are_told_where_they_are():
+def test_cells_are_given_their_places():
     found = places(torch.zeros(2, 5, 8, 4, dtype=torch.float64))
     assert found.shape == (2, 16, 8, 4)
     # As many rows as bands: each is in its own. Half as many columns: each is half in one band and half in the next.
@@ -409,6 +427,7 @@ def test_cells_are_told_where_they_are():
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
         ({"state_dropout": 1.0}, "state_dropout must be at least 0 and below 1"),
         ({"hidden": 0}, "hidden must be at least 1"),
+        ({"backbone_weights": "vgg.safetensors"}, 'backbone_weights .* "none"'),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], message: str):
@@ -449,23 +468,27 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def test_a_backbone_is_asked_for_without_the_network_and_stays_as_it_is(calls: list[dict[str, Any]]):
     torch.manual_seed(0)
-    system = System(replace(GRIDS, encoder="backbone", backbone="vgg19"), 3, VOCABULARY).train()
+    system = System(replace(GRIDS, encoder="backbone", backbone="vgg19"), VOCABULARY, 3).train()
     asked = {"name": "vgg19", "features_only": True, "in_chans": 3, "pretrained": False}
     # The last map with no more than 16 pixels to a cell, which VGG has before its last pooling.
     assert calls == [asked, asked | {"out_indices": (2,)}]
-    given = batch(rows=32, columns=48)
-    given = Captioned(torch.rand(3, 3, 32, 48), given.target, given.target_mask)
-    assert system.grid(32, 48) == (2, 3)
-    assert system.grid(50, 47) == (4, 3)
-    system(given).total.backward()
+    images = torch.rand(3, 3, 32, 48)
+    for size, grid in (((32, 48), (2, 3)), ((50, 47), (4, 3))):
+        memory = system.start(Batch({"image": torch.rand(1, 3, *size)})).memory
+        assert memory is not None
+        assert memory.shape == grid
+    system.prepare_training()
+    assert isinstance(system, Starts)
+    assert len(calls) == 2, "without a file it stays as it is"
+    system(Batch({"image": images}, batch().target)).total.backward()
     encoder = system.encoder
     assert isinstance(encoder, Backbone)
     assert all(parameter.grad is None for parameter in encoder.parameters())
     assert touched(system) == parts(system) - {"encoder"}
-    torch.testing.assert_close(encoder(given.images), encoder(given.images))
+    torch.testing.assert_close(encoder(images), encoder(images))
     # It sees what it was trained on: brightness less the mean, by the deviation.
-    units = (given.images - torch.tensor([0.5, 0.4, 0.3]).reshape(3, 1, 1)) / 0.2
-    torch.testing.assert_close(encoder(given.images), F.avg_pool2d(encoder.model.layer(units), 4))
+    units = (images - torch.tensor([0.5, 0.4, 0.3]).reshape(3, 1, 1)) / 0.2
+    torch.testing.assert_close(encoder(images), F.avg_pool2d(encoder.model.layer(units), 4))
 
 
 def test_a_backbone_takes_grey_images(calls: list[dict[str, Any]]):
@@ -475,12 +498,12 @@ def test_a_backbone_takes_grey_images(calls: list[dict[str, Any]]):
 
 
 def test_a_backbone_begins_with_the_weights_of_a_file(calls: list[dict[str, Any]]):
-    system = System(replace(GRIDS, encoder="backbone"), 3, VOCABULARY)
-    system.load_backbone("weights.safetensors")
+    config = replace(GRIDS, encoder="backbone", backbone_weights="weights.safetensors")
+    system = System(config, VOCABULARY, 3)
+    assert not any(call["pretrained"] for call in calls)
+    system.prepare_training()
     assert calls[-1]["pretrained"] is True
     assert calls[-1]["pretrained_cfg_overlay"] == {"file": "weights.safetensors"}
-    with pytest.raises(ValueError, match=r"for system\.encoder backbone"):
-        build(GRIDS).load_backbone("weights.safetensors")
 
 
 def test_a_backbone_that_is_not_known_or_not_there_is_named(

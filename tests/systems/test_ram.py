@@ -9,19 +9,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attend.attention.glimpse import look, prepare
-from attend.contract import Labelled
+from attend.attention.glimpse import Views, look, prepare
+from attend.contract import Batch
 from attend.data.catch import Catch
-from attend.systems.ram import Config, Player, System
+from attend.systems.ram import Config, Player, Scan, System
 
 SMALL = Config(glimpses=3, size=3, hidden=16, sensed=8, glimpse=16, deviation=0.2)
 # A game has its own number of glimpses.
 GAME = replace(SMALL, glimpses=Config.glimpses)
 
 
-def images(count: int = 6) -> Labelled:
-    generate = torch.Generator().manual_seed(0)
-    return Labelled(torch.rand(count, 1, 9, 9, generator=generate), torch.arange(count) % 3)
+def images(count: int = 6) -> Tensor:
+    return torch.rand(count, 1, 9, 9, generator=torch.Generator().manual_seed(0))
+
+
+def batch() -> Batch:
+    return Batch({"image": images()}, torch.arange(6) % 3)
+
+
+def scan_at(system: System, pictures: Tensor, places: Tensor) -> Scan:
+    """A scan of these places [batch copy step 2], whatever the system would choose."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(system.location, "choose", lambda state, sampled, step: places[:, :, step])
+        return system.scan(pictures, places.shape[1], sampled=True)
 
 
 def touched(system: nn.Module) -> set[str]:
@@ -39,10 +49,10 @@ def test_a_scan_goes_by_the_paper_s_equations(path: float):
     system = System(replace(SMALL, glimpses=2, scales=2, path=path), 1, 3).double().requires_grad_(False)
     for parameter in system.parameters():
         nn.init.normal_(parameter, std=0.5)
-    pictures = images().images.double()
+    pictures = images().double()
     # Some lie outside the image.
     places = 3 * torch.rand(6, 1, 2, 2, dtype=torch.float64) - 1.5
-    found = system.scan(pictures, 1, sampled=True, given=places)
+    found = scan_at(system, pictures, places)
     weight = {name: value.numpy() for name, value in system.named_parameters()}
 
     def layer(name: str, inputs: np.ndarray) -> np.ndarray:
@@ -73,11 +83,19 @@ def test_a_scan_goes_by_the_paper_s_equations(path: float):
 
 def test_the_answer_is_that_after_the_last_glimpse():
     torch.manual_seed(0)
-    system, batch = System(SMALL, 1, 3).eval(), images()
-    logits, loss = system.classify(batch.images).logits, system(batch)
-    torch.testing.assert_close(loss.total, F.cross_entropy(logits[:, -1], batch.label, reduction="sum"))
-    assert float(loss.terms["error"]) == float((logits[:, -1].argmax(-1) != batch.label).sum())
+    system, given = System(replace(SMALL, scales=2), 1, 3).eval(), batch()
+    found, loss = system.answer(given), system(given)
+    logits = found.logits
+    torch.testing.assert_close(loss.total, F.cross_entropy(logits[:, -1], given.target, reduction="sum"))
+    assert float(loss.terms["error"]) == float((logits[:, -1].argmax(-1) != given.target).sum())
     assert not torch.allclose(logits[:, 0], logits[:, -1])
+    seen = found.looks["glimpse"]
+    assert (seen.over, seen.steps) == ("image", "output")
+    where = system.scan(given.inputs["image"], 1, sampled=False).where
+    for views, places in zip(seen.values, where[:, 0], strict=True):
+        assert isinstance(views, Views)
+        np.testing.assert_allclose(views.centre[::2], places.detach().numpy())
+        np.testing.assert_array_equal(views.scale, [0, 1] * SMALL.glimpses)
 
 
 def test_a_place_is_measured_against_what_was_known_before_it():
@@ -87,7 +105,7 @@ def test_a_place_is_measured_against_what_was_known_before_it():
     places = 2 * torch.rand(6, 2, SMALL.glimpses, 2) - 1
 
     def baselines(places: Tensor) -> Tensor:
-        return system.scan(images().images, 2, sampled=True, given=places).baselines
+        return scan_at(system, images(), places).baselines
 
     before = baselines(places)
     for step in range(SMALL.glimpses):
@@ -101,7 +119,7 @@ def test_a_place_is_measured_against_what_was_known_before_it():
 def test_the_places_are_learnt_from_the_reward_alone():
     torch.manual_seed(0)
     system = System(SMALL, 1, 3)
-    scan = system.scan(images().images, copies=2, sampled=True)
+    scan = system.scan(images(), copies=2, sampled=True)
     scan.log_probs.sum().backward()
     assert touched(system) == {"location"}
 
@@ -110,26 +128,26 @@ def test_half_precision_leaves_places_and_their_chances_whole():
     torch.manual_seed(0)
     system = System(SMALL, 1, 3)
     with torch.autocast("cpu", torch.bfloat16):
-        scan = system.scan(images().images, copies=2, sampled=True)
-        losses = system(images()), system.eval()(images())
+        scan = system.scan(images(), copies=2, sampled=True)
+        losses = system(batch()), system.eval()(batch())
         played = Player(GAME, 1, 3).play(Catch(np.arange(5), 6), sampled=False)
     parts = [scan.where, scan.log_probs, played.where, played.log_prob_place, played.log_prob_move]
     parts += [loss.total for loss in losses]
     assert {part.dtype for part in parts} == {torch.float32}
-    assert losses[1].total.item() == pytest.approx(system(images()).total.item(), rel=2e-3)
+    assert losses[1].total.item() == pytest.approx(system(batch()).total.item(), rel=2e-3)
 
 
 def test_the_baseline_is_learnt_from_its_own_error_alone():
     torch.manual_seed(0)
     system = System(SMALL, 1, 3)
-    system.scan(images().images, copies=2, sampled=True).baselines.square().sum().backward()
+    system.scan(images(), copies=2, sampled=True).baselines.square().sum().backward()
     assert touched(system) == {"baseline"}
 
 
 def test_the_class_teaches_what_is_seen_and_not_where_to_look():
     torch.manual_seed(0)
     system = System(SMALL, 1, 3)
-    system.action(system.scan(images().images, copies=2, sampled=True).states[-1]).square().sum().backward()
+    system.action(system.scan(images(), copies=2, sampled=True).states[-1]).square().sum().backward()
     assert touched(system) == {"glimpse", "from_glimpse", "from_state", "action"}
 
 
@@ -138,12 +156,12 @@ def test_a_path_is_rewarded_with_what_is_chosen(reward: Literal["right", "probab
     torch.manual_seed(0)
     system = System(replace(SMALL, reward=reward), 1, 3)
     torch.manual_seed(1)
-    system(images()).total.backward()
+    system(batch()).total.backward()
     found = [parameter.grad for parameter in system.location.parameters()]
     torch.manual_seed(1)
-    scan = system.scan(images().images, copies=1, sampled=True)
+    scan = system.scan(images(), copies=1, sampled=True)
     policy = system.action(scan.states[-1]).softmax(-1)[:, 0].detach()
-    label = images().label
+    label = batch().target
     of_label = policy[torch.arange(6), label]
     rewards = {"right": policy.argmax(-1) == label, "probability": of_label, "log-probability": of_label.log()}
     advantage = rewards[reward].float()[:, None] - scan.baselines[:, 0].detach()
@@ -158,7 +176,7 @@ def test_a_path_starts_as_a_grid_read_like_a_page():
         assert system.location.mean is not None
         for weight in system.location.mean.parameters():
             weight.zero_()
-        where = system.scan(images().images, copies=1, sampled=False).where
+        where = system.scan(images(), copies=1, sampled=False).where
         torch.testing.assert_close(where, where[:1].expand_as(where))
         return [(round(x, 5), round(y, 5)) for x, y in where[0, 0].tolist()]
 
@@ -174,76 +192,33 @@ def test_a_path_is_scored_as_it_is_looked_at():
     assert system.location.mean is not None
     for weight in system.location.mean.parameters():
         weight.zero_()
-    means = system.scan(images().images, copies=1, sampled=False).where
-    sampled = system.scan(images().images, copies=2, sampled=True)
+    means = system.scan(images(), copies=1, sampled=False).where
+    sampled = system.scan(images(), copies=2, sampled=True)
     # No sample lies so far out that the eye is elsewhere than what was sampled.
     squares = ((sampled.where - means) / SMALL.deviation).square().sum(-1)
     torch.testing.assert_close(sampled.log_probs, -squares / 2 - np.log(2 * np.pi * SMALL.deviation**2))
 
 
-def test_a_grid_stays_where_a_path_starts_and_is_seen_with_the_same_noise():
-    torch.manual_seed(0)
-    config = replace(SMALL, glimpses=5, path=0.5, places="grid")
-    system, path = System(config, 1, 3), System(replace(config, places="learnt"), 1, 3)
-    assert path.location.path is not None
-    start = path.location.path.detach().tanh()
-    batch = images()
-    optimiser = torch.optim.Adam(system.parameters(), 0.1)
-    for _ in range(3):
-        loss = system(batch)
-        optimiser.zero_grad()
-        loss.total.backward()
-        optimiser.step()
-    assert touched(system) == {"glimpse", "from_glimpse", "from_state", "action"}
-    assert set(loss.terms) == {"nll", "error"}
-    assert torch.equal(system.scan(batch.images, 1, sampled=False).where, start.expand(6, 1, 5, 2))
-    seen = system.scan(torch.rand(50, 1, 9, 9), 40, sampled=True).where
-    inside = seen[..., 0].flatten(0, 1)  # Some of what is farther up or down is moved to the image's edge.
-    torch.testing.assert_close(inside.mean(0), start[:, 0], atol=0.02, rtol=0)
-    torch.testing.assert_close(inside.std(0), torch.full((5,), SMALL.deviation), atol=0.01, rtol=0)
-
-
-def test_an_image_is_looked_at_along_another_one_s_path():
-    torch.manual_seed(0)
-    system = System(replace(SMALL, deviation=0.5), 1, 3).eval().requires_grad_(False)
-    assert system.location.mean is not None
-    nn.init.normal_(system.location.mean.weight)
-    pictures, others = images().images, images().images.flip(0)
-    own = system.classify(pictures)
-    torch.testing.assert_close(system.along(pictures, pictures), own.logits[:, -1])
-    places = np.stack([look["glimpse"].centre for look in system.classify(others).looks])
-    found = system.scan(pictures, 1, sampled=False, given=torch.from_numpy(places).float().unsqueeze(1))
-    torch.testing.assert_close(system.along(pictures, others), system.action(found.states[-1])[:, 0])
-    assert not torch.allclose(system.along(pictures, others), own.logits[:, -1], atol=1e-3)
-    # Nothing but where they are looked at counts of the others.
-    one = System(replace(SMALL, places="centre"), 1, 3).eval().requires_grad_(False)
-    torch.testing.assert_close(one.along(pictures, others), one.classify(pictures).logits[:, -1])
-
-
 def test_a_path_that_can_not_be_is_refused():
-    with pytest.raises(ValueError, match='have path 0 where places are "random"'):
-        replace(SMALL, path=0.5, places="random")
-    with pytest.raises(ValueError, match='have path 0 where places are "centre"'):
-        replace(SMALL, path=0.5, places="centre")
-    with pytest.raises(ValueError, match='"grid" are those of a path: say how far'):
-        replace(SMALL, places="grid")
-    with pytest.raises(ValueError, match=r"10 glimpses must be less than 0\.667 apart"):
+    for places in ("random", "centre"):
+        with pytest.raises(ValueError, match=rf'path .* "{places}"'):
+            replace(SMALL, path=0.5, places=places)
+    with pytest.raises(ValueError, match=r"path of 10 glimpses"):
         replace(SMALL, glimpses=10, path=0.7)
 
 
 def test_copies_are_looked_at_like_images_of_their_own():
     """More copies only average: with the same places, one copy of each image costs what the mean of many does."""
     torch.manual_seed(0)
-    batch = images()
     one, many = System(replace(SMALL, places="centre"), 1, 3), System(replace(SMALL, places="centre", copies=4), 1, 3)
     many.load_state_dict(one.state_dict())
-    torch.testing.assert_close(many(batch).total, one(batch).total)
+    torch.testing.assert_close(many(batch()).total, one(batch()).total)
 
 
 def test_what_is_scored_is_the_place_that_was_sampled_and_not_where_the_eye_stopped():
     torch.manual_seed(0)
     system = System(replace(SMALL, deviation=0.9), 1, 3)
-    scan = system.scan(images().images, copies=8, sampled=True)
+    scan = system.scan(images(), copies=8, sampled=True)
     assert float(scan.where.detach().abs().max()) == 1
     # Far out a clamped place would be scored as one near the mean: all densities would be nearly the same.
     assert float(scan.log_probs.detach().std()) > 0.5
@@ -252,7 +227,7 @@ def test_what_is_scored_is_the_place_that_was_sampled_and_not_where_the_eye_stop
 def test_places_at_test_are_the_means_whatever_chance_says():
     torch.manual_seed(0)
     system = System(SMALL, 1, 3).eval()
-    first, second = (system.scan(images().images, copies=1, sampled=False).where for _ in range(2))
+    first, second = (system.scan(images(), copies=1, sampled=False).where for _ in range(2))
     torch.testing.assert_close(first, second)
     assert float(first.std(0).max()) > 0, "the places depend on the image"
 
@@ -264,25 +239,25 @@ def test_looking_where_it_matters_is_learnt():
     optimiser = torch.optim.Adam(system.parameters(), 3e-3)
     generate = torch.Generator().manual_seed(1)
 
-    def batch(count: int) -> Labelled:
+    def sides(count: int) -> Batch:
         label, side, other = (torch.randint(2, (count,), generator=generate) for _ in range(3))
         pixels = (0.2 * side.float()).reshape(-1, 1, 1, 1).expand(-1, 1, 9, 9).clone()
         left, right = torch.where(side == 0, label, other), torch.where(side == 1, label, other)
         pixels[..., :2] += 0.6 * left.reshape(-1, 1, 1, 1)
         pixels[..., -2:] += 0.6 * right.reshape(-1, 1, 1, 1)
-        return Labelled(pixels, label)
+        return Batch({"image": pixels}, label)
 
     for _ in range(500):
-        loss = system(batch(64))
+        loss = system(sides(64))
         optimiser.zero_grad()
         (loss.total / loss.units).backward()
         optimiser.step()
     system.eval()
-    test = batch(200)
+    test = sides(200)
     assert float(system(test).terms["error"]) / 200 < 0.1
     # It looks to the side that the brightness points to: a policy that ignores the image would not move with it.
-    where = system.scan(test.images, copies=1, sampled=False).where[:, 0, 1, 0]
-    bright = test.images[:, 0, 4, 4] > 0.1
+    where = system.scan(test.inputs["image"], copies=1, sampled=False).where[:, 0, 1, 0]
+    bright = test.inputs["image"][:, 0, 4, 4] > 0.1
     assert float(where[bright].mean() - where[~bright].mean()) > 0.5
 
 
@@ -363,5 +338,5 @@ def test_a_game_is_learnt_from_its_reward_alone():
 
 def test_a_game_has_its_own_number_of_glimpses():
     for changes in ({"glimpses": 3}, {"copies": 4}, {"reward": "probability"}, {"path": 0.5}):
-        with pytest.raises(ValueError, match="leave out glimpses, copies, reward and path"):
+        with pytest.raises(ValueError, match="glimpses, copies, reward and path"):
             Player(replace(GAME, **changes), 1, 3)

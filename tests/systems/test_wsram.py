@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attend.attention.glimpse import look, prepare
-from attend.contract import Audited, Labelled
-from attend.data.image import Images
+from attend.attention.glimpse import Views, look, prepare
+from attend.contract import Batch
+from attend.learning import effective_sample_size, importance_bound
 from attend.systems.wsram import Config, Scan, System, grid_places, likeliest, sample
-from attend.tasks.image import own_audit
 
 TOY = Config(copies=4, glimpses=2, grid=3, size=3, scales=1, preview=3, hidden=6, glimpse=6)
 PATHS = torch.tensor(list(product(range(9), repeat=2)))
@@ -41,9 +40,9 @@ def labels(count: int) -> Tensor:
     return torch.full((count,), LABEL)
 
 
-def along(system: System, paths: Tensor, told: bool) -> Scan:
+def along(system: System, paths: Tensor, proposed: bool) -> Scan:
     """The scans of these paths [example copy step] of the one image."""
-    label = labels(len(paths)) if told else None
+    label = labels(len(paths)) if proposed else None
     images = image().expand(len(paths), -1, -1, -1)
     return system.scan(images, paths.shape[1], lambda step, log_probs: paths[:, :, step], label)
 
@@ -54,10 +53,10 @@ def test_half_precision_leaves_the_chances_of_places_whole(
 ):
     torch.manual_seed(0)
     system = System(replace(TOY, rule=rule), 1, 3)
-    batch = Labelled(image().float().expand(8, -1, -1, -1), torch.arange(8) % 3)
+    batch = Batch({"image": image().float().expand(8, -1, -1, -1)}, torch.arange(8) % 3)
     with torch.autocast("cpu", torch.bfloat16):
-        scan = system.scan(batch.images, 4, sample, batch.label)
-        log_likelihood = system.log_likelihood(scan, batch.label)
+        scan = system.scan(batch.inputs["image"], 4, sample, batch.target)
+        log_likelihood = system.log_likelihood(scan, batch.target)
         losses = system(batch), system.eval()(batch)
     parts = [scan.log_prior, log_likelihood, losses[0].total, losses[1].total]
     assert {part.dtype for part in parts} == {torch.float32}
@@ -78,7 +77,7 @@ def of_inference(system: System) -> Tensor:
 
 def exact(system: System) -> Tensor:
     """The gradient of - log p(y | x) and, for the inference network, of KL(p(a | y, x) || q)."""
-    scan = along(system, PATHS.unsqueeze(0), told=system.inference is not None)
+    scan = along(system, PATHS.unsqueeze(0), proposed=system.inference is not None)
     joint = scan.log_prior.sum(-1) + system.log_likelihood(scan, labels(1))
     total = -joint.logsumexp(1)
     if scan.log_proposal is not None:
@@ -101,7 +100,7 @@ def example(scan: Scan, number: int) -> Scan:
 
 def each_gradient(system: System, paths: Tensor) -> Tensor:
     """The gradient of what an update with one image and these paths of it would minimise, a row for each."""
-    scan = along(system, paths, told=system.inference is not None)
+    scan = along(system, paths, proposed=system.inference is not None)
     totals = torch.stack([system.learn(example(scan, number), labels(1))[0] for number in range(len(paths))])
     one_each = torch.eye(len(paths), dtype=totals.dtype)
     found = torch.autograd.grad(
@@ -112,7 +111,7 @@ def each_gradient(system: System, paths: Tensor) -> Tensor:
 
 def mean_gradient(system: System, copies: int, count: int) -> Tensor:
     paths = drawn(system, copies, count)
-    total, _ = system.learn(along(system, paths, told=system.inference is not None), labels(count))
+    total, _ = system.learn(along(system, paths, proposed=system.inference is not None), labels(count))
     return flat(system, total) / count
 
 
@@ -132,7 +131,7 @@ def touched(module: nn.Module) -> set[str]:
 
 @pytest.mark.parametrize("chance", [0.0, 0.3])
 def test_all_paths_together_are_sure(chance: float):
-    scan = along(build(replace(TOY, chance=chance)), PATHS.unsqueeze(0), told=True)
+    scan = along(build(replace(TOY, chance=chance)), PATHS.unsqueeze(0), proposed=True)
     assert scan.log_proposal is not None
     for log_probs in (scan.log_prior, scan.log_proposal):
         assert float(log_probs.detach().sum(-1).exp().sum()) == pytest.approx(1)
@@ -162,7 +161,7 @@ def test_the_variational_rule_is_unbiased_for_its_bound(control_variates: bool):
     if system.baseline is not None:
         nn.init.normal_(system.baseline.weight, std=3)
     paths = torch.tensor(list(product(range(4), repeat=2)))
-    scan = along(system, paths.unsqueeze(0), told=False)
+    scan = along(system, paths.unsqueeze(0), proposed=False)
     bound = (scan.log_prior.sum(-1).exp() * system.log_likelihood(scan, labels(1))).sum()
     # Every path with its own probability: the exact mean of the estimator.
     probability = scan.log_prior.detach().sum(-1).exp().squeeze(0)
@@ -184,9 +183,9 @@ def test_a_learnt_baseline_lowers_the_variance():
     paths = drawn(plain, 5, 50)
     for _ in range(60):
         optimiser.zero_grad()
-        based.learn(along(based, paths, told=False), labels(50))[0].backward()
+        based.learn(along(based, paths, proposed=False), labels(50))[0].backward()
         optimiser.step()
-    shared = len(flat(plain, along(plain, paths, told=False).log_prior.sum()))
+    shared = len(flat(plain, along(plain, paths, proposed=False).log_prior.sum()))
     ours, theirs = spread(based)[:shared], spread(plain)
     assert float(ours.sum()) < 0.8 * float(theirs.sum())
 
@@ -195,18 +194,18 @@ def test_at_first_the_inference_network_is_p_and_the_weights_are_the_likelihoods
     torch.manual_seed(0)
     with_network, without = System(TOY, 1, 3), System(replace(TOY, rule="wake-sleep-prior"), 1, 3)
     without.load_state_dict({k: v for k, v in with_network.state_dict().items() if not k.startswith("inference")})
-    batch = Labelled(torch.rand(6, 1, 9, 9), torch.arange(6) % 3)
-    scan = with_network.scan(batch.images, 4, sample, batch.label)
+    label = torch.arange(6) % 3
+    scan = with_network.scan(torch.rand(6, 1, 9, 9), 4, sample, label)
     assert scan.log_proposal is not None
     torch.testing.assert_close(scan.log_proposal, scan.log_prior)
-    _, found = with_network.learn(scan, batch.label)
-    _, expected = without.learn(scan._replace(log_proposal=None), batch.label)
+    _, found = with_network.learn(scan, label)
+    _, expected = without.learn(scan._replace(log_proposal=None), label)
     torch.testing.assert_close(found, expected)
 
 
 def test_what_predicts_and_what_infers_learn_from_their_own_terms():
     system = build(TOY)
-    scan = along(system, drawn(system, 4, 8), told=True)
+    scan = along(system, drawn(system, 4, 8), proposed=True)
     assert scan.log_proposal is not None
     scan.log_proposal.sum().backward(retain_graph=True)
     assert touched(system) == {"inference"}
@@ -222,7 +221,7 @@ def test_what_predicts_and_what_infers_learn_from_their_own_terms():
 def test_the_baseline_learns_from_its_own_error_alone():
     system = build(replace(TOY, rule="variational"))
     assert system.baseline is not None
-    scan = along(system, drawn(system, 4, 8), told=False)
+    scan = along(system, drawn(system, 4, 8), proposed=False)
     system.baseline(scan.before.detach()).square().sum().backward()
     assert touched(system) == {"baseline"}
     # With the likelihood and the choices held, nothing but the baseline is left to learn.
@@ -237,13 +236,13 @@ def test_the_baseline_learns_from_its_own_error_alone():
 def test_the_label_and_the_inference_network_have_no_part_in_predictions(rule):
     system = build(replace(TOY, rule=rule)).eval()
     images = torch.rand(5, 1, 9, 9, dtype=torch.float64)
-    before = system.classify(images)
-    answers = [system(Labelled(images, torch.full((5,), label))).total for label in range(3)]
+    before = system.answer(Batch({"image": images}))
+    answers = [system(Batch({"image": images}, torch.full((5,), label))).total for label in range(3)]
     nll = -before.logits[:, -1].log_softmax(-1).sum(0)
     torch.testing.assert_close(torch.stack(answers), nll)
     if system.inference is not None:
         nn.init.normal_(system.inference.chooser.place.weight, std=10)
-        torch.testing.assert_close(system.classify(images).logits, before.logits)
+        torch.testing.assert_close(system.answer(Batch({"image": images})).logits, before.logits)
 
 
 def test_the_places_are_the_cells_of_the_grid_row_by_row():
@@ -255,49 +254,29 @@ def test_the_places_are_the_cells_of_the_grid_row_by_row():
     torch.testing.assert_close(patches[0, 5, 0, 0], picture[0, 0, 3:6, 6:9])
 
 
-def test_an_image_is_looked_at_along_another_one_s_path():
-    system = build(TOY).eval().requires_grad_(False)
-    system.chooser.place.weight.normal_(0, 20)
-    pictures = torch.rand(6, 1, 9, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    others = pictures.flip(0)
-    own = system.scan(pictures, 1, likeliest).place
-    assert not torch.equal(own, own.flip(0)), "the paths are other ones"
-    torch.testing.assert_close(system.along(pictures, pictures), system.classify(pictures).logits[:, -1])
-    found = system.scan(pictures, 1, lambda step, log_probs: own.flip(0)[:, :, step])
-    torch.testing.assert_close(system.along(pictures, others), system.classifier(found.states[:, 0, -1]))
-
-
-def test_the_audit_gives_what_samples_are_worth():
-    system = build(TOY).eval()
-    assert isinstance(system, Audited)
-    batch = Labelled(torch.rand(50, 1, 9, 9, dtype=torch.float64), torch.arange(50) % 3)
-    torch.manual_seed(0)
-    found = {name: float(value) / 50 for name, value in system.audit(batch).items()}
-    assert 1 <= found["effective_sample_size"] <= TOY.copies
-    assert 1 <= found["effective_sample_size_prior"] <= TOY.copies
-    assert 0 <= found["error_averaged"] <= 1
-    without = build(replace(TOY, rule="wake-sleep-prior")).audit(batch)
-    assert set(without) == {"error_averaged", "effective_sample_size", "bound"}
-
-
 def test_learning_to_infer_makes_samples_worth_more():
     """Only the inference network learns: p stays what it is, and unsure."""
     system = build(TOY)
     assert system.inference is not None
     nn.init.zeros_(system.inference.chooser.place.weight)
     optimiser = torch.optim.Adam(system.inference.parameters(), 0.02)
-    batch = Labelled(image().float().double().expand(32, -1, -1, -1), labels(32))
+    batch = Batch({"image": image().expand(32, -1, -1, -1)}, labels(32))
     for _ in range(150):
         optimiser.zero_grad()
         (system(batch).total / 32).backward()
         optimiser.step()
-    found = system.audit(Labelled(image().expand(500, -1, -1, -1), labels(500)))
-    assert float(found["effective_sample_size"]) > 1.1 * float(found["effective_sample_size_prior"])
-    assert float(found["bound"]) > float(found["bound_prior"])
+    weights = []
+    for label in (labels(500), None):
+        scan = system.scan(image().expand(500, -1, -1, -1), TOY.copies, sample, label)
+        proposal = scan.log_prior if scan.log_proposal is None else scan.log_proposal
+        weights.append((system.log_likelihood(scan, labels(500)) + (scan.log_prior - proposal).sum(-1)).detach())
+    inferred, prior = weights
+    assert float(effective_sample_size(inferred).mean()) > 1.1 * float(effective_sample_size(prior).mean())
+    assert float(importance_bound(inferred).mean()) > float(importance_bound(prior).mean())
 
 
 def test_one_sample_teaches_wake_sleep_nothing():
-    with pytest.raises(ValueError, match="copies must be at least 2"):
+    with pytest.raises(ValueError, match="copies"):
         replace(TOY, copies=1)
     assert replace(TOY, copies=1, rule="variational").copies == 1
 
@@ -307,15 +286,8 @@ def test_the_likeliest_path_is_the_same_each_time():
     images = torch.rand(4, 1, 9, 9, dtype=torch.float64)
     first, second = (system.scan(images, 1, likeliest).place for _ in range(2))
     assert torch.equal(first, second)
-
-
-def test_an_evaluation_takes_the_audit_in_as_means_the_same_each_time():
-    torch.manual_seed(3)
-    system = System(TOY, 1, 3).eval()
-    pixels = np.random.default_rng(0).integers(256, size=(600, 1, 9, 9), dtype=np.uint8)
-    images = Images(pixels, np.arange(600) % 3, ("a", "b", "c"))
-    first = own_audit(system, images)
-    torch.manual_seed(5)
-    assert own_audit(system, images) == first
-    assert 1 <= first["effective_sample_size"] <= TOY.copies
-    assert own_audit(nn.Linear(1, 1), images) == {}
+    seen = system.answer(Batch({"image": images})).looks["glimpse"]
+    assert (seen.over, seen.steps) == ("image", "output")
+    for views, place in zip(seen.values, first[:, 0], strict=True):
+        assert isinstance(views, Views)
+        np.testing.assert_allclose(views.centre, system.centres[place].numpy())

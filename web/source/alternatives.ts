@@ -1,4 +1,4 @@
-// What else could stand at a step, and going on from it.
+// The alternatives at a step, and decoding on from one of them.
 
 import { aim } from "./act";
 import { chart } from "./chart";
@@ -29,7 +29,7 @@ export class Alternatives extends View {
     const { step } = aim(this.panel);
     const shown = step >= 0 && step < reading.steps.length ? step : 0;
     const token = alternativesAt(entry.trace, reading, shown);
-    // A system that looks step by step and then answers thinks something after each step.
+    // A classifier with glimpses has a prediction after each step, though its output is one class.
     const thinks = reading.look.kind === "windows";
     const choices = entry.trace.alternatives?.[token];
     const key = `${token} ${reading.steps[shown]}`;

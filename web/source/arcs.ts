@@ -1,4 +1,4 @@
-// Arcs from each cell to the steps that looked at it: of each step, the strongest until so much of its weight is shown.
+// Arcs between cells and steps: for each step the strongest, up to a chosen share of its weight.
 
 import { link, curveBumpX } from "d3-shape";
 import { draw, FONT, make, shorten, textWidth } from "./elements";
@@ -9,7 +9,7 @@ import { isSpecial, size, type Weights } from "./trace";
 const ROW = 24;
 const TEXT = 14;
 const WIDEST = 180;
-// With more of them, those of the step in focus alone are drawn: all of them would be a blot, and slow.
+// With more arcs than this only those of the step in focus are drawn: all would be unreadable, and slow.
 const MOST_ARCS = 1000;
 
 interface Arc {
@@ -50,7 +50,7 @@ export class Arcs extends View {
     const [left, right] = [widest(cells) + 14, width - widest(steps) - 14];
     const rows = Math.max(steps.length, cells.length);
     const height = rows * ROW + 28;
-    // The shorter side stands in the middle of the longer one.
+    // The shorter side is centred on the longer one.
     const y = (index: number, count: number) => 28 + (index + 0.5 + (rows - count) / 2) * ROW;
     const arcs = this.arcs();
     const path = link<Arc, [number, number]>(curveBumpX)

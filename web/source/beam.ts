@@ -1,4 +1,4 @@
-// The tree of what beam search tried: what went on, what ended, and what there was no room for.
+// The tree of a beam search: hypotheses that were kept, finished and pruned.
 
 import { hierarchy, type HierarchyNode } from "d3-hierarchy";
 import { linkHorizontal } from "d3-shape";
@@ -55,7 +55,7 @@ export class Beam extends View {
     this.walk(body);
   }
 
-  /** The same in figures: a row for each node, step by step. */
+  /** As a table: a row for each node, step by step. */
   private table(): HTMLElement {
     const all = (hierarchy(this.items()) as Placed).descendants().slice(1);
     const best = this.output(all);
@@ -167,7 +167,7 @@ export class Beam extends View {
     else store.onLight(false);
   }
 
-  /** Mark the way to a node, and light its step where it is one of the look's. */
+  /** Mark the path to a node, and highlight its step if the output has it. */
   private follow(item: Placed | null): void {
     const path = new Set(item?.ancestors().map((ancestor) => ancestor.data.number));
     for (const { item: other, element } of this.marks) element.classList.toggle("on-path", path.has(other.data.number));
@@ -176,7 +176,7 @@ export class Beam extends View {
     if (item) this.panel.store.light({ step: this.stepOf(item), cell: -1 });
   }
 
-  /** The step of the look that a node stands for: -1 if it is none of the output's. */
+  /** The step of a node: -1 if it is not on the output's path. */
   private stepOf(item: Placed): number {
     if (!this.best.has(item.data.number)) return -1;
     return this.panel.reading.stepTokens.findIndex((tokens) => tokens.includes(item.depth - 1));
@@ -234,7 +234,7 @@ function worth(item: Placed): number {
   return item.data.node?.score ?? 0;
 }
 
-/** Give each node its row: a step's nodes stand below one another in their parents' order, so that no two lines cross. How many. */
+/** Give each node its row, in the order of the parents, so that no two edges cross; returns the number of rows. */
 function place(root: Placed): number {
   let rows = 1;
   for (let level = [root]; level.length; level = level.flatMap((item) => (item.children ?? []) as Placed[])) {

@@ -1,4 +1,4 @@
-// What views that are made of the page's own elements are saved as: bars, as a picture.
+// Views made of HTML elements, drawn as an SVG of bars to save.
 
 import { LIGHT } from "./colour";
 import { draw, FONT, shorten, textWidth } from "./elements";
@@ -39,7 +39,7 @@ export function sheet(name: string, width: number, height: number, parts: SVGEle
   return draw("svg", frame, draw("rect", { width, height, fill: LIGHT.paper }), ...parts);
 }
 
-/** Names below one another, each with a bar and a figure in every column. */
+/** A row for each name, with a bar and a number in every column. */
 export function chart(name: string, { head, maps = [], names, columns, foot = [] }: Chart): SVGSVGElement {
   const parts: SVGElement[] = [];
   let y = MARGIN;

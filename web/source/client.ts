@@ -1,4 +1,4 @@
-// The server that the page came from: its models, and what they can be asked.
+// The interface of the server that the page came from.
 
 import type { Ask } from "./store";
 import type { Trace } from "./trace";
@@ -6,7 +6,7 @@ import type { Trace } from "./trace";
 export interface ModelInfo {
   name: string;
   reads: "text" | "image";
-  /** Whether what it writes, and what it looks at, can be set by hand. */
+  /** Whether its prefix and its attention can be forced. */
   steerable: boolean;
   beam: number;
   about: Record<string, string>;
@@ -19,12 +19,12 @@ export interface Told {
   weights: number[] | null;
 }
 
-/** A request that the server refused, or that did not come back, with a sentence for people. */
+/** A request that the server refused or did not answer, with a message for people. */
 export class Refused extends Error {}
 
 const TOKEN = "attend-token";
 
-/** What the server is told of a question. */
+/** The part of a request that the server is sent. */
 function asked({ why, ...ask }: Ask): Ask {
   return ask;
 }
@@ -53,7 +53,7 @@ export class Client {
     return ((await answer.json()) as { trace: Trace }).trace;
   }
 
-  /** The greedy output, told token by token; comes back with its trace. */
+  /** Streams the greedy output token by token, and returns its trace. */
   async stream(ask: Ask, tell: (told: Told) => void, signal: AbortSignal): Promise<Trace> {
     const answer = await this.call("POST", "/v1/stream", { ...asked(ask), alternatives: 8 }, signal);
     if (!answer.body) throw new Refused("the server sent nothing");

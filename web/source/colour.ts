@@ -1,4 +1,4 @@
-// Colours of what is drawn. Pictures carry their colours themselves, so that they stay as they are when exported.
+// Colours. SVGs carry them as attributes, so that they look the same when exported.
 
 import { interpolateLab } from "d3-interpolate";
 import { scaleLinear } from "d3-scale";

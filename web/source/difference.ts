@@ -2,16 +2,17 @@
 
 import { draw, FONT, make, scrolling, shorten, textWidth } from "./elements";
 import { difference, LIGHT, palette, type Palette } from "./colour";
+import type { Panel } from "./panel";
 import { BOTH, type Place } from "./store";
 import { figures, type Figures } from "./table";
 import { briefly, hasWords, ranking, type Weights } from "./trace";
-import { framed, quoted, saving, steered, type Panel } from "./view";
+import { framed, quoted, saving, steered } from "./view";
 
 const TEXT = 13;
 const SIZE = 22;
 const MOST = 120;
 
-/** Why two panels can't be held against each other, or null. */
+/** Why two panels can't be compared, or null. */
 export function incomparable(first: Panel, second: Panel): string | null {
   const [a, b] = [first.reading, second.reading];
   if (a.look.kind !== "weights" || b.look.kind !== "weights") return "windows are compared by eye, above";
@@ -77,7 +78,7 @@ export class Difference extends HTMLElement {
     });
   }
 
-  /** The same in figures. */
+  /** As a table. */
   private table(): Figures {
     const [first] = this.panels!;
     const [a, b] = this.weights();
@@ -90,7 +91,7 @@ export class Difference extends HTMLElement {
     return this.panels!.map((panel) => (panel.reading.look as Weights).weights);
   }
 
-  /** What the two make of a place, in words. */
+  /** A place in both, described in words. */
   summary({ step, cell }: Place): { text: string; quiet: string } {
     const names = this.at?.names[step];
     if (!this.panels || names === undefined) return { text: "", quiet: "" };
@@ -104,7 +105,7 @@ export class Difference extends HTMLElement {
     return { text: `At ${quoted(names)} the second looks more at ${more(1)}; the first at ${more(-1)}`, quiet };
   }
 
-  /** Show the place in focus, and what was pinned. */
+  /** Highlight the place in focus and the pinned ones. */
   light(): void {
     this.figures?.light();
     if (!this.at || !this.lit || !this.panels) return;
@@ -123,7 +124,7 @@ export class Difference extends HTMLElement {
   }
 }
 
-/** With its sign, a plain hyphen as in the figures beside it; nothing has none. */
+/** With its sign, a plain hyphen as in the figures beside it; zero has none. */
 function signed(value: number): string {
   const text = value.toFixed(3);
   return /^-?0\.000$/.test(text) ? "0.000" : value > 0 ? `+${text}` : text;
@@ -147,7 +148,7 @@ function geometry(first: Panel, second: Panel): Geometry {
   return { left: Math.ceil(widest(names, 180)) + 12, top: Math.ceil(widest(cells, 150) * 0.82) + 20, names };
 }
 
-/** Half the sum of absolute differences of each step's weights, on average: 0 if they are alike, 1 if they never meet. */
+/** The mean total variation distance of the steps' weights, from 0 to 1. */
 function meanDistance(first: Panel, second: Panel): number {
   const [a, b] = [first, second].map((panel) => (panel.reading.look as Weights).weights);
   const steps = Math.min(a.length, b.length);

@@ -1,4 +1,4 @@
-// Beside where the model looked: what its output depends on.
+// What the output depends on: attributions and interventions beside attention.
 
 import { aim } from "./act";
 import { chart, type Column } from "./chart";
@@ -10,7 +10,7 @@ import { rankCorrelation, sum, type Evidence as Form, type Weights } from "./tra
 export const SENTENCE = "Attention shows where the model read, not why.";
 const SCALE = "attributions in nats, to the left what is against it; half a bar is";
 const MOST_ROWS = 80;
-// Of a picture's cells, which maps show, the table has the foremost.
+// For a picture, the maps show all cells, and the table only the strongest.
 const MOST_GRID_ROWS = 12;
 const MAP = 160;
 const LEAST_NATS = 0.1;
@@ -44,7 +44,7 @@ export class Why extends View {
     steered(this.body, this.panel, "Attention beside attributions", { step: "horizontal", cell: "vertical" });
   }
 
-  /** An attribution in the unit shown: what pieces of words owe to one another adds up. */
+  /** An attribution in the unit shown: summed over the pieces of words. */
   private inUnit(values: number[][], step: number): number[] {
     const { reading } = this.panel;
     return reading.cellTokens.map((cells) => sum(reading.stepTokens[step].map((row) => sum(cells.map((cell) => values[row][cell])))));
@@ -147,7 +147,7 @@ export class Why extends View {
     });
   }
 
-  /** Its own attention and the others: what is written with each, and how likely the output itself is. */
+  /** Output and log-probability under the model's own attention and each intervention. */
   private changed(evidence: Form): [string, string, number | null][] {
     const { trace } = this.panel.entry;
     const others = evidence.interventions.map(({ attention, output, log_prob }): [string, string, number] => [attention, output, log_prob]);
@@ -164,7 +164,7 @@ export class Why extends View {
   }
 }
 
-/** A bar; where some values are below zero, to the right for what speaks for and to the left for what speaks against. */
+/** A bar; if some values are negative, those to the left of the middle. */
 function bar(value: number, greatest: number, signed: boolean): HTMLElement {
   const fill = make("span", { class: value < 0 ? "fill against" : "fill" });
   const share = (Math.abs(value) / greatest) * (signed ? 50 : 100);

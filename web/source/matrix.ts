@@ -3,7 +3,8 @@
 import { alignmentErrorRate, briefly, coverage, hasWords, links, marked, strongest, sum, unspecial, type Gold, type Weights } from "./trace";
 import { choice, draw, FONT, make, shorten, textWidth } from "./elements";
 import { heat, LIGHT, palette, type Palette } from "./colour";
-import { framed, saving, steered, View, type Panel } from "./view";
+import type { Panel } from "./panel";
+import { framed, saving, steered, View } from "./view";
 import { Field } from "./field";
 
 const TEXT = 13;

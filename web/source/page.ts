@@ -1,4 +1,4 @@
-// The page: what there is to see, what is shown of it, and what the model behind it can be asked.
+// The page: its views, and the requests to the model behind it.
 
 import "./matrix";
 import "./sentences";
@@ -7,33 +7,34 @@ import "./strips";
 import "./alternatives";
 import "./beam";
 import "./picture";
-import "./canvas";
-import { whole } from "./windows";
+import "./drawing";
+import { unlooked } from "./windows";
 import "./difference";
-import { aim, FORCED, forcedRow, upTo, type Act, type Forced } from "./act";
+import { aim, FORCED, forcedRow, upTo } from "./act";
 import { Client, Refused, type ModelInfo } from "./client";
 import { onSchemeChange } from "./colour";
 import { type Difference } from "./difference";
 import { button, choice, draw, isolated, make, pictured } from "./elements";
 import { SENTENCE } from "./evidence";
+import type { Act, Forced, Panel } from "./panel";
 import { csv, json, nematus, onePage, pharaoh, saveFile } from "./save";
 import { BOTH, INITIAL, linked, NOWHERE, Store, understood, VIEWS, type Ask, type Asked, type Entry, type ViewName } from "./store";
 import "./table";
-import { badges, hasWords, isTrace, ranking, read, stepLogProbs, type Look, type Trace } from "./trace";
-import { summary, View, type Panel } from "./view";
+import { badges, hasWords, inputPicture, ranking, read, stepLogProbs, stepPictures, understoodTrace, type Look, type Trace } from "./trace";
+import { summary, View } from "./view";
 
 const ELEMENTS: Record<Exclude<ViewName, "difference">, string> = {
   matrix: "attend-matrix",
   arcs: "attend-arcs",
   strips: "attend-strips",
   picture: "attend-picture",
-  canvas: "attend-canvas",
+  drawing: "attend-drawing",
   windows: "attend-windows",
   alternatives: "attend-alternatives",
   beam: "attend-beam",
   evidence: "attend-why",
 };
-// Views that two of stand side by side: where one is left over, the strips stand beside it.
+// Views that stand side by side, two in a row; an odd one stands beside the strips.
 const HALVES: ViewName[] = ["alternatives", "matrix", "arcs"];
 const MOST_ARC_CELLS = 200;
 const KEYS: [string, string][] = [
@@ -69,7 +70,7 @@ class Explorer extends HTMLElement implements Act {
     if (document.querySelector("meta[name=attend-server]")) this.client = new Client();
     const holder = document.getElementById("traces");
     const given: unknown = holder ? JSON.parse(holder.textContent || "[]") : [];
-    const traces = Array.isArray(given) ? given.filter(isTrace) : [];
+    const traces = Array.isArray(given) ? given.map(understoodTrace).filter((trace) => trace !== null) : [];
     this.store.entries = traces.map((trace) => ({ trace, label: "", ask: null }));
     this.given = traces.length;
     const { settings, asked } = understood(location.hash, this.store.entries);
@@ -99,7 +100,7 @@ class Explorer extends HTMLElement implements Act {
     if (this.client) void this.meet(asked);
   }
 
-  /** Get to know the server's models, and ask again for what the address says was asked. */
+  /** Load the list of models, and repeat the requests in the address. */
   private async meet(asked: Asked[]): Promise<void> {
     try {
       this.models = await this.client!.models();
@@ -129,7 +130,7 @@ class Explorer extends HTMLElement implements Act {
     this.openAtPin();
   }
 
-  /** Show what a new address says; where it is about other questions than those here, ask them. */
+  /** Follow a new address, and make the requests in it that are not on the page yet. */
   private async follow(): Promise<void> {
     const { entries } = this.store;
     const { settings, asked } = understood(location.hash, entries);
@@ -235,10 +236,11 @@ class Explorer extends HTMLElement implements Act {
     const { trace } = panel.entry;
     const { look, cells, steps } = panel.reading;
     const found: ViewName[] = [];
-    if (trace.canvas) found.push("canvas");
+    const drawn = stepPictures(trace);
+    if (drawn) found.push("drawing");
     if (look.kind === "windows") {
       // A drawing has its windows on it, and only their figures in a view of their own.
-      if (!trace.canvas || this.store.settings.table) found.push("windows");
+      if (!drawn || this.store.settings.table) found.push("windows");
     } else if (cells.length) {
       if (look.memory.kind === "grid") found.push("picture");
       if (trace.alternatives) found.push("alternatives");
@@ -362,7 +364,8 @@ class Explorer extends HTMLElement implements Act {
     const { look } = reading;
     const noAttention = !Object.keys(entry.trace.looks).length;
     if (noAttention) article.append(make("p", { class: "quiet" }, "This system has no attention: there is nothing it looked at to show."));
-    if (noAttention && entry.trace.picture) article.append(whole(entry.trace.picture, entry.trace.alternatives?.[0]));
+    const picture = inputPicture(entry.trace);
+    if (noAttention && picture) article.append(unlooked(picture, entry.trace.alternatives?.[0]));
     const odd = look.kind === "weights" ? badges(look) : [];
     if (odd.length) article.append(make("p", { class: "badges" }, ...odd.map((badge) => make("span", { class: "badge", dir: "auto" }, badge))));
     const grid = make("div", { class: "views" });
@@ -434,7 +437,7 @@ class Explorer extends HTMLElement implements Act {
       const probability = log === undefined ? "" : `probability ${Math.exp(log).toFixed(3)}`;
       const more = [quiet, probability].filter(Boolean).join(" · ");
       const { trace } = panel.entry;
-      const still = trace.picture && !Object.keys(trace.looks).length;
+      const still = inputPicture(trace) && !Object.keys(trace.looks).length;
       const idle = still ? "" : "Point at a word or a cell, or press Tab and the arrow keys. Click to pin.";
       bar.replaceChildren(make("span", { class: text ? "" : "quiet" }, isolated(text || idle)), make("span", { class: "quiet figure" }, more));
     }
@@ -528,7 +531,7 @@ class Explorer extends HTMLElement implements Act {
     });
   }
 
-  /** What the output of a trace depends on, as a part of it. */
+  /** Attributions and interventions of a trace, as a part of it. */
   private async evidence(ask: Ask, trace: Trace): Promise<Pick<Trace, "evidence"> | undefined> {
     const found = await this.fetched({ ...ask, prefix: trace.ids }, true);
     return found?.evidence && { evidence: found.evidence };
@@ -543,7 +546,7 @@ class Explorer extends HTMLElement implements Act {
     this.spoken.textContent = `Trace ${this.store.entries.length}: “${trace.output}”.`;
   }
 
-  /** The trace, null if there is none: then it is said why. A newer question ends an older one. */
+  /** The trace, or null after an error message. A newer request cancels an older one. */
   private async fetched(ask: Ask, evidence: boolean): Promise<Trace | null> {
     this.asking?.abort();
     const asking = new AbortController();
@@ -610,7 +613,7 @@ class Explorer extends HTMLElement implements Act {
     });
     select.addEventListener("change", () => this.render());
     if (this.models.length > 1) form.append(select);
-    // What can't be steered does not search either.
+    // Models that can't be forced have no beam search.
     if (model?.steerable ?? true) form.append(beam);
     form.append(submit);
     form.addEventListener("submit", (event) => {
@@ -639,12 +642,13 @@ class Explorer extends HTMLElement implements Act {
       } catch {
         found = null;
       }
-      if (isTrace(found) && this.shows({ trace: found, label: file.name, ask: null })) continue;
-      this.say(`${file.name} is not a trace, or not a whole one: it must be JSON of the form attend.trace.v1.`);
+      const trace = understoodTrace(found);
+      if (trace && this.shows({ trace, label: file.name, ask: null })) continue;
+      this.say(`${file.name} is not a trace, or not a whole one: it must be JSON of the form attend.trace.v2 or v1.`);
     }
   }
 
-  /** Show an entry that came from outside; where it can't be drawn it is taken away again. */
+  /** Show an entry that came from a file; it is removed again if it can't be drawn. */
   private shows(entry: Entry): boolean {
     const { settings } = this.store;
     try {
@@ -690,9 +694,9 @@ class Explorer extends HTMLElement implements Act {
   }
 }
 
-/** What stands for a look in a trace of a system without attention: its steps, and nothing looked at. */
+/** The look of a model without attention: its steps, over no cells. */
 function nowhere(trace: Trace): Look {
-  const count = trace.alternatives?.length ?? trace.ids?.length ?? trace.canvas?.after.length ?? 0;
+  const count = trace.alternatives?.length ?? trace.ids?.length ?? stepPictures(trace)?.uris.length ?? 0;
   const names = Array.from({ length: count }, (_, step) => {
     return trace.alternatives?.[step]?.find((other) => other.id === trace.ids?.[step])?.text ?? `step ${step + 1}`;
   });
@@ -700,7 +704,7 @@ function nowhere(trace: Trace): Look {
   return { kind: "weights", weights: steps.map(() => []), steps: { kind: "named", names: steps }, memory: { kind: "named", names: [] }, hard: false };
 }
 
-/** The beam's width to begin with: wide enough that there is a tree to see. */
+/** The default beam width: wide enough for a tree. */
 function widthOf(model: ModelInfo | undefined): number {
   return Math.max(model?.beam ?? 1, 4);
 }
@@ -714,7 +718,7 @@ function calm(): boolean {
   return window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
-/** How to put the focus back where it was, on what has been drawn anew: the same kind of element of the same name. */
+/** Restores the focus after drawing again: to the element of the same kind and name. */
 function kept(active: Element | null): (() => void) | null {
   if (!(active instanceof HTMLElement || active instanceof SVGElement) || active === document.body) return null;
   const name = (element: Element) => `${element.tagName} ${element.getAttribute("aria-label") ?? element.textContent}`;
@@ -739,7 +743,7 @@ async function asDataUri(file: File | undefined): Promise<string> {
   return `data:${file.type};base64,${btoa(binary)}`;
 }
 
-// What a one-file page is before anything is drawn in it: what another one is made of.
+// The one-file page before anything is drawn, from which others are made.
 const PRISTINE = document.documentElement.outerHTML;
 
 customElements.define("attend-explorer", Explorer);

@@ -1,10 +1,10 @@
-// The image that was looked at, under what each word saw of it.
+// Weights over the cells of an image, for each word.
 
 import { choice, draw, make, button, pictured, FONT } from "./elements";
 import { LIGHT, palette } from "./colour";
 import { framed, saving, steered, View } from "./view";
 import { player, type Player } from "./player";
-import { strongest, type Weights } from "./trace";
+import { pictureOf, strongest, type Weights } from "./trace";
 
 const SIDE = 420;
 const SMALL = 84;
@@ -55,7 +55,7 @@ export class Overlay extends View {
     steered(this.stage, this.panel, "The picture under each word’s look", { step: "horizontal", cell: "none" });
   }
 
-  /** Pointing at a cell lights it in the other views; the word stays. */
+  /** Pointing at a cell highlights it in the other views; the step stays. */
   private point(): void {
     const { store, reading } = this.panel;
     const { rows, columns } = (reading.look as Weights).memory as Grid;
@@ -86,8 +86,9 @@ export class Overlay extends View {
     const most = this.settings.scale === "absolute" || best < 0 ? 1 : weights[best];
     const darkest = this.settings.dark / 100;
     const parts: SVGElement[] = [];
-    if (entry.trace.picture) {
-      parts.push(pictured(entry.trace.picture, { width, height }));
+    const picture = pictureOf(entry.trace, this.panel.name, this.panel.reading.stepTokens[step]?.[0] ?? step);
+    if (picture) {
+      parts.push(pictured(picture, { width, height }));
     } else {
       parts.push(draw("rect", { width, height, fill: "#f4f2ed" }));
     }
@@ -139,7 +140,7 @@ export class Overlay extends View {
   }
 }
 
-/** A look as a small image of darkness, which the browser enlarges smoothly. */
+/** One step's weights as a small dark mask, which the browser scales up smoothly. */
 function mask(weights: number[], rows: number, columns: number, most: number, darkest: number): string {
   const canvas = make("canvas", { width: columns, height: rows });
   const context = canvas.getContext("2d")!;

@@ -1,7 +1,7 @@
 // A slider through the steps, which also moves by itself.
 
 import { button, make } from "./elements";
-import type { Panel } from "./view";
+import type { Panel } from "./panel";
 
 const MILLISECONDS = 700;
 

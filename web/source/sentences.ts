@@ -1,12 +1,13 @@
-// Input and output as people read them: pointing at a word on one side shades what goes with it on the other.
+// Input and output as running text: pointing at a word on one side shades the weights on the other.
 
-import { isolated, make, type Child } from "./elements";
+import { draw, isolated, make, pictured, type Child } from "./elements";
 import { steered, View } from "./view";
-import { column, harmless, labels, size, stepLogProbs, strongest, visible, type Axis } from "./trace";
+import { column, harmless, labels, mediaOf, size, stepLogProbs, strongest, visible, type Axis } from "./trace";
 
 const UNSURE = Math.log(0.5);
 const MOST_NAMES = 80;
 const LONG = 150;
+const THUMBNAIL = 44;
 
 export class Sentences extends View {
   private cells: (HTMLElement | undefined)[] = [];
@@ -20,11 +21,14 @@ export class Sentences extends View {
     this.steps = [];
     this.lit = [];
     const input = look.kind === "weights" && look.memory.kind !== "grid" ? this.line(look.memory, "cell") : [entry.trace.input];
-    // Where the only step is the answer, there are none to point at.
+    // A class that is its own only step has nothing to point at.
     const answered = look.steps.kind !== "tokens" && labels(look.steps).join() === entry.trace.output;
     const output = answered ? [isolated(entry.trace.output)] : this.line(look.steps, "step");
-    // Steps that are no text of their own stand below the output that they led to.
+    // Steps that are not the output's tokens (hops, glimpses) follow it.
     if (look.steps.kind !== "tokens" && entry.trace.output && !answered) output.unshift(isolated(entry.trace.output), make("span", { class: "after" }, " after steps "));
+    if (entry.trace.finished === false) output.push(make("span", { class: "after" }, " cut off at the greatest length"));
+    const media = mediaOf(entry.trace, this.panel.name);
+    if (media?.kind === "sound") input.push(" ", make("audio", { controls: true, preload: "metadata", src: media.uri, "aria-label": "The sound that was given" }));
     this.append(this.sentence("Input", "source", input, "cell"), this.sentence("Output", "output", output, "step"));
   }
 
@@ -45,8 +49,10 @@ export class Sentences extends View {
   private line(axis: Axis, kind: "step" | "cell"): Child[] {
     const made = kind === "step" ? this.steps : this.cells;
     const logs = kind === "step" ? stepLogProbs(this.panel.entry.trace, this.panel.reading) : null;
+    const media = kind === "cell" ? mediaOf(this.panel.entry.trace, this.panel.name) : undefined;
+    const thumbnails = media?.kind === "picture_each_cell" ? media.uris : [];
     const piece = (index: number, text: string, special: boolean) => {
-      const span = make("span", { class: special ? "piece special" : "piece" }, harmless(text));
+      const span = make("span", { class: special ? "piece special" : "piece" }, thumbnails[index] ? thumbnail(thumbnails[index], text) : harmless(text));
       if (logs && logs[index] < UNSURE) span.classList.add("unsure");
       this.point(span, kind, index);
       made[index] = span;
@@ -68,7 +74,7 @@ export class Sentences extends View {
       const begin = Math.max(token.start, at);
       if (begin > at) parts.push(characters.slice(at, begin).join(""));
       const text = characters.slice(begin, Math.max(token.end, begin)).join("");
-      // White space in front of a word is the sentence's, not the word's, to the eye.
+      // White space in front of a word is not shaded with it.
       const space = /^\s+(?=\S)/u.exec(text)?.[0] ?? "";
       if (space) parts.push(space);
       if (text.length > space.length) parts.push(piece(index, text.slice(space.length), false));
@@ -131,6 +137,12 @@ export class Sentences extends View {
       this.lit.push(span);
     });
   }
+}
+
+function thumbnail(uri: string, name: string): SVGSVGElement {
+  const size = { width: THUMBNAIL, height: THUMBNAIL };
+  const image = pictured(uri, { ...size, preserveAspectRatio: "xMidYMid meet" });
+  return draw("svg", { ...size, role: "img", class: "thumbnail" }, draw("title", {}, harmless(name)), image);
 }
 
 customElements.define("attend-sentences", Sentences);

@@ -1,4 +1,4 @@
-// What is shown and how: one state for all views, kept in the URL.
+// The state shared by all views, kept in the URL.
 
 import type { Trace, Unit } from "./trace";
 
@@ -7,7 +7,7 @@ export const VIEWS = {
   arcs: "Arcs",
   strips: "Strips",
   picture: "Picture",
-  canvas: "Drawing",
+  drawing: "Drawing",
   windows: "Windows",
   alternatives: "Alternatives",
   beam: "Beam",
@@ -59,7 +59,7 @@ export interface Settings {
 
 export const INITIAL: Settings = {
   shown: [0],
-  views: ["matrix", "arcs", "strips", "picture", "canvas", "windows", "difference"],
+  views: ["matrix", "arcs", "strips", "picture", "drawing", "windows", "difference"],
   look: "",
   unit: "token",
   scale: "row",
@@ -83,9 +83,9 @@ export class Store {
   upTo: number | null = null;
   /** The trace whose view the keyboard moves through: what is spoken is about it, or about the two shown (`BOTH`). */
   speaker = 0;
-  /** Told when other things are to be drawn. */
+  /** Called when the page is to be drawn again. */
   onChange: () => void = () => {};
-  /** Told when other places are to be lit: many times a second. `spoken`: by the keyboard. */
+  /** Called when the place in focus changes, many times a second. `spoken`: by the keyboard. */
   onLight: (spoken: boolean) => void = () => {};
 
   change(settings: Partial<Settings>, remember = true): void {
@@ -145,7 +145,7 @@ export class Store {
   }
 }
 
-/** The settings that are not as they are at first, as the query of an address. */
+/** The settings that differ from the defaults, as the query of an address. */
 export function written(settings: Settings, entries: Entry[]): string {
   const found = new URLSearchParams();
   const put = (key: string, value: string, initial: string) => {
@@ -187,17 +187,18 @@ export interface Asked {
   ask: Ask;
 }
 
-/** A person's links are between words: where there are some, words are what is shown at first. */
+/** Gold links are between words: with them, words are the first unit. */
 function firstUnit(entries: Entry[]): Unit {
   return entries.some(({ trace }) => trace.gold) ? "word" : INITIAL.unit;
 }
 
-/** The settings in an address; what makes no sense in it is as at first. */
+/** The settings in an address, with defaults for what is missing or invalid. */
 export function understood(address: string, entries: Entry[]): { settings: Settings; asked: Asked[] } {
   const query = new URLSearchParams(address.replace(/^#/, ""));
   const list = (key: string) => (query.get(key) ?? "").split(".").filter(Boolean);
   const shown = list("s").map(Number).filter((index) => Number.isInteger(index) && index >= 0);
-  const views = list("v").filter((name): name is ViewName => name in VIEWS);
+  // "canvas" is the drawing's name in older addresses.
+  const views = list("v").map((name) => (name === "canvas" ? "drawing" : name)).filter((name): name is ViewName => name in VIEWS);
   const pins = list("p").flatMap((pin): Place[] => {
     const [step, cell] = pin.split("_").map(Number);
     return Number.isInteger(step) && Number.isInteger(cell) ? [{ step, cell }] : [];
@@ -236,7 +237,7 @@ function unpacked(text: string | null): Asked[] {
     if (!Array.isArray(found)) return [];
     return found.filter((asked: Partial<Asked>) => typeof asked?.ask?.model === "string" && typeof asked.ask.input === "string");
   } catch {
-    // Someone cut the link short: what is left of it still says how to show things.
+    // The link was truncated; the settings in it still hold.
     return [];
   }
 }

@@ -1,4 +1,4 @@
-// One figure a word: how sure the model was, how spread out it looked, how much each word was looked at in all.
+// Bars for each word: probability, entropy of the prediction and of the weights, and coverage.
 
 import { sheet, written } from "./chart";
 import { LIGHT } from "./colour";

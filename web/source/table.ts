@@ -1,4 +1,4 @@
-// The numbers themselves, instead of a picture of them.
+// The weights as a table of numbers.
 
 import { isolated, make, scrolling, type Child } from "./elements";
 import { framed, View } from "./view";
@@ -9,7 +9,7 @@ const MOST_CELLS = 20_000;
 
 export interface Figures {
   element: HTMLTableElement;
-  /** Show the place in focus, and what was pinned. */
+  /** Highlight the place in focus and the pinned ones. */
   light: () => void;
 }
 

@@ -1,4 +1,4 @@
-// The form attend.trace.v1, and what is read off it. Steps are rows, cells are columns.
+// The trace schema attend.trace.v2, and what is computed from it. Steps are rows, cells are columns.
 
 export interface Token {
   text: string;
@@ -48,26 +48,28 @@ export interface Evidence {
   attributions: Record<string, number[][]>;
   interventions: { attention: string; output: string; log_prob: number }[];
 }
-/** A picture that was made step by step; `look` names the windows that its steps wrote through. */
-export interface Canvas {
-  after: string[];
-  look: string | null;
-}
+/** Pictures and sounds, as data URIs. */
+export type Media =
+  | { kind: "picture"; uri: string }
+  | { kind: "picture_each_step"; uris: string[] }
+  | { kind: "picture_each_cell"; uris: string[] }
+  | { kind: "sound"; uri: string; seconds: number };
 export interface Trace {
-  schema: "attend.trace.v1";
+  schema: "attend.trace.v2";
   input: string;
   output: string;
   looks: Record<string, Look>;
   scores: number[] | null;
   about: Record<string, string>;
-  picture?: string;
   ids?: number[];
   alternatives?: Alternative[][];
   entropies?: number[];
   search?: Node[];
   gold?: Record<string, Gold>;
   evidence?: Evidence;
-  canvas?: Canvas;
+  /** By look, or "input" and "output". */
+  media?: Record<string, Media>;
+  finished?: boolean;
 }
 
 export type Unit = "token" | "word";
@@ -81,13 +83,13 @@ export interface Reading {
   cellTokens: number[][];
 }
 
-/** Which of a trace's alternatives stand at a step of a look: several windows, one a scale, may belong to one of them. */
+/** The index of the alternatives at a step of a look: several windows, one for each scale, may share them. */
 export function alternativesAt(trace: Trace, reading: Reading, step: number): number {
   if (reading.look.kind !== "windows" || !trace.alternatives?.length) return reading.stepTokens[step]?.[0] ?? 0;
   return Math.min(Math.floor(step / windowsAStep(trace, reading)), trace.alternatives.length - 1);
 }
 
-/** Width and height of a picture, in any unit: those of a PNG are in its head, and others are taken for square. */
+/** Width and height of a picture, in any unit: read from a PNG's header; other formats are taken for square. */
 export function proportions(picture: string | undefined): [number, number] {
   const data = /^data:image\/png;base64,(.{32})/.exec(picture ?? "")?.[1];
   if (!data) return [1, 1];
@@ -102,9 +104,92 @@ export function windowsAStep(trace: Trace, reading: Reading): number {
   return Math.floor(reading.steps.length / (trace.alternatives?.length || reading.steps.length || 1)) || 1;
 }
 
-export function isTrace(form: unknown): form is Trace {
-  const trace = form as Trace | null;
-  return trace?.schema === "attend.trace.v1" && typeof trace.looks === "object" && trace.looks !== null;
+/** Parsed JSON as a trace of the present version; null if it is not a trace. */
+export function understoodTrace(form: unknown): Trace | null {
+  try {
+    const found = form as Trace & { schema: string };
+    if (typeof found?.looks !== "object" || found.looks === null) return null;
+    if (found.schema === "attend.trace.v2") return whole(found);
+    return found.schema === "attend.trace.v1" ? whole(fromFirst(found as unknown as First)) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** With defaults for what a trace may leave out. */
+function whole(trace: Trace): Trace {
+  const axis = (axis: Axis): Axis => {
+    if (axis.kind !== "tokens") return axis;
+    return { ...axis, tokens: axis.tokens.map((token) => ({ ...token, start: token.start ?? null, end: token.end ?? null })) };
+  };
+  const looks = Object.entries(trace.looks).map(([name, look]): [string, Look] => {
+    const steps = axis(look.steps);
+    return [name, look.kind === "windows" ? { ...look, steps } : { ...look, steps, memory: axis(look.memory), hard: look.hard ?? false }];
+  });
+  // Optional parts may be null.
+  const said = Object.fromEntries(Object.entries(trace).filter(([, value]) => value !== null)) as unknown as Trace;
+  return { ...said, looks: Object.fromEntries(looks), scores: trace.scores ?? null, about: trace.about ?? {} };
+}
+
+/** The first version: one input picture, and a canvas after each step with the look that wrote it. */
+type First = Omit<Trace, "media"> & { picture?: string; canvas?: { after: string[]; look: string | null } };
+
+function fromFirst({ picture, canvas, ...trace }: First): Trace {
+  const media: Record<string, Media> = {};
+  if (picture) media.input = { kind: "picture", uri: picture };
+  if (canvas) media[canvas.look ?? "output"] = { kind: "picture_each_step", uris: canvas.after };
+  return { ...trace, schema: "attend.trace.v2", ...(Object.keys(media).length ? { media } : {}) };
+}
+
+/** The media to show a look with: its own, or the input's where these can go with its cells (as `Trace.media_of`). */
+export function mediaOf(trace: Trace, name: string): Media | undefined {
+  const own = trace.media?.[name];
+  if (own) return own;
+  const [media, look] = [trace.media?.input, trace.looks[name]];
+  const memory = look?.kind === "weights" ? look.memory : null;
+  switch (media?.kind) {
+    case "picture":
+      return !memory || memory.kind === "grid" ? media : undefined;
+    case "sound":
+      return memory?.kind === "frames" ? media : undefined;
+    case "picture_each_cell":
+      return (memory?.kind === "frames" || memory?.kind === "named") && size(memory) === media.uris.length ? media : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** The picture that a look lies in at a step, if there is one. */
+export function pictureOf(trace: Trace, name: string, step: number): string | undefined {
+  const media = mediaOf(trace, name);
+  if (media?.kind === "picture") return media.uri;
+  if (media?.kind !== "picture_each_step") return undefined;
+  return media.uris[frameOf(media.uris.length, size(trace.looks[name].steps), step)];
+}
+
+/** The picture of the whole input, if it is one. */
+export function inputPicture(trace: Trace): string | undefined {
+  const media = trace.media?.input;
+  return media?.kind === "picture" ? media.uri : undefined;
+}
+
+/** Pictures of each step, which belong to a look or to the output; those under weights are drawn with the weights. */
+export function stepPictures(trace: Trace): { owner: string; uris: string[] } | null {
+  for (const [owner, media] of Object.entries(trace.media ?? {})) {
+    if (media.kind === "picture_each_step" && trace.looks[owner]?.kind !== "weights") return { owner, uris: media.uris };
+  }
+  return null;
+}
+
+/** The number of the picture that a step belongs to: several windows may share one. */
+export function frameOf(pictures: number, steps: number, step: number): number {
+  const each = steps % pictures ? 1 : Math.max(steps / pictures, 1);
+  return Math.min(Math.floor(step / each), pictures - 1);
+}
+
+/** Whether a look is where the model wrote, as DRAW does, and not where it read. */
+export function writes(name: string, trace: Trace): boolean {
+  return name.startsWith("write") && stepPictures(trace)?.owner === name;
 }
 
 export function size(axis: Axis): number {
@@ -136,13 +221,13 @@ export function labels(axis: Axis): string[] {
   }
 }
 
-/** The names of cells where there is little room for them. */
+/** Short names of cells. */
 export function briefly(axis: Axis, names: string[]): string[] {
   if (axis.kind !== "grid") return names;
   return names.map((_, cell) => `${Math.floor(cell / axis.columns) + 1},${(cell % axis.columns) + 1}`);
 }
 
-/** A token as it is shown: spaces alone as open boxes, controls and marks that turn the direction of writing replaced. */
+/** A token as it is shown: spaces alone as open boxes, control characters and directional marks replaced. */
 export function visible(text: string): string {
   if (text && !text.trim()) return "␣".repeat(Array.from(text).length);
   const shown = harmless(text.trim());
@@ -151,7 +236,7 @@ export function visible(text: string): string {
   return /^\p{M}/u.test(shown) ? `◌${shown}` : shown;
 }
 
-/** The text with nothing in it that acts on the text around it. */
+/** The text without control characters and directional marks. */
 export function harmless(text: string): string {
   return text
     .replace(/[\u0000-\u001f]/g, (control) => String.fromCodePoint(0x2400 + control.codePointAt(0)!))
@@ -188,7 +273,7 @@ export function read(look: Look, unit: Unit): Reading {
   };
 }
 
-/** Whether words are other than tokens, on either side. */
+/** Whether some words have several tokens, on either side. */
 export function hasWords(look: Look): boolean {
   const axes = look.kind === "weights" ? [look.steps, look.memory] : [];
   return axes.some((axis) => groups(axis, "word").tokens.length !== size(axis));
@@ -240,7 +325,7 @@ function groups(axis: Axis, unit: Unit): { axis: Axis; tokens: number[][] } {
   return { axis: { kind: "tokens", text: axis.text, tokens: words }, tokens: members };
 }
 
-/** The place of the strongest weight, -1 if there is none. */
+/** The index of the strongest weight, -1 if all are zero. */
 export function strongest(weights: ArrayLike<number>): number {
   let best = -1;
   for (let index = 0; index < weights.length; index++) {
@@ -249,7 +334,7 @@ export function strongest(weights: ArrayLike<number>): number {
   return best;
 }
 
-/** The strongest weight to be marked: there is none where all are alike. */
+/** The index of the strongest weight, -1 if all are equal. */
 export function marked(weights: ArrayLike<number>): number {
   const best = strongest(weights);
   for (let index = 0; index < weights.length; index++) if (weights[best] - weights[index] > 1e-6) return best;
@@ -266,7 +351,7 @@ export function sum(values: ArrayLike<number>): number {
   return total;
 }
 
-/** The entropy of weights made to sum to one, as a share of the greatest possible. */
+/** Normalised entropy: that of the weights made to sum to one, divided by that of uniform weights. */
 export function spread(weights: ArrayLike<number>): number {
   const total = sum(weights);
   if (total <= 0 || weights.length < 2) return 0;
@@ -288,7 +373,7 @@ export function isSpecial(axis: Axis, index: number): boolean {
   return axis.kind === "tokens" && axis.tokens[index].start === null;
 }
 
-/** The places of an axis that are no special tokens: what links count. */
+/** The indices that are not special tokens, which links count. */
 export function unspecial(axis: Axis): number[] {
   return Array.from({ length: size(axis) }, (_, index) => index).filter((index) => !isSpecial(axis, index));
 }
@@ -302,7 +387,7 @@ export function neverAttended(look: Weights): number[] {
   return covered.flatMap((value, cell) => (value < least && !isSpecial(look.memory, cell) ? [cell] : []));
 }
 
-/** What is odd about a look, in words: as `attend.show.reading.badges` says it. */
+/** Warnings about a look, as `attend.show.reading.badges`. */
 export function badges(look: Weights): string[] {
   const steps = look.weights.length;
   if (!steps || size(look.memory) < 2) return [];
@@ -323,7 +408,7 @@ export function badges(look: Weights): string[] {
   return found;
 }
 
-/** Links of each step to the cell it looked at most, both counted without special tokens, as in Pharaoh. */
+/** Links of each step to its strongest cell, both counted without special tokens, as in Pharaoh. */
 export function links(look: Weights): Link[] {
   const numbering = (axis: Axis) => {
     let next = 0;
@@ -336,7 +421,7 @@ export function links(look: Weights): Link[] {
   });
 }
 
-/** 1 - (|A n S| + |A n P|) / (|A| + |S|), null where there is nothing to measure. */
+/** 1 - (|A n S| + |A n P|) / (|A| + |S|), null if both are empty. */
 export function alignmentErrorRate(found: Link[], gold: Gold): number | null {
   const has = (set: Link[]) => {
     const keys = new Set(set.map(String));
@@ -375,7 +460,7 @@ export function stepLogProbs(trace: Trace, reading: Reading): number[] | null {
   return inUnit(trace.scores, reading);
 }
 
-/** The entropy of what could stand at each step, in nats, likewise. */
+/** The entropy of each step's prediction, in nats, likewise. */
 export function stepEntropies(trace: Trace, reading: Reading): number[] | null {
   return inUnit(trace.entropies, reading);
 }
@@ -385,7 +470,7 @@ function inUnit(values: number[] | null | undefined, reading: Reading): number[]
   return reading.stepTokens.map((tokens) => sum(tokens.map((token) => values[token])));
 }
 
-/** The cells that a step looked at most, best first: the strongest, and up to three of at least 0.05. */
+/** The strongest cells of a step in order: up to three of at least 0.05, and always the strongest. */
 export function ranking(weights: ArrayLike<number>): number[] {
   const best: number[] = [];
   for (let index = 0; index < weights.length; index++) {

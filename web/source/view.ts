@@ -1,22 +1,10 @@
-// What all views share: what they show, how they are framed, and the keys that move through them.
+// What all views share: their base class, their frame, and keyboard navigation.
 
 import { button, make, type Child } from "./elements";
 import { saveView } from "./save";
-import type { Act } from "./act";
-import type { Entry, Place, Store } from "./store";
-import type { Reading } from "./trace";
-
-/** One trace on the page: a look of it in the unit chosen. */
-export interface Panel {
-  entry: Entry;
-  index: number;
-  name: string;
-  reading: Reading;
-  /** The same look in tokens, which is what a model knows. */
-  tokens: Reading;
-  store: Store;
-  act: Act;
-}
+import type { Panel } from "./panel";
+import type { Place } from "./store";
+import { writes } from "./trace";
 
 export abstract class View extends HTMLElement {
   panel!: Panel;
@@ -45,7 +33,7 @@ export abstract class View extends HTMLElement {
   }
 }
 
-/** A view's frame: its name, what can be set, and what it shows. */
+/** A view's frame: title, controls and body. */
 export function framed(title: string, controls: Child[], ...body: Child[]): HTMLElement {
   return make(
     "section",
@@ -152,7 +140,7 @@ export function steered(
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 
-/** To two digits, without a sign on nothing. */
+/** To two digits, without "-0.00". */
 export function figure(value: number): string {
   return value.toFixed(2).replace(/^-(0\.00)$/, "$1");
 }
@@ -162,7 +150,7 @@ export function quoted(name: string): string {
   return RIGHT_TO_LEFT.test(name) ? `\u2068“${name}”\u2069` : `“${name}”`;
 }
 
-/** What a place says, in words: for the bar below the sentences, and spoken. */
+/** A place described in words, for the bar below the sentences and for screen readers. */
 export function summary(panel: Panel, place: Place, rank: (weights: number[]) => number[]): { text: string; quiet: string } {
   const { reading } = panel;
   const { look, steps, cells } = reading;
@@ -171,7 +159,7 @@ export function summary(panel: Panel, place: Place, rank: (weights: number[]) =>
     if (step === undefined) return { text: "", quiet: "" };
     const [x, y] = look.centre[place.step];
     const [width, height] = look.extent[place.step];
-    const does = panel.name === panel.entry.trace.canvas?.look ? "writes" : "looks";
+    const does = writes(panel.name, panel.entry.trace) ? "writes" : "looks";
     const where = `${quoted(step)} ${does} at ${figure(x)}, ${figure(y)}`;
     return { text: where, quiet: `window ${width.toFixed(2)} by ${height.toFixed(2)}, scale ${look.scale[place.step]}` };
   }

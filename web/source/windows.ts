@@ -1,11 +1,11 @@
-// Where a system with glimpses or filter banks put its windows, step by step, and what each one saw.
+// Windows of glimpses or filter banks in an image, step by step, and the patch under each.
 
 import { draw, isolated, make, pictured, scrolling, FONT } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
 import { figure as asFigure, framed, saving, steered, View } from "./view";
 import { player, type Player } from "./player";
 import { figures, type Figures } from "./table";
-import { alternativesAt, proportions, visible, windowsAStep, type Alternative, type Windows } from "./trace";
+import { alternativesAt, pictureOf, proportions, visible, windowsAStep, type Alternative, type Windows } from "./trace";
 
 const SIDE = 420;
 const PATCH = 132;
@@ -48,16 +48,17 @@ export class Glimpses extends View {
     // Windows may reach over the image's edge.
     const reach = Math.max(1, ...look.centre.map(([x, y], step) => Math.max(Math.abs(x) + look.extent[step][0] / 2, Math.abs(y) + look.extent[step][1] / 2)));
     const half = Math.min(reach, 2) + MARGIN;
-    const [wide, high] = proportions(entry.trace.picture);
+    const picture = pictureOf(entry.trace, this.panel.name, 0);
+    const [wide, high] = proportions(picture);
     const [width, height] = [SIDE * Math.min(wide / high, 1), SIDE * Math.min(high / wide, 1)];
     const [across, down] = [width / (2 * half), height / (2 * half)];
     const at = (x: number, y: number): [number, number] => [(x + half) * across, (y + half) * down];
     const box = (x: number, y: number, wide: number, high: number) => ({ x: at(x, y)[0], y: at(x, y)[1], width: wide * across, height: high * down });
     const edge = box(-1, -1, 2, 2);
     const parts: SVGElement[] = [draw("rect", { width, height, fill: colours.paper }), draw("rect", { ...edge, fill: colours.empty })];
-    if (entry.trace.picture) parts.push(pictured(entry.trace.picture, edge));
+    if (picture) parts.push(pictured(picture, edge));
     parts.push(draw("rect", { ...edge, fill: "none", stroke: colours.quiet }));
-    // The scales of a step are looked at in one place, which is one stop of the path and has one number.
+    // The scales of a step share one place, which is one stop of the path with one number.
     const scales = windowsAStep(entry.trace, reading);
     const stops = look.centre.filter((_, step) => step % scales === 0).map(([x, y]) => at(x, y));
     const path = stops.map(([x, y], stop) => `${stop ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
@@ -101,7 +102,7 @@ export class Glimpses extends View {
     return figures(store, caption, names, (step, column) => isolated(columns[column][1](step)), false);
   }
 
-  /** The likeliest answers after a step, where the trace says them. */
+  /** The likeliest classes after a step, if the trace has them. */
   private likeliest(step: number): Alternative[] {
     const { entry, reading } = this.panel;
     return likeliest(entry.trace.alternatives?.[alternativesAt(entry.trace, reading, step)]);
@@ -121,13 +122,13 @@ export class Glimpses extends View {
       box.classList.toggle("later", index > step);
     });
     const figures = make("p", { class: "quiet figure" }, `${reading.steps[step]}: ${measures(look, step)}`);
-    const picture = entry.trace.picture;
+    const picture = pictureOf(entry.trace, this.panel.name, step);
     this.patch.replaceChildren(...(picture ? seen(picture, look, step) : []), figures, ...thought("What it then thought", this.likeliest(step)));
   }
 }
 
-/** A picture that was answered without looking anywhere in it, and the likeliest answers. */
-export function whole(picture: string, answers: Alternative[] | undefined): HTMLElement {
+/** The input's picture of a model without attention, and its likeliest answers. */
+export function unlooked(picture: string, answers: Alternative[] | undefined): HTMLElement {
   const [wide, high] = proportions(picture);
   const size = { width: SIDE * Math.min(wide / high, 1), height: SIDE * Math.min(high / wide, 1) };
   const frame = { ...size, viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": "The picture that was given" };
@@ -150,13 +151,13 @@ function thought(head: string, likely: Alternative[]): HTMLElement[] {
   return [make("p", { class: "quiet" }, head), ...rows];
 }
 
-/** Where a step's window is and how large, in figures. */
+/** A window's centre and size. */
 export function measures(look: Windows, step: number): string {
   const [[x, y], [width, height]] = [look.centre[step], look.extent[step]];
   return `${width.toFixed(2)} × ${height.toFixed(2)} at ${asFigure(x)}, ${asFigure(y)}; scale ${look.scale[step]}`;
 }
 
-/** What lies under a step's window in a picture; nothing if the window has no width or height. */
+/** The patch under a step's window; nothing if the window has no width or height. */
 export function seen(picture: string, look: Windows, step: number): SVGSVGElement[] {
   const [[x, y], [width, height]] = [look.centre[step], look.extent[step]];
   if (width <= 0 || height <= 0) return [];

@@ -2,7 +2,7 @@
 
 Places are (x, y) in [-1, 1], as in a `Windows` trace: (-1, -1) is the top left corner of the image, (1, 1) the bottom
 right corner and (0, 0) the middle, whatever the image's shape. These are corners, not the centres of the outermost
-pixels: an image of so many columns has the centre of column c (from 0) at x = (2 c + 1) / columns - 1.
+pixels: the centre of column c (from 0) is at x = (2 c + 1) / columns - 1.
 
 A crop is cut, not learnt through: a system chooses its place by sampling (`sample_place`) and learns by a
 score-function estimator. Filter banks are differentiable in all that they are aimed by.
@@ -70,9 +70,14 @@ class FilterBanks(NamedTuple):
 def sample_place(mean: Float[Tensor, "*batch 2"], deviation: float, generator: torch.Generator | None = None) -> Place:
     """A place from a Gaussian of this mean and standard deviation in both directions (Mnih et al. 2014, section 3.1).
 
-    The sample is cut from the graph. Were it not, the mean would move along with it and the gradient of the
+    The sample is detached. Were it not, the mean would move along with it and the gradient of the
     log-probability would be exactly zero. Nor is it clamped: a sensor that can't look outside the image clamps what it
     is given, while the score is that of the place that was sampled. Raises `ValueError` if the deviation isn't above 0.
+
+    >>> mean = torch.zeros(2, requires_grad=True)
+    >>> place = sample_place(mean, deviation=0.1)
+    >>> place.where.requires_grad, place.log_prob.requires_grad
+    (False, True)
     """
     if not deviation > 0:
         raise ValueError(f"deviation must be above 0, not {deviation}: without noise, use the mean as the place")
@@ -85,15 +90,22 @@ def sample_place(mean: Float[Tensor, "*batch 2"], deviation: float, generator: t
 def place_log_prob(
     where: Float[Tensor, "*batch 2"], mean: Float[Tensor, "*batch 2"], deviation: float
 ) -> Float[Tensor, "*batch"]:
-    """log N(where; mean, deviation^2 I), in nats."""
+    """log N(where; mean, deviation^2 I), in nats.
+
+    >>> place_log_prob(torch.zeros(2), torch.zeros(2), deviation=1.0)
+    tensor(-1.8379)
+    """
     squares = ((where - mean) / deviation).square().sum(dim=-1)
     return -squares / 2 - 2 * math.log(deviation) - math.log(2 * math.pi)
 
 
 def prepare(images: Float[Tensor, "batch channel rows columns"], scales: int) -> Pyramid:
-    """What glimpses of so many scales read from: made once for the images, whatever the number of glimpses.
+    """What glimpses of this many scales read from: made once for the images, whatever the number of glimpses.
 
     Raises `ValueError` if there is no scale.
+
+    >>> [tuple(level.shape) for level in prepare(torch.zeros(1, 1, 28, 28), scales=3).levels]
+    [(1, 1, 28, 28), (1, 1, 29, 29), (1, 1, 31, 31)]
     """
     if scales < 1:
         raise ValueError(f"scales must be at least 1, not {scales}")
@@ -114,6 +126,14 @@ def look(
     A patch of scale k is centred at its place and covers size * 2^k pixels each way. Each of its cells is the mean of
     the image over the cell's area, the pixels being squares of one brightness, with zero outside the image (the retina
     of Mnih et al. 2014, section 3.1). `copy` are several places in one image, which is never copied.
+
+    >>> image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    >>> look(prepare(image, scales=2), torch.zeros(1, 1, 2), size=2)[0, 0, :, 0]
+    tensor([[[ 5.0000,  6.0000],
+             [ 9.0000, 10.0000]],
+    <BLANKLINE>
+            [[ 2.5000,  4.5000],
+             [10.5000, 12.5000]]])
     """
     batch, channel, rows, columns = pyramid.levels[0].shape
     copies = where.shape[1]
@@ -135,17 +155,13 @@ def look(
     return torch.stack(patches, dim=2)
 
 
-def foveate(
-    images: Float[Tensor, "batch channel rows columns"], where: Float[Tensor, "batch copy 2"], size: int, scales: int
-) -> Float[Tensor, "batch copy scale channel size size"]:
-    """`look` at images that are looked at once; a system that looks again prepares them once."""
-    return look(prepare(images, scales), where, size)
-
-
 def glimpse_views(where: Float[Tensor, "step 2"], size: int, scales: int, rows: int, columns: int) -> Views:
     """Where the patches of one image's glimpses lie: all scales of a step, the finest first, then the next step's.
 
     `scale` is the scale's number, from 0.
+
+    >>> glimpse_views(torch.zeros(1, 2), size=8, scales=2, rows=32, columns=32).extent.tolist()
+    [[0.5, 0.5], [1.0, 1.0]]
     """
     places = where.detach().cpu().double().numpy()
     powers = np.tile(np.arange(scales, dtype=np.float64), len(places))
@@ -158,6 +174,10 @@ def aim(parameters: Float[Tensor, "*batch 5"], count: int, rows: int, columns: i
 
     They are the centre's x and y, and the logarithms of variance, stride and intensity. All zero, the grid spans the
     whole image. The logarithms are clamped to +-10.
+
+    >>> aimed = aim(torch.zeros(5), count=4, rows=28, columns=28)
+    >>> aimed.centre, aimed.stride
+    (tensor([13.5000, 13.5000]), tensor(9.))
     """
     centre, logs = parameters.split([2, 3], dim=-1)
     extent = parameters.new_tensor([columns, rows])
@@ -180,6 +200,11 @@ def filter_bank(
     Filter i, from 0, has its mean at centre + (i - (count - 1) / 2) stride, counted in cells from the centre of the
     first. Every row sums to one. A filter outside the image, where all its weights underflow, keeps their proportions:
     it looks at the cells nearest to it.
+
+    >>> filter_bank(torch.tensor(1.0), torch.tensor(1.0), torch.tensor(1e-3), count=3, cells=3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.],
+            [0., 0., 1.]])
     """
     steps = torch.arange(1 - count, count, 2, dtype=centre.dtype, device=centre.device) / 2
     means = (centre.unsqueeze(-1) + stride.unsqueeze(-1) * steps).unsqueeze(-1)  # *batch count 1
@@ -192,7 +217,12 @@ def filter_bank(
 
 
 def filter_banks(aimed: Aim, count: int, rows: int, columns: int) -> FilterBanks:
-    """The count x count filters of an aim, along both axes."""
+    """The count x count filters of an aim, along both axes.
+
+    >>> filters = filter_banks(aim(torch.zeros(1, 5), count=5, rows=28, columns=20), count=5, rows=28, columns=20)
+    >>> filters.vertical.shape, filters.horizontal.shape
+    (torch.Size([1, 5, 28]), torch.Size([1, 5, 20]))
+    """
     if rows == columns:
         stride, variance = (part.unsqueeze(-1).expand_as(aimed.centre) for part in (aimed.stride, aimed.variance))
         horizontal, vertical = filter_bank(aimed.centre, stride, variance, count, rows).unbind(dim=-3)
@@ -205,7 +235,12 @@ def filter_banks(aimed: Aim, count: int, rows: int, columns: int) -> FilterBanks
 def read(
     images: Float[Tensor, "batch channel rows columns"], filters: FilterBanks, intensity: Float[Tensor, "batch"]
 ) -> Float[Tensor, "batch channel count count"]:
-    """A patch through the filters, times the intensity (Gregor et al. 2015, eq. 27, for any number of channels)."""
+    """A patch through the filters, times the intensity (Gregor et al. 2015, eq. 27, for any number of channels).
+
+    >>> aimed = aim(torch.zeros(1, 5), count=5, rows=28, columns=28)
+    >>> read(torch.zeros(1, 3, 28, 28), filter_banks(aimed, 5, 28, 28), aimed.intensity).shape
+    torch.Size([1, 3, 5, 5])
+    """
     patch = filters.vertical.unsqueeze(1) @ images @ filters.horizontal.unsqueeze(1).mT
     return patch * intensity[:, None, None, None]
 
@@ -213,7 +248,12 @@ def read(
 def write(
     patches: Float[Tensor, "batch channel count count"], filters: FilterBanks, intensity: Float[Tensor, "batch"]
 ) -> Float[Tensor, "batch channel rows columns"]:
-    """What a patch adds to the image through the filters, over the intensity (Gregor et al. 2015, eq. 29)."""
+    """What a patch adds to the image through the filters, over the intensity (Gregor et al. 2015, eq. 29).
+
+    >>> aimed = aim(torch.zeros(1, 5), count=5, rows=28, columns=28)
+    >>> write(torch.zeros(1, 3, 5, 5), filter_banks(aimed, 5, 28, 28), aimed.intensity).shape
+    torch.Size([1, 3, 28, 28])
+    """
     canvas = filters.vertical.unsqueeze(1).mT @ patches @ filters.horizontal.unsqueeze(1)
     return canvas / intensity[:, None, None, None]
 
@@ -230,6 +270,9 @@ def filter_views(
 
     A grid of as many filters as there are pixels, a stride of 1 apart, thus covers exactly the image. `scale` is the
     variance.
+
+    >>> filter_views(torch.tensor([[13.5, 13.5]]), torch.ones(1), torch.ones(1), count=28, rows=28, columns=28)
+    Views(centre=array([[0., 0.]]), extent=array([[2., 2.]]), scale=array([1.]))
     """
     extent = np.array([columns, rows])
     places = (2 * centre.detach().cpu().double().numpy() + 1) / extent - 1

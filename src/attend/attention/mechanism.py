@@ -13,6 +13,18 @@ class Attend(nn.Module):
 
     The read is the expectation of the values under the weights (Bahdanau et al. 2014, eq. 5); with a sampled one-hot
     choice that is the value of the chosen cell.
+
+    >>> import torch
+    >>> from attend.attention.normalise import softmax
+    >>> from attend.attention.score import Dot
+    >>> attend = Attend(Dot(), softmax)
+    >>> memory = attend.prepare(torch.tensor([[[20.0, 0.0], [0.0, 20.0]]]), torch.tensor([[True, True]]))
+    >>> read = attend(torch.tensor([[[1.0, 1.0], [20.0, 0.0]]]), memory)
+    >>> read.weights
+    tensor([[[0.5000, 0.5000],
+             [1.0000, 0.0000]]])
+    >>> read.context.shape
+    torch.Size([1, 2, 2])
     """
 
     def __init__(self, score: Score, normalise: Normalise) -> None:
@@ -20,10 +32,12 @@ class Attend(nn.Module):
         self.score = score
         self.normalise = normalise
 
-    def prepare(self, values: Float[Tensor, "batch memory value"], mask: Bool[Tensor, "batch memory"]) -> Memory:
-        """Project the keys. Raises `ValueError` if an example is all padding."""
+    def prepare(
+        self, values: Float[Tensor, "batch memory value"], mask: Bool[Tensor, "batch memory"], over: str = ""
+    ) -> Memory:
+        """Project the keys. `over` is the field of the cells. Raises `ValueError` if an example is all padding."""
         check_mask(mask)
-        return Memory(self.score.prepare(values), values, mask)
+        return Memory(self.score.prepare(values), values, mask, over=over)
 
     def forward(
         self,
@@ -32,5 +46,5 @@ class Attend(nn.Module):
         previous: Float[Tensor, "batch query memory"] | None = None,
     ) -> Read:
         choice = self.normalise(self.score(query, memory.keys, previous), memory.mask)
-        weights = memory.obeyed(choice.weights)
+        weights = memory.or_forced(choice.weights)
         return Read(weights @ memory.values, weights, choice.log_prob)

@@ -28,7 +28,12 @@ class Normalise(Protocol):
 
 
 def check_mask(mask: Bool[Tensor, "batch memory"]) -> None:
-    """Raise `ValueError` if an example has no real cell: there would be nothing to look at."""
+    """Raise `ValueError` if an example has no real cell: there would be nothing to look at.
+
+    >>> check_mask(torch.tensor([[True, False], [False, False]]))
+    Traceback (most recent call last):
+    ValueError: examples [1] of the batch are all padding: a memory needs at least one real cell
+    """
     empty = ~mask.any(dim=-1)
     if bool(empty.any()):
         rows = empty.nonzero().flatten().tolist()
@@ -38,12 +43,20 @@ def check_mask(mask: Bool[Tensor, "batch memory"]) -> None:
 def mask_scores(
     scores: Float[Tensor, "batch query memory"], mask: Bool[Tensor, "batch memory"]
 ) -> Float[Tensor, "batch query memory"]:
-    """Scores with padding at minus infinity."""
+    """Scores with padding at minus infinity.
+
+    >>> mask_scores(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[True, False]]))
+    tensor([[[1., -inf]]])
+    """
     return scores.masked_fill(~mask.unsqueeze(1), -torch.inf)
 
 
 def softmax(scores: Float[Tensor, "batch query memory"], mask: Bool[Tensor, "batch memory"]) -> Choice:
-    """exp(e_i) / sum_j exp(e_j) over the real cells."""
+    """exp(e_i) / sum_j exp(e_j) over the real cells.
+
+    >>> softmax(torch.zeros(1, 1, 3), torch.tensor([[True, True, False]])).weights
+    tensor([[[0.5000, 0.5000, 0.0000]]])
+    """
     return Choice(mask_scores(scores, mask).softmax(dim=-1))
 
 
@@ -51,6 +64,9 @@ class Sharpened:
     """Softmax of `sharpness` times the scores (Chorowski et al. 2015, section 2.2).
 
     To infinity it is `maximum`, to zero `uniform`.
+
+    >>> Sharpened(1000)(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[True, True]])).weights
+    tensor([[[0., 1.]]])
     """
 
     def __init__(self, sharpness: float) -> None:
@@ -63,7 +79,11 @@ class Sharpened:
 
 
 def smooth(scores: Float[Tensor, "batch query memory"], mask: Bool[Tensor, "batch memory"]) -> Choice:
-    """sigmoid(e_i) / sum_j sigmoid(e_j): several cells at once (Chorowski et al. 2015, section 2.2)."""
+    """sigmoid(e_i) / sum_j sigmoid(e_j): several cells at once (Chorowski et al. 2015, section 2.2).
+
+    >>> smooth(torch.tensor([[[50.0, 60.0, -50.0]]]), torch.tensor([[True, True, True]])).weights.round(decimals=4)
+    tensor([[[0.5000, 0.5000, 0.0000]]])
+    """
     # sigmoid(e) / sum sigmoid(e) is softmax(log sigmoid(e)), which does not divide zero by zero when all are far below
     # 0.
     return softmax(torch.nn.functional.logsigmoid(scores), mask)
@@ -73,6 +93,10 @@ class Hard:
     """One cell, sampled from the softmax; the weights are its one-hot vector and carry no gradient.
 
     Learn through `Choice.log_prob` (REINFORCE, a variational bound, or wake-sleep).
+
+    >>> choice = Hard()(torch.tensor([[[0.0, 200.0]]]), torch.tensor([[True, True]]))
+    >>> choice.weights, choice.log_prob
+    (tensor([[[0., 1.]]]), tensor([[0.]]))
     """
 
     def __init__(self, generator: torch.Generator | None = None) -> None:
@@ -88,12 +112,20 @@ class Hard:
 
 
 def maximum(scores: Float[Tensor, "batch query memory"], mask: Bool[Tensor, "batch memory"]) -> Choice:
-    """All weight on the highest score (the first of equals): the limit of infinite sharpness. No gradient."""
+    """All weight on the highest score (the first of equals): the limit of infinite sharpness. No gradient.
+
+    >>> maximum(torch.tensor([[[1.0, 3.0, 9.0]]]), torch.tensor([[True, True, False]])).weights
+    tensor([[[0., 1., 0.]]])
+    """
     cell = mask_scores(scores, mask).argmax(dim=-1, keepdim=True)
     return Choice(torch.zeros_like(scores).scatter(-1, cell, 1.0))
 
 
 def uniform(scores: Float[Tensor, "batch query memory"], mask: Bool[Tensor, "batch memory"]) -> Choice:
-    """The same weight on every real cell: the limit of zero sharpness, and the control for every soft attention."""
+    """The same weight on every real cell: the limit of zero sharpness, and the control for every soft attention.
+
+    >>> uniform(torch.tensor([[[1.0, 3.0, 9.0]]]), torch.tensor([[True, True, False]])).weights
+    tensor([[[0.5000, 0.5000, 0.0000]]])
+    """
     real = mask.unsqueeze(1).to(scores.dtype).expand_as(scores)
     return Choice(real / real.sum(dim=-1, keepdim=True))

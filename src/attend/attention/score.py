@@ -30,7 +30,13 @@ class Score(Protocol):
 
 
 class Dot(nn.Module):
-    """q . k: query and values of one size (Luong et al. 2015, "dot")."""
+    """q . k: query and values of one size (Luong et al. 2015, "dot").
+
+    >>> import torch
+    >>> score, values = Dot(), torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
+    >>> score(torch.tensor([[[3.0, 4.0]]]), score.prepare(values))
+    tensor([[[3., 8.]]])
+    """
 
     def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory value"]:
         return values
@@ -45,7 +51,13 @@ class Dot(nn.Module):
 
 
 class ScaledDot(Dot):
-    """q . k / sqrt(size), which keeps the scores' variance that of their parts (Vaswani et al. 2017, eq. 1)."""
+    """q . k / sqrt(size), which keeps the scores' variance that of their parts (Vaswani et al. 2017, eq. 1).
+
+    >>> import torch
+    >>> score = ScaledDot()
+    >>> score(torch.full((1, 1, 4), 2.0), score.prepare(torch.ones(1, 1, 4)))
+    tensor([[[4.]]])
+    """
 
     def forward(
         self,
@@ -57,7 +69,14 @@ class ScaledDot(Dot):
 
 
 class Bilinear(nn.Module):
-    """q^T W v (Luong et al. 2015, "general"): W is applied to the values, once."""
+    """q^T W v (Luong et al. 2015, "general"): W is applied to the values, once.
+
+    >>> import torch
+    >>> score = Bilinear(query_size=3, value_size=2)
+    >>> keys = score.prepare(torch.zeros(1, 5, 2))
+    >>> keys.shape, score(torch.zeros(1, 4, 3), keys).shape
+    (torch.Size([1, 5, 3]), torch.Size([1, 4, 5]))
+    """
 
     def __init__(self, query_size: int, value_size: int) -> None:
         super().__init__()
@@ -79,6 +98,12 @@ class Additive(nn.Module):
     """v^T tanh(W q + U h): Bahdanau et al. 2014, appendix A.1.2 (v_a, W_a, U_a there).
 
     The paper's alignment model has no bias; pass `bias=True` for the later habit of adding one inside the tanh.
+
+    >>> import torch
+    >>> score = Additive(query_size=3, value_size=2, size=8)
+    >>> keys = score.prepare(torch.zeros(1, 5, 2))
+    >>> score(torch.zeros(1, 1, 3), keys).shape
+    torch.Size([1, 1, 5])
     """
 
     def __init__(self, query_size: int, value_size: int, size: int, bias: bool = False) -> None:
@@ -104,6 +129,11 @@ class Cosine(nn.Module):
     """Sharpness times the cosine of query and key (Graves et al. 2014, eqs. 5 and 6).
 
     A model that sets its sharpness anew at each look multiplies the scores itself.
+
+    >>> import torch
+    >>> score, values = Cosine(sharpness=10), torch.tensor([[[5.0, 0.0], [0.0, 5.0]]])
+    >>> score(torch.tensor([[[2.0, 0.0]]]), score.prepare(values))
+    tensor([[[10.,  0.]]])
     """
 
     def __init__(self, sharpness: float = 1.0) -> None:
@@ -127,6 +157,12 @@ class LocationAware(nn.Module):
 
     `previous` is convolved along the memory with `filters` kernels of `width` cells (odd), zeros beyond the ends;
     before the first look it is all zeros.
+
+    >>> import torch
+    >>> score = LocationAware(query_size=3, value_size=2, size=8, filters=4, width=3)
+    >>> keys, query = score.prepare(torch.zeros(1, 5, 2)), torch.zeros(1, 1, 3)
+    >>> score(query, keys, previous=torch.eye(5)[None, 2:3]).shape
+    torch.Size([1, 1, 5])
     """
 
     def __init__(self, query_size: int, value_size: int, size: int, filters: int, width: int) -> None:

@@ -1,27 +1,75 @@
-"""Where a model looked, in a form that every viewer can draw: no torch, no paper, no drawing.
+"""Where a model looked, as data: no torch, no paper, no drawing.
 
 A trace is one prediction: its input, its output, and named looks ("source", "hop 2", "glimpse"). A look is `Weights`
-over the cells of a memory, or `Windows` in an image. A look is complete or absent: every step has its row. What else is
-known of the prediction (the picture it is about, the one that it draws, other tokens it might have written, what its
-search passed over, a person's links, what changes its output) goes along where there is any.
-`Trace.to_json` and `Trace.from_json` give and take the form `attend.trace.v1` (schema in `trace.schema.json`).
+over the cells of a memory, or `Windows` in an image, and has a row for every step, or is left out. What else is known
+of the prediction (media, alternatives, the beam search, gold alignments, attributions) is optional.
+
+`Trace.to_json` writes the form `attend.trace.v2`; `Trace.from_json` reads it, and `attend.trace.v1`. The published
+schema, `trace.schema.json`, is made from these records:
+
+    python -m attend.attention.trace > src/attend/attention/trace.schema.json
 """
 
+import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import CoreSchema, ErrorDetails, core_schema, to_json
 
-SCHEMA = "attend.trace.v1"
+SCHEMA = "attend.trace.v2"
+FORMER = "attend.trace.v1"
 # Rows come from float32 softmaxes and from files rounded to a few digits.
 ROW_SUM_TOLERANCE = 1e-3
-# Pictures that every browser draws, and that can't hold a script.
+# Formats that every browser shows, and that can't hold a script.
 PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
+SOUND = re.compile(r"data:audio/(wav|mpeg|ogg|flac);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+@dataclass(frozen=True)
+class _AsLists:
+    """Marks an array that is nested lists in JSON: of what, and of how many numbers a row if that is fixed."""
+
+    of: Any
+    columns: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            self.array,
+            handler.generate_schema(self.of),
+            serialization=core_schema.plain_serializer_function_ser_schema(_lists),
+        )
+
+    def array(self, rows: list[Any]) -> np.ndarray:
+        lengths = {len(row) for row in rows if isinstance(row, list)}
+        if len(lengths) > 1:
+            raise ValueError(f"the rows must be of one length, not of {min(lengths)} to {max(lengths)} numbers")
+        values = np.array(rows, dtype=np.float64)
+        return values if self.columns is None else values.reshape(-1, self.columns)
+
+
+def _lists(array: np.ndarray) -> list[Any]:
+    # Rounded by way of text, as `_rounded` does: arithmetic would leave 0.30000000000000004.
+    return np.array([float(f"{value:.6g}") for value in array.ravel().tolist()]).reshape(array.shape).tolist()
+
+
+def _rounded(value: float) -> float:
+    """To six significant digits."""
+    return float(f"{value:.6g}")
+
+
+Number = Annotated[float, PlainSerializer(_rounded)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+PictureUri = Annotated[str, Field(pattern=f"^{PICTURE.pattern}$")]
+SoundUri = Annotated[str, Field(pattern=f"^{SOUND.pattern}$")]
 
 
 @dataclass(frozen=True)
@@ -29,8 +77,8 @@ class Token:
     """A piece of text. `start` and `end` are character offsets into the raw text; None for a special token."""
 
     text: str
-    start: int | None = None
-    end: int | None = None
+    start: Count | None = None
+    end: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -63,8 +111,8 @@ class Tokens:
 class Grid:
     """Cells that tile an image, row by row."""
 
-    rows: int
-    columns: int
+    rows: Annotated[int, Field(ge=1)]
+    columns: Annotated[int, Field(ge=1)]
     kind: Literal["grid"] = "grid"
 
     def __post_init__(self) -> None:
@@ -82,8 +130,8 @@ class Grid:
 class Frames:
     """Cells or steps in time: where each begins, and how long each lasts, in seconds."""
 
-    starts: tuple[float, ...]
-    seconds: float
+    starts: tuple[Number, ...]
+    seconds: Annotated[Number, Field(gt=0)]
     kind: Literal["frames"] = "frames"
 
     def __post_init__(self) -> None:
@@ -111,7 +159,7 @@ class Named:
         return list(self.names)
 
 
-Axis = Tokens | Grid | Frames | Named
+Axis = Annotated[Tokens | Grid | Frames | Named, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -122,13 +170,15 @@ class Weights:
     and for weights that are not finite, are below zero, or sum to more than one.
     """
 
-    weights: Float[np.ndarray, "step memory"]
+    weights: Annotated[Float[np.ndarray, "step memory"], _AsLists(list[list[NotNegative]])]
     steps: Axis
     memory: Axis
     hard: bool = False
     kind: Literal["weights"] = "weights"
 
     def __post_init__(self) -> None:
+        if not len(self.weights):  # lists of no rows don't say how long they would be
+            object.__setattr__(self, "weights", np.zeros((0, len(self.memory))))
         if self.weights.shape != (len(self.steps), len(self.memory)):
             raise ValueError(
                 f"weights are {self.weights.shape}, but there are {len(self.steps)} steps and {len(self.memory)} cells"
@@ -152,9 +202,9 @@ class Windows:
     is a filter bank's variance.
     """
 
-    centre: Float[np.ndarray, "step 2"]
-    extent: Float[np.ndarray, "step 2"]
-    scale: Float[np.ndarray, "step"]
+    centre: Annotated[Float[np.ndarray, "step 2"], _AsLists(list[tuple[float, float]], 2)]
+    extent: Annotated[Float[np.ndarray, "step 2"], _AsLists(list[tuple[NotNegative, NotNegative]], 2)]
+    scale: Annotated[Float[np.ndarray, "step"], _AsLists(list[float])]
     steps: Axis
     kind: Literal["windows"] = "windows"
 
@@ -172,8 +222,8 @@ class Windows:
             raise ValueError("extent must be >= 0: it is a width and a height")
 
 
-Look = Weights | Windows
-Link = tuple[int, int]
+Look = Annotated[Weights | Windows, Field(discriminator="kind")]
+Link = tuple[Count, Count]
 
 
 @dataclass(frozen=True)
@@ -193,7 +243,7 @@ class Alternative:
 
     id: int
     text: str
-    log_prob: float
+    log_prob: Number
 
 
 @dataclass(frozen=True)
@@ -204,11 +254,11 @@ class Node:
     went on to the next step, "finished" ended its hypothesis, "pruned" was among the best that there was no room for.
     """
 
-    parent: int | None
+    parent: Count | None
     id: int
     text: str
-    log_prob: float
-    score: float
+    log_prob: Number
+    score: Number
     fate: Literal["kept", "finished", "pruned"]
 
 
@@ -218,7 +268,7 @@ class Intervention:
 
     attention: str
     output: str
-    log_prob: float
+    log_prob: Number
 
 
 @dataclass(frozen=True)
@@ -230,58 +280,101 @@ class Evidence:
     """
 
     look: str
-    attributions: Mapping[str, Float[np.ndarray, "step memory"]]
+    attributions: Mapping[str, Annotated[Float[np.ndarray, "step memory"], _AsLists(list[list[float]])]]
     interventions: tuple[Intervention, ...]
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """A picture that was made step by step: what there was of it after each step, in the form of `Trace.picture`.
+class Picture:
+    """One image: a PNG, JPEG, GIF or WebP file as a data URI."""
 
-    `look` names the windows that the steps wrote through, one a step; None if they wrote all of it each time. Windows
-    of another name read, and lie in the picture that was looked at.
-    """
-
-    after: tuple[str, ...]
-    look: str | None
+    uri: PictureUri
+    kind: Literal["picture"] = "picture"
 
     def __post_init__(self) -> None:
-        if not self.after:
-            raise ValueError("a canvas needs a picture after each step, and has none")
-        for step, picture in enumerate(self.after):
-            _check_picture(f"the picture after step {step + 1}", picture)
+        _check_uris(PICTURE, self.uri)
+
+
+@dataclass(frozen=True)
+class PictureEachStep:
+    """An image for each step: the canvas after each step of a drawing, or the frame that each step looked at."""
+
+    uris: Annotated[tuple[PictureUri, ...], Field(min_length=1)]
+    kind: Literal["picture_each_step"] = "picture_each_step"
+
+    def __post_init__(self) -> None:
+        _check_uris(PICTURE, *self.uris)
+
+
+@dataclass(frozen=True)
+class PictureEachCell:
+    """A thumbnail for each cell of the memory: the frames of a video, the pictures of a set."""
+
+    uris: Annotated[tuple[PictureUri, ...], Field(min_length=1)]
+    kind: Literal["picture_each_cell"] = "picture_each_cell"
+
+    def __post_init__(self) -> None:
+        _check_uris(PICTURE, *self.uris)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A recording of so many seconds: a WAV, MP3, Ogg or FLAC file as a data URI."""
+
+    uri: SoundUri
+    seconds: Annotated[Number, Field(gt=0)]
+    kind: Literal["sound"] = "sound"
+
+    def __post_init__(self) -> None:
+        _check_uris(SOUND, self.uri)
+        if not (math.isfinite(self.seconds) and self.seconds > 0):
+            raise ValueError(f"seconds must be finite and above 0, not {self.seconds}")
+
+
+Media = Annotated[Picture | PictureEachStep | PictureEachCell | Sound, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
 class Trace:
     """One prediction and where the model looked while it made it.
 
-    `scores` are log-probabilities of the output's steps, where the system has them. `about` says what made the trace
-    (recipe, run, decoding), for people. `picture` is the image that was looked at, as a data URI (PNG, JPEG, GIF or
-    WebP, base64), and `canvas` the one that was drawn. `ids` are the output's tokens in the model's vocabulary, and
-    `alternatives` the likeliest tokens of each step; `entropies` say how unsure it was of these, in nats, over all of
-    its vocabulary. `search` is what beam search tried, parents before children. `gold` is by the name of a look.
+    Raises `ValueError` for numbers that are not finite and for parts that don't fit one another.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
     input: str
+    """The input as text, or its name."""
     output: str
+    """The output as text, or its name."""
     looks: Mapping[str, Look]
-    scores: tuple[float, ...] | None = None
+    """By name: "source", "hop 2", "glimpse"."""
+    scores: tuple[Number, ...] | None = None
+    """Log-probabilities of the output's steps, where the system has them."""
     about: Mapping[str, str] = field(default_factory=dict)
-    picture: str | None = None
+    """What made the trace (recipe, run, decoding), for people."""
     ids: tuple[int, ...] | None = None
+    """The output's tokens in the model's vocabulary."""
     alternatives: tuple[tuple[Alternative, ...], ...] | None = None
-    entropies: tuple[float, ...] | None = None
+    """The likeliest tokens, or classes, of each step."""
+    entropies: tuple[Number, ...] | None = None
+    """The entropy of each step's prediction over the whole vocabulary, in nats."""
     search: tuple[Node, ...] | None = None
+    """What beam search tried, parents before children."""
     gold: Mapping[str, Gold] = field(default_factory=dict)
+    """A person's links, by the name of a look."""
     evidence: Evidence | None = None
-    canvas: Canvas | None = None
+    """What the output depends on."""
+    media: Mapping[str, Media] = field(default_factory=dict)
+    """What to show beside the numbers: that of the whole input under "input", of the output under "output", and what
+    belongs to one look alone under its name. Looks without media of their own use the input's (`media_of`)."""
+    finished: bool | None = None
+    """False if the output was cut off at its greatest length; null where that is not known."""
 
     def __post_init__(self) -> None:
-        if self.scores is not None and not all(map(math.isfinite, self.scores)):
-            raise ValueError(f"scores must be finite log-probabilities, not {self.scores}")
-        if self.picture is not None:
-            _check_picture("picture", self.picture)
+        for name, values in (("scores", self.scores), ("entropies", self.entropies)):
+            if values is not None and not all(map(math.isfinite, values)):
+                raise ValueError(f"{name} must be finite, not {values}")
         for number, node in enumerate(self.search or ()):
             if node.parent is not None and not 0 <= node.parent < number:
                 raise ValueError(f"node {number} of search has parent {node.parent}: parents stand before children")
@@ -290,44 +383,90 @@ class Trace:
                 raise ValueError(f"gold is for the look {name!r}, but the looks are {', '.join(self.looks) or 'none'}")
         if self.evidence is not None:
             _check_evidence(self.evidence, self.looks)
-        if self.canvas is not None and self.canvas.look is not None:
-            _check_written(self.canvas, self.looks.get(self.canvas.look))
+        for name, media in self.media.items():
+            _check_media(name, media, self.looks)
+
+    def media_of(self, look: str) -> Media | None:
+        """The media to show a look with: its own, else the input's where these can go with its cells.
+
+        A picture goes with a grid and with windows, a sound with frames, thumbnails with as many frames or named cells.
+        """
+        if look in self.media:
+            return self.media[look]
+        memory = getattr(self.looks[look], "memory", None)
+        match media := self.media.get("input"):
+            case Picture():
+                goes = memory is None or isinstance(memory, Grid)
+            case Sound():
+                goes = isinstance(memory, Frames)
+            case PictureEachCell():
+                goes = isinstance(memory, Frames | Named) and len(memory) == len(media.uris)
+            case _:
+                goes = False
+        return media if goes else None
+
+    def windows_each_step(self, look: str) -> int:
+        """How many rows of a look through windows belong to one step: a retina has one for each scale."""
+        rows, media = len(self.looks[look].steps), self.media.get(look)
+        steps = len(media.uris) if isinstance(media, PictureEachStep) else len(self.alternatives or ()) or rows
+        return max(1, rows // max(1, steps))
 
     def to_json(self) -> dict[str, Any]:
-        """The form `attend.trace.v1`, of plain dicts, lists, strings and numbers (six significant digits).
+        """The form `attend.trace.v2`, of plain dicts, lists, strings and numbers (six significant digits).
 
-        What else is known of the prediction is left out where there is none of it.
+        Optional parts that are empty are left out.
         """
-        form = _to_json(self)
-        return {"schema": SCHEMA, **{key: value for key, value in form.items() if value or key not in _details}}
+        form = _adapter().dump_python(self, mode="json")
+        always = ("input", "output", "looks", "scores", "about")
+        kept = {key: value for key, value in form.items() if key in always or value not in (None, [], {})}
+        return {"schema": SCHEMA, **kept}
 
     @classmethod
     def from_json(cls, form: object) -> "Trace":
-        """Read the form `attend.trace.v1`. Raises `ValueError` naming the key for whatever is not in that form."""
-        members = _record(
-            form,
-            schema=_schema,
-            input=_string,
-            output=_string,
-            looks=_mapping(_look),
-            scores=lambda scores: None if scores is None else _tuple(_number)(scores),
-            about=_mapping(_string),
-            optional=_details,
-        )
-        del members["schema"]
-        return cls(**members)
+        """Read the form `attend.trace.v2` or `attend.trace.v1`. Raises `ValueError` naming the key that is wrong."""
+        form = _current(form)
+        try:
+            # As text: in JSON a list may stand for a tuple, and yet "1" for no number.
+            return _adapter().validate_json(to_json(form), strict=True)
+        except ValidationError as error:
+            raise ValueError(_message(error.errors(include_url=False)[0], form)) from None
 
 
-def _check_picture(name: str, picture: str) -> None:
-    if not PICTURE.fullmatch(picture):
-        raise ValueError(f"{name} must be a data URI of a PNG, JPEG, GIF or WebP image in base64")
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of `attend.trace.v2`."""
+    schema = _adapter().json_schema(schema_generator=_Schema)
+    properties = {"schema": {"const": SCHEMA}, **schema.pop("properties")}
+    required = ["schema", *schema.pop("required")]
+    return {
+        "$schema": _Schema.schema_dialect,
+        "$id": "urn:attend:trace:v2",
+        **schema,
+        "title": SCHEMA,
+        "properties": properties,
+        "required": required,
+    }
 
 
-def _check_written(canvas: Canvas, look: Look | None) -> None:
-    if not isinstance(look, Windows):
-        raise ValueError(f"canvas is written through the look {canvas.look!r}, and there are no windows of that name")
-    if len(look.steps) != len(canvas.after):
-        raise ValueError(f"canvas has {len(canvas.after)} steps, but its look {canvas.look!r} has {len(look.steps)}")
+class _Schema(GenerateJsonSchema):
+    """Without a title for each field, and with `kind` required: it says which record it is."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        return field["schema"].get("schema", {}).get("type") == "literal" or super().field_is_required(field, total)
+
+
+@cache
+def _adapter() -> TypeAdapter:
+    return TypeAdapter(Trace)
+
+
+def _check_uris(form: re.Pattern[str], *uris: str) -> None:
+    for number, uri in enumerate(uris):
+        if not form.fullmatch(uri):
+            kinds = "PNG, JPEG, GIF or WebP image" if form is PICTURE else "WAV, MP3, Ogg or FLAC file"
+            raise ValueError(f"uri {number} must be a data URI of a {kinds} in base64, not {uri!r:.40}")
 
 
 def _check_evidence(evidence: Evidence, looks: Mapping[str, Look]) -> None:
@@ -341,235 +480,91 @@ def _check_evidence(evidence: Evidence, looks: Mapping[str, Look]) -> None:
             raise ValueError(f"evidence {name!r} must be finite")
 
 
-def _to_json(value: Any) -> Any:
-    if is_dataclass(value):
-        return {member.name: _to_json(getattr(value, member.name)) for member in fields(value)}
-    if isinstance(value, Mapping):
-        return {name: _to_json(member) for name, member in value.items()}
-    if isinstance(value, np.ndarray | Sequence) and not isinstance(value, str):
-        return [_to_json(member) for member in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+def _check_media(name: str, media: Media, looks: Mapping[str, Look]) -> None:
+    look = looks.get(name)
+    if look is None:
+        if name not in ("input", "output"):
+            known = ", ".join(("input", "output", *looks))
+            raise ValueError(f"media is for {name!r}; it must be for one of {known}")
+        if name == "input" and isinstance(media, PictureEachStep):
+            raise ValueError("media of the input has no steps: give pictures of each step to a look, or to the output")
+        if name == "output" and isinstance(media, PictureEachCell):
+            raise ValueError("media of the output has no cells: give pictures of each cell to a look, or to the input")
+    elif isinstance(media, PictureEachStep):
+        steps, pictures = len(look.steps), len(media.uris)
+        # Several windows may belong to a step.
+        if steps != pictures and (isinstance(look, Weights) or not steps or steps % pictures):
+            raise ValueError(f"media {name!r} has {pictures} pictures for the {steps} steps of its look")
+    elif isinstance(media, PictureEachCell):
+        cells = len(look.memory) if isinstance(look, Weights) else 0
+        if cells != len(media.uris):
+            raise ValueError(f"media {name!r} has {len(media.uris)} pictures for the {cells} cells of its look")
 
 
-# Reading: each reader takes a parsed JSON value and returns what it stands for, or raises a ValueError. The keys that
-# lead to the value are put in front of the message on its way up.
-
-Reader = Callable[[object], Any]
-
-
-@contextmanager
-def _at(key: str | int) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{key}: {error}") from None
-
-
-def _record(form: object, optional: Mapping[str, Reader] | None = None, **required: Reader) -> dict[str, Any]:
-    form = _object(form)
-    for key in required:
-        if key not in form:
-            raise ValueError(f"key {key!r} is missing")
-    readers = {**required, **(optional or {})}
-    for key in form:
-        if key not in readers:
-            raise ValueError(f"unknown key {key!r}; the keys are {', '.join(readers)}")
-    members = {}
-    for key, read in readers.items():
-        if key in form:
-            with _at(key):
-                members[key] = read(form[key])
-    return members
-
-
-def _mapping(read: Reader) -> Reader:
-    def mapping(form: object) -> dict[str, Any]:
-        members = {}
-        for key, member in _object(form).items():
-            with _at(key):
-                members[key] = read(member)
-        return members
-
-    return mapping
-
-
-def _tuple(read: Reader) -> Reader:
-    def members(form: object) -> tuple[Any, ...]:
-        if not isinstance(form, list):
-            raise ValueError(f"must be a list, not {form!r:.80}")
-        values = []
-        for index, value in enumerate(form):
-            with _at(index):
-                values.append(read(value))
-        return tuple(values)
-
-    return members
-
-
-def _kind(readers: Mapping[str, Reader]) -> Reader:
-    def kind(form: object) -> Any:
-        name = _object(form).get("kind")
-        if not isinstance(name, str) or name not in readers:
-            raise ValueError(f"kind: must be one of {', '.join(readers)}, not {name!r:.80}")
-        return readers[name](form)
-
-    return kind
-
-
-def _object(form: object) -> dict[str, Any]:
+def _current(form: object) -> dict[str, Any]:
+    """The form without its schema's name, and as this version has it."""
     if not isinstance(form, dict):
-        raise ValueError(f"must be an object, not {form!r:.80}")
-    return form
+        raise ValueError(f"a trace must be an object, not {form!r:.80}")
+    if "schema" not in form:
+        raise ValueError("key 'schema' is missing")
+    members = {key: value for key, value in form.items() if key != "schema"}
+    if form["schema"] == FORMER:
+        return _from_former(members)
+    if form["schema"] != SCHEMA:
+        raise ValueError(f"schema: must be {SCHEMA!r} or {FORMER!r}, not {form['schema']!r:.80}")
+    return members
 
 
-def _string(form: object) -> str:
-    if not isinstance(form, str):
-        raise ValueError(f"must be a string, not {form!r:.80}")
-    return form
+def _from_former(members: dict[str, Any]) -> dict[str, Any]:
+    """From the first version: `picture` is the input's, `canvas` that of the look it was written through."""
+    for key in ("media", "finished"):
+        if key in members:
+            raise ValueError(f"unknown key {key!r} in {FORMER!r}")
+    media: dict[str, Any] = {}
+    if "picture" in members:
+        media["input"] = {"kind": "picture", "uri": members.pop("picture")}
+    if "canvas" in members:
+        canvas = members.pop("canvas")
+        if not isinstance(canvas, dict) or set(canvas) != {"after", "look"}:
+            raise ValueError("canvas: must be an object with the keys after and look")
+        if not isinstance(canvas["look"], str | None):
+            raise ValueError(f"canvas: look: must be a string or null, not {canvas['look']!r:.80}")
+        media[canvas["look"] or "output"] = {"kind": "picture_each_step", "uris": canvas["after"]}
+    return {**members, "media": media}
 
 
-def _schema(form: object) -> str:
-    if form != SCHEMA:
-        raise ValueError(f"must be {SCHEMA!r}, not {form!r:.80}")
-    return SCHEMA
+def _message(error: ErrorDetails, form: Any) -> str:
+    """What is wrong, after the keys that lead there."""
+    keys: list[str] = []
+    tagged = False
+    key: Any
+    for key in error["loc"]:
+        # After the key of a record that is told by its kind, pydantic names the kind, which is no key.
+        if not tagged and isinstance(form, dict) and form.get("kind") == key:
+            tagged = True
+            continue
+        keys.append(str(key))
+        tagged = False
+        try:
+            form = form[key]
+        except (KeyError, IndexError, TypeError):
+            form = None  # what is missing
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            problem = f"key {keys.pop()!r} is missing"
+        case "unexpected_keyword_argument":
+            problem = f"unknown key {keys.pop()!r}"
+        case "union_tag_not_found":
+            problem = "key 'kind' is missing"
+        case "union_tag_invalid":
+            problem = f"kind: must be one of {context['expected_tags']}, not {context['tag']!r:.80}"
+        case "value_error":
+            problem = str(context["error"])
+        case _:
+            problem = error["msg"][:1].lower() + error["msg"][1:]
+    return ": ".join([*keys, problem])
 
 
-def _boolean(form: object) -> bool:
-    if not isinstance(form, bool):
-        raise ValueError(f"must be true or false, not {form!r:.80}")
-    return form
-
-
-def _integer(form: object) -> int:
-    if not isinstance(form, int) or isinstance(form, bool):
-        raise ValueError(f"must be a whole number, not {form!r:.80}")
-    return form
-
-
-def _integer_or_none(form: object) -> int | None:
-    return None if form is None else _integer(form)
-
-
-def _number(form: object) -> float:
-    if not isinstance(form, int | float) or isinstance(form, bool):
-        raise ValueError(f"must be a number, not {form!r:.80}")
-    try:
-        return float(form)
-    except OverflowError:
-        raise ValueError("must be a number that fits a 64-bit float") from None
-
-
-def _matrix(form: object) -> Float[np.ndarray, "row column"]:
-    rows = _tuple(_tuple(_number))(form)
-    for index, row in enumerate(rows):
-        if len(row) != len(rows[0]):
-            raise ValueError(
-                f"row {index} has {len(row)} numbers, row 0 has {len(rows[0])}; rows must be of one length"
-            )
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
-
-
-def _pairs(form: object) -> Float[np.ndarray, "row 2"]:
-    matrix = _matrix(form)
-    if len(matrix) and matrix.shape[1] != 2:
-        raise ValueError(f"rows must be of 2 numbers, not {matrix.shape[1]}")
-    return matrix.reshape(len(matrix), 2)
-
-
-def _vector(form: object) -> Float[np.ndarray, "step"]:
-    return np.array(_tuple(_number)(form), dtype=np.float64)
-
-
-def _token(form: object) -> Token:
-    return Token(**_record(form, text=_string, start=_integer_or_none, end=_integer_or_none))
-
-
-_axis = _kind(
-    {
-        "tokens": lambda form: Tokens(**_record(form, kind=_string, text=_string, tokens=_tuple(_token))),
-        "grid": lambda form: Grid(**_record(form, kind=_string, rows=_integer, columns=_integer)),
-        "frames": lambda form: Frames(**_record(form, kind=_string, starts=_tuple(_number), seconds=_number)),
-        "named": lambda form: Named(**_record(form, kind=_string, names=_tuple(_string))),
-    }
-)
-
-
-def _weights(form: object) -> Weights:
-    members = _record(form, kind=_string, weights=_matrix, steps=_axis, memory=_axis, hard=_boolean)
-    if not len(members["weights"]):  # a list of no rows doesn't say how long they would be
-        members["weights"] = np.zeros((0, len(members["memory"])))
-    return Weights(**members)
-
-
-def _windows(form: object) -> Windows:
-    members = _record(form, kind=_string, centre=_pairs, extent=_pairs, scale=_vector, steps=_axis)
-    for key in ("centre", "extent", "scale"):
-        if len(members[key]) != len(members["steps"]):
-            raise ValueError(f"{key}: is for {len(members[key])} steps, but there are {len(members['steps'])}")
-    return Windows(**members)
-
-
-_look = _kind({"weights": _weights, "windows": _windows})
-
-
-def _link(form: object) -> Link:
-    pair = _tuple(_integer)(form)
-    if len(pair) != 2 or min(pair) < 0:
-        raise ValueError(f"must be two whole numbers from 0 up, not {form!r:.80}")
-    return pair
-
-
-def _fate(form: object) -> str:
-    if form not in ("kept", "finished", "pruned"):
-        raise ValueError(f"must be kept, finished or pruned, not {form!r:.80}")
-    return str(form)
-
-
-def _gold(form: object) -> Gold:
-    return Gold(**_record(form, sure=_tuple(_link), possible=_tuple(_link)))
-
-
-def _alternative(form: object) -> Alternative:
-    return Alternative(**_record(form, id=_integer, text=_string, log_prob=_number))
-
-
-def _node(form: object) -> Node:
-    return Node(
-        **_record(
-            form,
-            parent=_integer_or_none,
-            id=_integer,
-            text=_string,
-            log_prob=_number,
-            score=_number,
-            fate=_fate,
-        )
-    )
-
-
-def _intervention(form: object) -> Intervention:
-    return Intervention(**_record(form, attention=_string, output=_string, log_prob=_number))
-
-
-def _evidence(form: object) -> Evidence:
-    attributions, interventions = _mapping(_matrix), _tuple(_intervention)
-    return Evidence(**_record(form, look=_string, attributions=attributions, interventions=interventions))
-
-
-def _canvas(form: object) -> Canvas:
-    return Canvas(**_record(form, after=_tuple(_string), look=lambda look: None if look is None else _string(look)))
-
-
-# Keys that a trace may lack.
-_details: dict[str, Reader] = {
-    "picture": _string,
-    "ids": _tuple(_integer),
-    "alternatives": _tuple(_tuple(_alternative)),
-    "entropies": _tuple(_number),
-    "search": _tuple(_node),
-    "gold": _mapping(_gold),
-    "evidence": _evidence,
-    "canvas": _canvas,
-}
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))

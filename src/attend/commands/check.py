@@ -1,36 +1,52 @@
 """`attend check`"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from attend.commands.options import Data, parse
+from tyro.conf import Positional, arg
+
+from attend.commands.options import Columns, Data, parse
 from attend.commands.output import print_json
+from attend.data.examples import SPLITS, TARGET, Column
+from attend.data.own import Files
+from attend.progress import say
+
+if TYPE_CHECKING:
+    from attend.data.check import Probe
+
+OF_DATA = ("train", "valid", "test", "folder", "columns")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Look for what is wrong with parallel text: encoding, alignment, duplicates, overlap of the parts, and so on.
+    """Look for what is wrong with data: encoding, alignment, duplicates, overlap of the parts, broken files, and so on.
 
-    Exits with 1 if something found makes learning impossible. Every part is two line-aligned files (source target), or
-    one .tsv or .jsonl file, each plain, .gz or .xz.
+    Exits with 1 if something found makes learning impossible. Without RECIPE the data is a source text and its target.
 
     examples:
       attend check --train train.en train.de --valid valid.en valid.de
       attend check --train pairs.tsv --test test.jsonl --json
+      attend check entailment --train pairs.csv --columns premise=sentence1 hypothesis=sentence2 target=label
+      attend check ram --folder photos
     """
 
-    train: Data
-    """What a model would learn from."""
+    recipe: Positional[Annotated[str | None, arg(metavar="[RECIPE]", help_behavior_hint="")]] = None
+    """The recipe that is to learn from it, which says what columns there are."""
+    train: Data = ()
+    """What a model would learn from: a table (.tsv, .csv, .jsonl), or line-aligned files, one for each input and the
+    target; each plain, .gz or .xz."""
     valid: Data = ()
     """What its best weights would be chosen by."""
     test: Data = ()
     """What it would be judged by."""
-    source_key: str = "source"
-    """The source's key in .jsonl files."""
-    target_key: str = "target"
-    """The target's key in .jsonl files."""
+    folder: Annotated[str, arg(metavar="FOLDER", help_behavior_hint="")] = ""
+    """Instead of files: a folder of pictures, say, with metadata.csv, or a sub-folder for each class."""
+    columns: Columns = ()
+    """What a table calls an input or the target, where not by its name."""
     longest: int = 100
-    """Lines of more words are reported."""
+    """Texts of more words are reported."""
     json: bool = False
     """Print the whole report as one JSON object, with every problem's file and line."""
 
@@ -39,18 +55,52 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend check", arguments)
     from attend.data.check import check
 
-    if not options.train:
-        raise ValueError("--train names no file: give two line-aligned files, or one .tsv or .jsonl file")
-    report = check(
-        options.train,
-        options.valid or None,
-        options.test or None,
-        source_key=options.source_key,
-        target_key=options.target_key,
-        longest=options.longest,
-    )
+    columns: Sequence[Column] = (Column("source"), Column(TARGET))
+    kinds: Mapping[str, Any] = {"source": "text", TARGET: "text"}
+    probes: Mapping[str, Probe] = {}
+    data: Any = Files()
+    if options.recipe is not None:
+        columns, kinds, probes, data = of_recipe(options.recipe)
+    given = {name: value for name in OF_DATA if (value := getattr(options, name))}
+    if not given and not (hasattr(data, "scan") and data.files("train")):
+        raise ValueError("missing --train FILE (or --folder FOLDER): name the data to check")
+    # What the recipe itself names is not mixed with what is given.
+    data = Files(**given) if given else data
+    if not data.train and not data.folder:
+        raise ValueError("missing --train FILE (or --folder FOLDER): --valid and --test go with it")
+    places = {split: getattr(data, split) or (data.folder,) for split in SPLITS}
+    report = check(data.scan(columns, say), columns, kinds, options.longest, probes, places)
     if options.json:
         print_json(report.to_json())
     else:
         print(report)
     return 1 if report.fatal else 0
+
+
+def of_recipe(name: str) -> "tuple[Sequence[Column], Mapping[str, Any], Mapping[str, Probe], Any]":
+    """The columns that a recipe learns from, their kinds, what looks into files, and its own data."""
+    from attend.catalogue import find
+
+    settings = find(name).settings
+    if not hasattr(settings, "fields"):
+        raise ValueError(f"{name} is not learnt from files: there is nothing to check")
+    inputs = settings.fields()
+    if not hasattr(settings.output, "column"):  # nothing but the inputs is learnt from
+        columns = [one.column(field) for field, one in inputs.items()]
+        kinds = {field: "text" if one.kind == "text" else "file" for field, one in inputs.items()}
+    else:
+        columns, kinds = settings.columns(), settings.kinds()
+    probes = {field: probe(one) for field, one in inputs.items() if one.column(field).files}
+    return columns, kinds, probes, settings.data
+
+
+def probe(settings: Any) -> Callable[[Path], None]:
+    """Looks into a file as the field would."""
+    from attend.fields.field import Fault
+
+    def look(path: Path) -> None:
+        (found,) = settings.learn([path], lambda remark: None).encode([path])
+        if isinstance(found, Fault):
+            raise ValueError(found)
+
+    return look

@@ -4,31 +4,33 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Positional
 
-from attend.commands.options import Data, OutFile, Runs, parse
-from attend.commands.output import check_outputs, print_json, print_table, warn_of_changes
+from attend.commands.options import Columns, Data, OutFile, RecipeName, Runs, parse
+from attend.commands.output import check_outputs, print_json, print_table
+from attend.commands.runs import given_part, kind_of, model_of, say_changes
 from attend.progress import counting
 
 if TYPE_CHECKING:
-    from attend.contract import Evaluation, Model
+    from attend.contract import Evaluation
     from attend.inspect.compare import Bucket
-    from attend.tasks.text_model import TextModel
+    from attend.metrics import CorpusMetric
 
-FIGURES = ("bleu", "chrf", "exact_match", "perplexity")
-# Shares of the sentences, by source length, that end a bucket: the longest ones are looked at apart.
+# Shares of the examples, by length of the input, that end a bucket: the longest ones are looked at apart.
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+# Per token of the output: not to be compared where tokens differ.
+OF_TOKENS = ("loss", "perplexity")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Several runs on the same data: their figures, paired bootstrap tests against the first, quality by source length.
+    """Several runs on the same data: their figures, paired bootstrap tests against the first, quality by input length.
 
-    Compared is what the first run watches: exact match, or else BLEU. Lengths are in the first run's source tokens.
-    Perplexity, which is a token's, is left out for runs whose target tokens are not the first one's. Runs that don't
-    take text are compared by all their figures, and tested by which outputs are right.
+    Tested is what the first run watches, if that is exact match, or else its output's own metric: BLEU, error. Lengths
+    are those of the longest input that varies in length, in the first run's tokens with their end. Loss and perplexity,
+    which are a token's, are left out for runs whose output tokens are not the first one's.
 
     examples:
       attend compare runs/attention runs/uniform
@@ -38,147 +40,159 @@ class Options:
     runs: Positional[Runs]
     """Run folders, two or more; each is compared with the first."""
     data: Data = ()
-    """Two line-aligned files (source target), or one .tsv or .jsonl file, instead of a split of the first run."""
+    """A table (.tsv, .csv, .jsonl), line-aligned files, one for each input and the target, or a folder: instead of a
+    split."""
+    columns: Columns = ()
+    """What the table of --data calls an input or the target, where not by its name."""
     split: Literal["valid", "test"] = "valid"
-    """The part of the first run's own data."""
+    """The part of each run's own data, which must be the same."""
     samples: int = 1000
     """Bootstrap samples."""
     seed: int = 1
     """Of the bootstrap samples."""
     out: OutFile = None
-    """Draw quality by source length to this file (.png or .svg)."""
+    """Draw quality by input length to this file (.png or .svg)."""
     json: bool = False
     """Print one JSON object: runs, comparisons, by_length."""
+    recipe: RecipeName = None
+    """The runs' recipe, where it is of a module from outside of attend."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run's evaluation, what tells its examples from others, and the lengths of their inputs where these vary."""
+
+    model: Any
+    found: "Evaluation"
+    examples: Any
+    lengths: Sequence[int]
 
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend compare", arguments)
     if len(set(options.runs)) < max(2, len(options.runs)):
         raise ValueError("give two different run folders or more")
+    if options.columns and not options.data:
+        raise ValueError("--columns is of the table that --data names: give that too")
     if options.out is not None and options.out.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"{options.out}: a picture is written as .png or .svg")
     check_outputs([options.out], options.data)
-    import numpy as np
-
-    from attend import metrics
     from attend.inspect.compare import by_length, paired_bootstrap, table
-    from attend.run import load
-    from attend.tasks.text_model import TextModel, evaluate, read_usable, split_paths
 
-    models = {str(run): load(run) for run in options.runs}
-    if kinds := [name for name, model in models.items() if not isinstance(model, TextModel)]:
-        if len(kinds) < len(models):
-            raise ValueError(f"{kinds[0]} does not take text, and others here do: they can't be compared")
-        return compare_answers(models, options)
-    first = next(iter(models.values()))
-    data = first.config.settings.data
-    for name, model in models.items():
-        if (cut := model.config.settings.data.tokenize) != data.tokenize:
-            raise ValueError(
-                f"{name} has data.tokenize {cut!r}, the first run {data.tokenize!r}: BLEU would not compare"
-            )
-    pairs = read_usable(options.data or split_paths(data, options.split), data)
-    references = [pair.target for pair in pairs]
-    metric = (
-        metrics.EXACT_MATCH if first.config.settings.training.watch == "exact_match" else metrics.bleu(data.tokenize)
-    )
-
-    found: dict[str, Evaluation] = {}
-    for name, model in models.items():
-        with counting(f"outputs of {name}") as report:
-            found[name] = evaluate(model, pairs, model.config.settings.decoding, report=report)
-    lengths = [len(first.task.source_codec.encode(pair.source).ids) for pair in pairs]
-    edges = sorted({int(edge) for edge in np.quantile(lengths, QUANTILES)})
-    buckets = {
-        name: by_length(lengths, run.outputs, references, edges, metric, options.samples, options.seed)
-        for name, run in found.items()
-    }
-    (base, base_run), *others = found.items()
-    comparisons = []
+    models = {str(run): model_of([run], options.recipe) for run in options.runs}
+    check_alike(models)
+    runs = {name: measured(name, model, options) for name, model in models.items()}
+    (base, base_run), *others = runs.items()
     for name, run in others:
-        hypotheses = (run.outputs, base_run.outputs)
-        tested = paired_bootstrap(*hypotheses, references, metric, options.samples, options.seed)
+        if run.examples != base_run.examples:
+            raise ValueError(
+                f"{name} is measured on other examples than {base}: they can't be compared; name the same for both with"
+                " --data"
+            )
+    references, metric = base_run.found.references, metric_of(base_run.model)
+    comparisons = []
+    for name, run in others if references else ():  # where no output is right or wrong there are the figures alone
+        outputs = (run.found.outputs, base_run.found.outputs)
+        tested = paired_bootstrap(*outputs, references, metric, options.samples, options.seed)
         comparisons.append({"run": name, "against": base, "metric": metric.name, **asdict(tested)})
-    rows = table({name: figures(Path(name), options.runs[0], models[name], run) for name, run in found.items()})
+    buckets: dict[str, list[Bucket]] = {}
+    if references and base_run.lengths:
+        import numpy as np
+
+        lengths = base_run.lengths
+        edges = sorted({int(edge) for edge in np.quantile(lengths, QUANTILES)})
+        buckets = {
+            name: by_length(lengths, run.found.outputs, references, edges, metric, options.samples, options.seed)
+            for name, run in runs.items()
+        }
     if options.out is not None:
+        if not buckets:
+            why = "varies in length" if references else "is measured against a single reference"
+            raise ValueError(f"--out draws quality by input length, but nothing of {base_run.model.config.recipe!r} {why}")
         from attend.show.figure import length_curve
 
-        length_curve(list(buckets.items()), metric.name, options.out, f"{data.unit} tokens")
+        length_curve(list(buckets.items()), metric.name, options.out, "tokens")
+    rows = table({name: figures(Path(name), options.runs[0], run) for name, run in runs.items()})
     if options.json:
-        lists = {name: [asdict(bucket) for bucket in run] for name, run in buckets.items()}
+        lists = {name: [asdict(bucket) for bucket in several] for name, several in buckets.items()}
         print_json({"runs": rows, "comparisons": comparisons, "by_length": lists})
         return 0
-    for part in (rows, comparisons, length_rows(buckets, 3 if metric is metrics.EXACT_MATCH else 1)):
-        print_table(part)
-        print()
-    return 0
-
-
-def compare_answers(models: "Mapping[str, Model]", options: Options) -> int:
-    """Runs whose outputs are right or wrong, such as classes: all their figures, and tests of their errors."""
-    from attend.inspect.compare import paired_bootstrap, table
-    from attend.metrics import ERROR
-
-    for name in ("data", "out"):
-        if getattr(options, name):
-            raise ValueError(f"--{name} is for text, whose quality is shown by source length")
-    found: dict[str, Evaluation] = {}
-    for name, model in models.items():
-        warn_of_changes(Path(name))
-        with counting(f"outputs of {name}") as report:
-            found[name] = model.evaluate(options.split, report)
-    (base, base_run), *others = found.items()
-    comparisons = []
-
-    def measured(name: str) -> tuple[int, list[str]]:
-        """How many examples, and of which files: where no output is right or wrong these alone tell data apart."""
-        return len(found[name].outputs), [os.path.realpath(file) for file in models[name].task.files(options.split)]
-
-    for name, run in others:
-        if list(run.references) != list(base_run.references) or measured(name) != measured(base):
-            raise ValueError(f"{name} is measured on other examples than {base}: they can't be compared")
-        if not run.references:  # no output is right or wrong: there is the table alone
-            continue
-        tested = paired_bootstrap(run.outputs, base_run.outputs, run.references, ERROR, options.samples, options.seed)
-        comparisons.append({"run": name, "against": base, "metric": ERROR.name, **asdict(tested)})
-    rows = table({name: run.figures | taken(Path(name), models[name]) for name, run in found.items()})
-    if options.json:
-        print_json({"runs": rows, "comparisons": comparisons})
-        return 0
-    # Pictures have more figures than a line has room for: a row is a figure, a column a run.
+    # There are more figures than a line has room for: a row is a figure, a column a run.
     names = [name for name in rows[0] if name != "run"]
-    across = [{"figure": name.replace("_", " "), **{row["run"]: row[name] for row in rows}} for name in names]
-    for part in filter(None, (across, comparisons)):
+    across = [{"figure": name.replace("_", " "), **{str(row["run"]): row[name] for row in rows}} for name in names]
+    for part in filter(None, (across, comparisons, length_rows(buckets, 1 if metric.name == "BLEU" else 3))):
         print_table(part)
         print()
     return 0
 
 
-def figures(folder: Path, first: Path, model: "TextModel", found: "Evaluation") -> dict[str, float | None]:
-    """A run's row. The perplexity is None where its tokens are not those of the first run: it would not compare."""
-    row: dict[str, float | None] = {name: found.figures[name] for name in FIGURES}
-    vocabulary, of_first = (run / "target.tokenizer.json" for run in (folder, first))
-    if vocabulary.read_bytes() != of_first.read_bytes():
-        row["perplexity"] = None
-    return row | taken(folder, model)
+def check_alike(models: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for runs whose figures can't be held beside one another."""
+    (base, first), *others = models.items()
+    for name, model in others:
+        if kind_of(model) != kind_of(first):
+            raise ValueError(f"{name} is a run of {kind_of(model)}, {base} of {kind_of(first)}: they can't be compared")
+        for setting in ("metrics", "tokenize"):
+            here, there = (getattr(getattr(one.config.settings, "output", None), setting, None) for one in (model, first))
+            if here != there:
+                raise ValueError(f"{name} has output.{setting} {here!r}, {base} {there!r}: figures would not compare")
 
 
-def taken(folder: Path, model: "Model") -> dict[str, float | None]:
-    """How large a run is, and what its training took."""
+def measured(name: str, model: Any, options: Options) -> Measured:
+    """A run on the examples that are asked for."""
+    if not hasattr(model, "evaluate_part"):
+        if options.data:
+            raise ValueError(f"--data: {name} is a run of {kind_of(model)}, which is measured on its own data alone")
+        say_changes(Path(name))
+        with counting(f"outputs of {name}") as report:
+            found = model.evaluate(options.split, report)
+        # How many, and of which files: where no output is right or wrong these alone tell data apart.
+        files = [os.path.realpath(file) for file in model.task.files(options.split)]
+        return Measured(model, found, (len(found.outputs), files, list(found.references)), ())
+    if options.data:
+        part, _ = given_part(model, options.data, options.columns)
+    else:
+        say_changes(Path(name))
+        part = model.part(options.split)
+    with counting(f"outputs of {name}") as report:
+        found = model.evaluate_part(part, model.how(), report)
+    fields = {key: one for key, one in model.task.fields.items() if one.varies}
+    lengths = [max(one.length(part.inputs[key][row]) for key, one in fields.items()) for row in range(len(part.rows))]
+    # Inputs may be large (images): names tell them apart.
+    examples = [(row.name, model.task.output.singles(row.values["target"])) for row in part.rows]
+    return Measured(model, found, examples, lengths if fields else ())
+
+
+def metric_of(model: Any) -> "CorpusMetric":
+    from attend import metrics
+
+    if model.config.settings.training.watch == "exact_match":
+        return metrics.EXACT_MATCH
+    output = getattr(model.task, "output", None)
+    return metrics.ERROR if output is None else output.metric()
+
+
+def figures(folder: Path, first: Path, run: Measured) -> dict[str, float | None]:
+    """A run's figures, its size, and what its training took."""
     from attend.run import read_json
 
+    found: dict[str, float | None] = dict(run.found.figures)
+    output = getattr(run.model.config.settings, "output", None)
+    kept = output.kept() if hasattr(run.model, "predict_cases") and output is not None else ()
+    if any((folder / name).read_bytes() != (first / name).read_bytes() for name in kept):
+        found |= {name: None for name in OF_TOKENS if name in found}
     seconds = read_json(folder / "training.json")["train_seconds"] if (folder / "training.json").exists() else None
-    parameters = sum(parameter.numel() for system in model.systems for parameter in system.parameters())
-    return {"parameters": parameters, "minutes": None if seconds is None else seconds / 60}
+    parameters = sum(parameter.numel() for system in run.model.systems for parameter in system.parameters())
+    return found | {"parameters": parameters, "minutes": None if seconds is None else seconds / 60}
 
 
 def length_rows(buckets: "Mapping[str, Sequence[Bucket]]", digits: int) -> list[dict[str, str | int]]:
-    """A row a bucket: its lengths, its sentences, and each run's score with the 95% interval, to so many digits."""
+    """A row a bucket: its lengths, its examples, and each run's score with the 95% interval, to so many digits."""
     rows: list[dict[str, str | int]] = []
     for several in zip(*buckets.values(), strict=True):
         row: dict[str, str | int] = {
             "source length": f"{several[0].low} to {several[0].high}",
-            "sentences": several[0].count,
+            "examples": several[0].count,
         }
         for name, bucket in zip(buckets, several, strict=True):
             row[name] = f"{bucket.value:.{digits}f} ({bucket.lower:.{digits}f} to {bucket.upper:.{digits}f})"

@@ -62,4 +62,4 @@ def record(out: Path) -> dict[str, Any]:
     config, metrics = RunConfig.read(out), read_json(out / "metrics.json")
     evaluated = metrics | {"data": config.settings.data.name, "files": metrics["data"]}
     command = provenance()["command"]
-    return result([out], evaluated, None if command == config.provenance["command"] else command)
+    return result([out], [config], evaluated, None if command == config.provenance["command"] else command)

@@ -3,46 +3,53 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from attend.commands.gold import read_gold
 from attend.commands.options import (
     Beam,
+    Columns,
     Data,
     Ensemble,
     GoldForm,
     InFile,
     LengthPenalty,
+    Longest,
     OutFile,
+    RecipeName,
     Run,
-    changed,
     flat,
     parse,
 )
-from attend.commands.output import check_outputs, print_json, print_table, warn_of_changes
-from attend.data.files import DataError, read_pairs
+from attend.commands.output import check_outputs, print_json, print_table
+from attend.commands.runs import given_part, model_of, refused, say_changes
+from attend.data.examples import TARGET
+from attend.data.files import DataError
 from attend.progress import counting
 
 if TYPE_CHECKING:
     from attend.contract import Evaluation
     from attend.inspect.alignment import Links
-    from attend.tasks.text import Decoding
-    from attend.tasks.text_model import TextModel
+    from attend.model import Model, Prediction
+    from attend.task import Part
 
-# Options that only make sense for text.
-TEXT_ONLY = ("data", "beam", "length_penalty", "gold")
+# Options of how outputs are searched for, and others that are of predictions.
+SEARCH = ("beam", "length_penalty", "longest")
+OF_PREDICTIONS = ("data", "columns", *SEARCH, "gold")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure a run: BLEU, chrF, TER, exact match, loss, perplexity, and what its attention is like.
+    """Measure a run: how good its outputs are, its loss, and what its attention is like.
 
-    Pairs with an empty side are left out, as in training.
+    Examples that can't be used, such as those with an empty side, are left out and counted.
 
     examples:
       attend evaluate runs/mine
       attend evaluate runs/mine --data test.en test.de --beam 10 --json
+      attend evaluate runs/digits --data photos
       attend evaluate runs/mine --data gold.en gold.de --gold links.naacl
       attend evaluate runs/mine --split test --record results/mine.json
     """
@@ -50,15 +57,20 @@ class Options:
     run: Run
     """The run folder."""
     ensemble: Ensemble = ()
-    """More runs, of the same vocabulary, whose probabilities are averaged with the first one's."""
+    """More runs, of the same vocabulary or classes, whose probabilities are averaged with the first one's."""
     data: Data = ()
-    """Two line-aligned files (source target), or one .tsv or .jsonl file, instead of a split."""
+    """A table (.tsv, .csv, .jsonl), line-aligned files, one for each input and the target, or a folder: instead of a
+    split."""
+    columns: Columns = ()
+    """What the table of --data calls an input or the target, where not by its name."""
     split: Literal["valid", "test"] = "valid"
     """The part of the run's own data."""
     beam: Beam = None
     """Hypotheses that the search keeps; 1 is greedy."""
     length_penalty: LengthPenalty = None
     """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
+    longest: Longest = None
+    """Greatest length of an output, in tokens."""
     gold: InFile = None
     """Word alignments of the same lines, made by people: adds the alignment error rate."""
     gold_form: GoldForm = "naacl"
@@ -67,13 +79,16 @@ class Options:
     """Write a results record too: figures with commands, commit, seed, machine, times and learning curve."""
     json: bool = False
     """Print one JSON object."""
+    recipe: RecipeName = None
+    """The run's recipe, where it is of a module from outside of attend."""
 
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend evaluate", arguments)
-    from attend.run import load, provenance, read_json, write_json
-    from attend.tasks.text_model import TextModel
+    from attend.run import RunConfig, provenance, read_json, write_json
 
+    if options.columns and not options.data:
+        raise ValueError("--columns is of the table that --data names: give that too")
     if options.record is not None:
         check_record(options.record)
         check_outputs([options.record], [*options.data, options.gold])
@@ -81,23 +96,23 @@ def main(arguments: Sequence[str]) -> int:
     if options.record is not None:
         for run in runs:
             read_json(run / "training.json")  # a run that has not come to its end has none
-    model = load(*runs)
+    model = model_of(runs, options.recipe)
     started = time.monotonic()
-    if isinstance(model, TextModel):
-        paths, how, found = evaluate_text(model, options)
+    if hasattr(model, "evaluate_part"):
+        how, found = evaluate(model, options)
     else:
-        if wrong := [name for name in TEXT_ONLY if getattr(options, name)]:
-            raise ValueError(f"--{wrong[0].replace('_', '-')} is for runs that read text; {options.run} reads none")
-        warn_of_changes(options.run)
+        if wrong := [name for name in OF_PREDICTIONS if getattr(options, name)]:
+            why = "is not searched for" if wrong[0] in SEARCH else "is measured on parts of its own data alone"
+            raise refused(model, options.run, wrong[0], why)
+        say_changes(options.run)
         with counting("examples") as report:
-            found = model.evaluate(options.split, report)
-        paths, how = model.task.files(options.split), model.config.settings.decoding
-    name = model.config.settings.data.name
+            how, found = model.config.settings.decoding, model.evaluate(options.split, report)
+    files, name = options.data or model.task.files(options.split), model.config.settings.data.name
     evaluated = {
         "recipe": model.config.recipe,
         "runs": [str(run) for run in runs],
-        "data": ", ".join(paths) if options.data or not name else name,
-        "files": list(paths),
+        "data": ", ".join(files) if options.data or not name else name,
+        "files": list(files),
         "split": None if options.data else options.split,
         "count": len(found.outputs),
         **asdict(how),
@@ -107,7 +122,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.record is not None:
         from attend.record import result
 
-        write_json(options.record, result(runs, nested, provenance()["command"]))
+        configs = [RunConfig.read(run, options.recipe) for run in runs]
+        write_json(options.record, result(runs, configs, nested, provenance()["command"]))
     if options.json:
         signature = {"signature": found.signatures["bleu"]} if "bleu" in found.signatures else {}
         print_json(evaluated | found.figures | signature | {"signatures": dict(found.signatures)})
@@ -135,36 +151,59 @@ def check_record(path: Path) -> None:
             raise ValueError(f"{path} exists and is no results record: name another file")
 
 
-def evaluate_text(model: "TextModel", options: Options) -> "tuple[tuple[str, ...], Decoding, Evaluation]":
-    """The files, the search, and what was found."""
-    from attend.tasks.text_model import evaluate, read_usable, split_paths
-
-    settings = model.config.settings
-    how = changed(settings.decoding, beam=options.beam, length_penalty=options.length_penalty)
-    paths = options.data or split_paths(settings.data, options.split)
-    pairs = read_usable(paths, settings.data)
-    gold = None
-    if options.gold is not None:
-        data = settings.data
-        lines = max(pair.line for pair in read_pairs(paths, data.source_key, data.target_key))
-        answers = read_gold(options.gold, options.gold_form, lines)
-        gold = [answers[pair.line - 1] for pair in pairs]
-        for pair, links in zip(pairs, gold, strict=True):
-            sizes = len(pair.source.split()), len(pair.target.split())
-            if any(source >= sizes[0] or target >= sizes[1] for source, target in links.possible):
-                problem = f"pair {pair.line} has {sizes[0]} and {sizes[1]} words, but its gold links go beyond them"
-                raise DataError(options.gold, problem, "give the links of these texts")
+def evaluate(model: "Model", options: Options) -> "tuple[Any, Evaluation]":
+    """How outputs were searched for, and what was found."""
+    how = model.how(**{name: getattr(options, name) for name in SEARCH})
+    if options.data:
+        part, lines = given_part(model, options.data, options.columns)
+    else:
+        say_changes(options.run)
+        part = model.part(options.split)
+        lines = max(row.line for row in part.rows)
+    gold = None if options.gold is None else gold_of(options, part, lines)
     with counting("outputs") as report:
-        return paths, how, evaluate(model, pairs, how, gold, report)
+        found = model.evaluate_part(part, how, report)
+    if gold is None:
+        return how, found
+    return how, replace(found, figures=found.figures | alignment_figures(model, options, part, gold))
 
 
-def read_gold(path: str, form: GoldForm, sentences: int) -> "list[Links]":
-    """The gold links of each of these lines. Raises `DataError` for a file that has not as many."""
-    from attend.inspect.alignment import read_naacl, read_pharaoh
+def gold_of(options: Options, part: "Part", lines: int) -> "list[Links]":
+    """The gold links of each example."""
+    assert options.gold is not None
+    if wrong := [row.name for row in part.rows if not 1 <= row.line <= lines]:
+        raise DataError(options.gold, f"the example {wrong[0]} stands in no line", "give --data with files of lines")
+    answers = read_gold(options.gold, options.gold_form, lines)
+    return [answers[row.line - 1] for row in part.rows]
 
-    if form == "naacl":
-        return read_naacl(path, sentences)
-    gold = read_pharaoh(path, 1 if form == "pharaoh-1" else 0)
-    if len(gold) < sentences or any(links.possible for links in gold[sentences:]):
-        raise DataError(path, f"{len(gold)} lines for {sentences} pairs", "give a line of links for each pair")
-    return gold
+
+def alignment_figures(model: "Model", options: Options, part: "Part", gold: "Sequence[Links]") -> dict[str, float]:
+    """How well the words that the model looked at most, as it read the given targets, agree with gold links."""
+    from attend.inspect.alignment import alignment_error_rate, alignment_precision, alignment_recall, links
+
+    targets = [model.task.output.singles(row.values[TARGET])[0] for row in part.rows]
+    given = model.force_cases(model.task.cases(part), targets)
+    aligned = []
+    for row, found, answer in zip(part.rows, given, gold, strict=True):
+        look = words_of(model, options, found)
+        sizes = [sum(token.start is not None for token in axis.tokens) for axis in (look.memory, look.steps)]
+        if any(source >= sizes[0] or target >= sizes[1] for source, target in answer.possible):
+            problem = f"pair {row.line} has {sizes[0]} and {sizes[1]} words, but its gold links go beyond them"
+            raise DataError(str(options.gold), problem, "give the links of these texts")
+        aligned.append(links(look))
+    return {
+        "alignment_error_rate": alignment_error_rate(aligned, gold),
+        "alignment_precision": alignment_precision(aligned, gold),
+        "alignment_recall": alignment_recall(aligned, gold),
+    }
+
+
+def words_of(model: "Model", options: Options, found: "Prediction") -> Any:
+    """The look of words at words. Raises `ValueError` where there is none."""
+    from attend.attention.trace import Tokens, Weights
+    from attend.show.words import merge
+
+    for look in found.looks.values():
+        if isinstance(look, Weights) and isinstance(look.memory, Tokens) and isinstance(look.steps, Tokens):
+            return merge(look)
+    raise refused(model, options.run, "gold", "has no weights of tokens over a text")

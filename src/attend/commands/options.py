@@ -1,7 +1,7 @@
 """From the words of a command to a record of options, and a clear message for a word that is none."""
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 from tyro.conf import Positional, UseAppendAction, arg
 
-from attend.settings import nearest
+from attend.settings import nearest, same_leaf
 
 Options = TypeVar("Options")
 
@@ -20,12 +20,15 @@ Runs = Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]", help_behavior_hi
 Groups = UseAppendAction[tuple[tuple[Path, ...], ...]]
 Ensemble = Annotated[Groups, arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
 OutFiles = Annotated[Groups, arg(metavar="FILE [FILE ...]", help_behavior_hint="")]
-Data = Annotated[tuple[str, ...], arg(metavar="FILE [FILE]", help_behavior_hint="")]
+Data = Annotated[tuple[str, ...], arg(metavar="FILE [FILE ...]", help_behavior_hint="")]
+Columns = Annotated[tuple[str, ...], arg(metavar="FIELD=COLUMN [...]", help_behavior_hint="")]
 OutFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 InFile = Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")]
+RecipeName = Annotated[str | None, arg(metavar="MODULE:NAME", help_behavior_hint="")]
 AsTrained = arg(metavar="NUMBER", help_behavior_hint="(default: as in the run's settings)")
 Beam = Annotated[int | None, AsTrained]
 LengthPenalty = Annotated[float | None, AsTrained]
+Longest = Annotated[int | None, AsTrained]
 GoldForm = Literal["naacl", "pharaoh", "pharaoh-1"]
 
 
@@ -47,9 +50,9 @@ def refuse(unknown: Sequence[str], known: list[str]) -> None:
     wrong = [word.split("=")[0] for word in unknown if word.startswith("-")]
     if wrong:
         name = wrong[0].replace("_", "-")
-        raise ValueError(f"there is no flag {wrong[0]!r}; {nearest(name, known)}")
+        raise ValueError(f"there is no flag {wrong[0]!r}; {same_leaf(name, known) or nearest(name, known)}")
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is one argument too many: quote what has spaces in it")
+        raise ValueError(f"unexpected argument {unknown[0]!r}: quote a text that has spaces in it")
 
 
 def flags(record: Any, prefix: str = "--") -> list[str]:
@@ -62,9 +65,20 @@ def flags(record: Any, prefix: str = "--") -> list[str]:
     return names
 
 
-def changed(record: Options, **values: Any) -> Options:
-    """The record with those values that are not None."""
-    return replace(record, **{name: value for name, value in values.items() if value is not None})  # type: ignore[type-var]
+def named(values: Sequence[str], flag: str) -> dict[str, str]:
+    """What a flag such as `--columns source=en target=de` says, by name.
+
+    Raises `ValueError` for a value without a name, and for a name that stands there twice.
+    """
+    found: dict[str, str] = {}
+    for one in values:
+        name, mark, value = one.partition("=")
+        if not mark or not name:
+            raise ValueError(f"{flag} {one!r}: write it as name=value")
+        if name in found:
+            raise ValueError(f"{flag}: {name!r} stands there twice")
+        found[name] = value
+    return found
 
 
 def flat(groups: tuple[tuple[Path, ...], ...]) -> tuple[Path, ...]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from attend.atomic import whole_file
-from attend.progress import say
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
@@ -43,15 +42,6 @@ def text_output(path: Path | None) -> Iterator[TextIO]:
         return
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         yield file
-
-
-def warn_of_changes(run: Path) -> None:
-    """Say which files and folders are not what the run began with: of what it then set aside, some may be learnt."""
-    from attend.run import changed
-
-    for path in changed(run):
-        again = "if a part of it was set aside, that is another one now, and some of it may have been learnt"
-        say(f"attend: {path} has changed since {run} began: {again}")
 
 
 def print_json(value: Any) -> None:

@@ -2,84 +2,109 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from attend.commands.options import Ensemble, Run, flat, parse
-from attend.data.files import DataError, Pair, read_pairs, readable_again, scan_records, split_columns
+from attend.commands.options import Columns, Ensemble, RecipeName, Run, flat, parse
+from attend.commands.runs import check_predicts, mapping_of, model_of
+from attend.data.examples import TARGET
+from attend.data.files import DataError, readable_again
 from attend.progress import counting, say
+
+if TYPE_CHECKING:
+    from attend.data.examples import Log, Row
+    from attend.model import Model
 
 CHUNK = 2048
 
 
 @dataclass(frozen=True)
 class Options:
-    """Write log p(target | source) of each pair, in nats, the end of the output included: a number a line.
+    """Write log p(target | inputs) of each example, in nats: a number a line. That of a sequence includes its end.
 
     examples:
       attend score runs/mine source.en target.de
       attend score runs/mine pairs.tsv --normalise
       paste source.en target.de | attend score runs/mine
+      attend score runs/captions captions.csv --json
     """
 
     run: Run
     """The run folder."""
-    data: Positional[Annotated[tuple[str, ...], arg(metavar="[FILE [FILE]]")]] = ("-",)
-    """Two line-aligned files (source target), or one .tsv or .jsonl file; "-" for tab-separated standard input."""
+    data: Positional[Annotated[tuple[str, ...], arg(metavar="[FILE ...]")]] = ("-",)
+    """A table (.tsv, .csv, .jsonl) with a column for each input and one named target, or line-aligned files of these,
+    in this order; "-" for tab-separated standard input."""
+    columns: Columns = ()
+    """What the table calls an input or the target, where not by its name."""
     ensemble: Ensemble = ()
-    """More runs, of the same vocabulary, whose probabilities are averaged with the first one's."""
+    """More runs, of the same vocabulary or classes, whose probabilities are averaged with the first one's."""
     normalise: bool = False
     """Divide by the number of target tokens, the end included."""
     json: bool = False
-    """Write an object a line: log_prob, tokens, log_prob_per_token, and unknown: how many tokens of source and target
+    """Write an object a line: log_prob, tokens, log_prob_per_token, and unknown: how many tokens of inputs and target
     are in no vocabulary, and are read or scored as <unk>."""
+    recipe: RecipeName = None
+    """The run's recipe, where it is of a module from outside of attend."""
 
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend score", arguments)
-    from attend.data.codec import UNKNOWN
-    from attend.run import load_text
-
-    model = load_text(options.run, *flat(options.ensemble))
-    data = model.config.settings.data
-
-    def pairs() -> Iterator[Pair]:
-        return scorable(options.data, data.source_key, data.target_key)
-
-    # A pair that can't be scored is found before the others are.
-    count = sum(1 for _ in pairs()) if readable_again(options.data) else 0
-    given = pairs()
+    model = model_of((options.run, *flat(options.ensemble)), options.recipe)
+    check_predicts(model, options.run, "scores of targets")
+    size = CHUNK if any(one.varies for one in model.task.fields.values()) else CHUNK // 8
+    count = 0
+    if readable_again(options.data):
+        # An example that can't be scored is found before the others are.
+        rest = rows(model, options, lambda remark: None)
+        while chunk := list(islice(rest, size)):
+            check(model, options.data, chunk)
+            count += len(chunk)
+    given = rows(model, options, say)
     done = incomplete = 0
-    with counting("pairs") as report:
-        while chunk := list(islice(given, CHUNK)):
-            for target in model.task.force(model.decoder, [(pair.source, pair.target) for pair in chunk]):
-                tokens = len(target.token_log_probs)
-                mean = target.log_prob / tokens
-                unknown = target.source.ids.count(UNKNOWN) + target.ids.count(UNKNOWN)
+    with counting("examples") as report:
+        while chunk := list(islice(given, size)):
+            check(model, options.data, chunk)
+            cases = [model.task.case(inputs_of(model, row), row.name) for row in chunk]
+            for found in model.force_cases(cases, [row.values[TARGET] for row in chunk]):
+                tokens, unknown = len(found.token_log_probs), found.unknown()
                 incomplete += unknown > 0
                 if options.json:
-                    found = {"log_prob": target.log_prob, "tokens": tokens, "log_prob_per_token": mean}
-                    print(json.dumps(found | {"unknown": unknown}))
+                    entry = {"log_prob": found.log_prob, "tokens": tokens}
+                    print(json.dumps(entry | {"log_prob_per_token": found.log_prob / tokens, "unknown": unknown}))
                 else:
-                    print(f"{mean if options.normalise else target.log_prob:.6f}")
+                    print(f"{found.log_prob / tokens if options.normalise else found.log_prob:.6f}")
             done += len(chunk)
             report(done, count)
     if incomplete:
-        say(f"{incomplete:,} of {done:,} pairs have tokens that are in no vocabulary (<unk>): --json counts them")
+        say(f"{incomplete:,} of {done:,} examples have tokens that are in no vocabulary (<unk>): --json counts them")
     return 0
 
 
-def scorable(paths: tuple[str, ...], source_key: str, target_key: str) -> Iterator[Pair]:
-    """The pairs. Raises `DataError` at a line that is none, or has an empty side."""
-    # Standard input has no suffix to say what it holds.
-    found = scan_records("-", split_columns) if paths == ("-",) else read_pairs(paths, source_key, target_key)
-    for pair in found:
-        if isinstance(pair, DataError):
-            raise pair
-        for side, path, text in (("source", paths[0], pair.source), ("target", paths[-1], pair.target)):
-            if not text.strip():
-                raise DataError(path, f"the {side} is empty", "remove the pair: there is nothing to score", pair.line)
-        yield pair
+def rows(model: "Model", options: Options, log: "Log") -> "Iterator[Row]":
+    """The examples, one for each target. Raises `DataError` at a line that is none."""
+    from attend.data.tables import read
+
+    # A line is an example, also where several are of one image.
+    columns = [replace(column, several=False) for column in model.config.settings.columns()]
+    return read(options.data, columns, mapping_of(model, options.data, options.columns), log=log)
+
+
+def inputs_of(model: "Model", row: "Row") -> dict[str, object]:
+    return {name: row.values[name] for name in model.task.fields}
+
+
+def check(model: "Model", paths: Sequence[str], chunk: "Sequence[Row]") -> None:
+    """Raises `DataError` for the first value that can't be used, naming its line."""
+    from attend.fields.field import Fault
+
+    found = {name: one.encode([row.values[name] for row in chunk]) for name, one in model.task.fields.items()}
+    found[TARGET] = model.task.output.encode([row.values[TARGET] for row in chunk])
+    for place, row in enumerate(chunk):
+        for column, (name, values) in enumerate(found.items()):
+            if isinstance(values[place], Fault):
+                path = paths[min(column, len(paths) - 1)]
+                advice = "correct or remove the line: there is nothing to score"
+                raise DataError(path, f"{name} {values[place]}", advice, row.line or None)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from attend.commands.options import Groups, flat, parse
+from attend.commands.options import Groups, RecipeName, flat, named, parse
+from attend.commands.runs import model_of
 from attend.progress import say
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Options:
     open: bool = False
     """Open the page in a browser."""
     text: Annotated[tuple[str, ...], arg(metavar="TEXT [TEXT ...]", help_behavior_hint="")] = ()
-    """What the page reads first."""
+    """What the page reads first, of runs that read a text."""
+    inputs: Annotated[tuple[str, ...], arg(metavar="NAME=INPUT [...]", help_behavior_hint="")] = ()
+    """The same for runs with several inputs, by their names."""
     token: Annotated[str | None, arg(metavar="TOKEN", help_behavior_hint="")] = None
     """What every request must bring; also from ATTEND_TOKEN. Made up where one is needed and none is given."""
     allow_host: Annotated[Groups, arg(metavar="NAME [NAME ...]", help_behavior_hint="")] = ()
@@ -60,6 +63,8 @@ class Options:
     """How long the first input waits for others, in milliseconds."""
     queue: int = 64
     """Most requests waiting for one model; further ones are told to come back."""
+    recipe: RecipeName = None
+    """The runs' recipe, where it is of a module from outside of attend."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -158,24 +163,25 @@ def token_for(options: Options) -> str | None:
 
 
 def models(options: Options) -> "list[Served]":
-    """The runs' models, each by the name of its folder: with that of the folder around it where two have the same."""
-    from attend.run import load
-    from attend.serve.image import PictureModel
-    from attend.serve.text import TextModel
-    from attend.tasks import caption, image, text_model
+    """The runs' models, each by the name of its folder: with that of the folder around it where two have the same.
+
+    A run that can't be served is said, and left out. Raises `ValueError` if none is left.
+    """
+    from attend.serve.adapter import served
 
     folders = [path.resolve() for path in options.runs]
     names = [folder.name for folder in folders]
+    examples = [*options.text, *([named(options.inputs, "--inputs")] if options.inputs else [])]
     found: list[Served] = []
     for path, folder in zip(options.runs, folders, strict=True):
         name = folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}"
-        model = load(path)
-        about = {"recipe": model.config.recipe}
-        if isinstance(model, image.ImageModel | caption.CaptionModel):
-            found.append(PictureModel(name, model, about))
-        elif isinstance(model, text_model.TextModel):
-            how = model.config.settings.decoding
-            found.append(TextModel(name, model.task, model.decoder, how, about, options.text))
-        else:
-            raise ValueError(f"{path} is a run of {about['recipe']!r}, which there is nothing to ask of")
+        model = model_of([path], options.recipe)
+        try:
+            found.append(served(name, model, examples))
+        except ValueError as error:
+            if len(folders) == 1:
+                raise
+            say(f"attend: {error}: it is left out")
+    if not found:
+        raise ValueError("none of these runs can be served")
     return found

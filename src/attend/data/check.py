@@ -1,44 +1,61 @@
-"""What is wrong with parallel text, before a model learns it.
+"""What is wrong with examples, before a model learns from them.
 
-Only hashes and lengths of the texts are kept, so that a large corpus can be checked on a small machine.
+Only hashes and lengths of the values are kept, so that a large corpus can be checked on a small machine.
 """
 
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
-from itertools import islice
+from hashlib import blake2b, file_digest
+from itertools import combinations, islice
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int, UInt64
 
-from attend.data.files import DataError, Pair, scan_pairs
+from attend.data.examples import TARGET, Column, Row, Split
+from attend.data.files import DataError, counted
 
+Kind = Literal["text", "label", "file"]
+"""What a column's values are: texts, names of classes, or files and arrays."""
+Probe = Callable[[Path], None]
+"""Looks into a file, and raises `ValueError` if it can't be used."""
 Severity = Literal["fatal", "warning"]
 
 # What is fatal makes learning impossible or meaningless.
-FATAL = ("unreadable file", "line counts differ", "invalid UTF-8", "malformed line", "no usable example")
+FATAL = (
+    "unreadable file",
+    "missing file",
+    "line counts differ",
+    "invalid UTF-8",
+    "malformed line",
+    "unknown class",
+    "no usable example",
+)
 # The other kinds of problem, and what to do about each.
 WARNINGS = {
-    "empty line": "nothing to do: the pair is left out",
+    "empty line": "nothing to do: the example is left out",
+    "broken file": "save it anew, or expect the example to be left out",
     "control character": "remove it: it is no part of any text",
     "line separator": "replace it by a space: other tools may split the line there",
     "byte order mark": "remove it: it makes another word of the one it stands in",
     "long line": "split it into sentences, or expect it to be left out or to slow training",
-    "length ratio": "see whether the two sides are translations of one another",
+    "length ratio": "see whether the two belong together",
+    "same text twice": "see whether it was copied, or left untranslated",
     "duplicate": "remove it, unless it is meant to count twice",
+    "conflicting labels": "see which of them is right",
+    "single example": "give more of the class, or leave it out",
     "shared between parts": "remove it from one of the parts: what was learnt by heart proves nothing",
-    "source equals target": "see whether it was left untranslated",
 }
 CHARACTERS = {
     "control character": re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]"),
     "line separator": re.compile("[\u2028\u2029]"),
     "byte order mark": re.compile("\ufeff"),
 }
-# A pair is suspicious if its sides' lengths differ this many times as much as is usual in its part, ...
+# A row is suspicious if its two texts' lengths differ this many times as much as is usual in its part, ...
 RATIO = 4.0
 # ... unless both are shorter than this many characters: short greetings differ a lot.
 SHORT = 40
@@ -62,9 +79,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was found, and how many pairs each part has."""
+    """All that was found, and how many usable rows each part has."""
 
-    pairs: dict[str, int]
+    rows: dict[str, int]
     problems: tuple[Problem, ...]
 
     @property
@@ -79,12 +96,12 @@ class Report:
         return {kind: found[kind] for kind in (*FATAL, *WARNINGS) if found[kind]}
 
     def to_json(self) -> dict[str, Any]:
-        """The whole report as plain JSON values."""
+        """The whole report as plain JSON values; "pairs" are what "rows" were once called."""
         problems = [asdict(problem) for problem in self.problems]
-        return {"pairs": self.pairs, "fatal": self.fatal, "counts": self.counts, "problems": problems}
+        return {"rows": self.rows, "pairs": self.rows, "fatal": self.fatal, "counts": self.counts, "problems": problems}
 
     def __str__(self) -> str:
-        lines = [f"{part}: {count:,} usable pairs" for part, count in self.pairs.items()]
+        lines = [f"{part}: {counted(count, 'usable example')}" for part, count in self.rows.items()]
         for kind, count in self.counts.items():
             shown = list(islice((problem for problem in self.problems if problem.kind == kind), SHOWN))
             lines.append(f"{shown[0].severity}: {kind} ({count:,})")
@@ -98,127 +115,205 @@ class Report:
 
 
 class Digest:
-    """What is kept of a part's usable pairs: hashes to compare them by, and lengths in characters."""
+    """What is kept of a part's usable rows: hashes of each column, to compare them by, and texts' lengths."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, part: str, places: Sequence[str], columns: Sequence[Column], kinds: Mapping[str, Kind]) -> None:
+        self.part, self.columns = part, columns
+        self.places = [places[number] if len(places) == len(columns) else places[0] for number in range(len(columns))]
+        self.kinds = [kinds.get(column.name, "text") for column in columns]
         self.lines = array("q")
-        self.source_hashes, self.target_hashes = array("Q"), array("Q")
-        self.source_lengths, self.target_lengths = array("q"), array("q")
+        self.names: dict[int, str] = {}
+        self.hashes = [array("Q") for _ in columns]
+        self.lengths = [array("q") for _ in columns]
+        self.classes: Counter[str] = Counter()
+        self.first: dict[str, int] = {}
 
-    def add(self, pair: Pair) -> None:
-        self.lines.append(pair.line)
-        self.source_hashes.append(text_hash(pair.source))
-        self.target_hashes.append(text_hash(pair.target))
-        self.source_lengths.append(len(pair.source))
-        self.target_lengths.append(len(pair.target))
+    def add(self, row: Row, hashes: Sequence[int]) -> None:
+        index = len(self.lines)
+        self.lines.append(row.line)
+        if not row.line:
+            self.names[index] = row.name
+        for column, kind, number, kept, lengths in zip(
+            self.columns, self.kinds, hashes, self.hashes, self.lengths, strict=True
+        ):
+            value = row.values.get(column.name)
+            kept.append(number)
+            lengths.append(len(value) if isinstance(value, str) else 0)
+            if kind == "label" and column.name == TARGET and isinstance(value, str):
+                self.classes[value] += 1
+                self.first.setdefault(value, index)
 
-    def sources(self) -> UInt64[np.ndarray, "pairs"]:
-        """A hash of each source."""
-        return np.frombuffer(self.source_hashes, dtype=np.uint64)
+    def all(self) -> UInt64[np.ndarray, "row"]:
+        """A hash of each row; the factor tells (a, b) from (b, a)."""
+        return combined(self.hashes)
 
-    def pairs(self) -> UInt64[np.ndarray, "pairs"]:
-        """A hash of each source and target together; the factor tells (a, b) from (b, a)."""
-        return self.sources() * np.uint64(31) + np.frombuffer(self.target_hashes, dtype=np.uint64)
+    def inputs(self) -> UInt64[np.ndarray, "row"]:
+        """A hash of each row but for its target."""
+        return combined([kept for column, kept in zip(self.columns, self.hashes, strict=True) if column.name != TARGET])
+
+    def name(self, index: int) -> str:
+        """What to call a row."""
+        return f"line {self.lines[index]}" if self.lines[index] else self.names[index]
+
+    def warn(self, index: int, kind: str, what: str) -> Problem:
+        return warning(self.places[0], self.lines[index], self.names.get(index, ""), kind, what)
+
+
+def combined(columns: Sequence[array]) -> UInt64[np.ndarray, "row"]:
+    total = np.zeros(len(columns[0]), dtype=np.uint64)
+    for hashes in columns:
+        total = total * np.uint64(31) + np.frombuffer(hashes, dtype=np.uint64)
+    return total
 
 
 def check(
-    train: tuple[str, ...],
-    valid: tuple[str, ...] | None = None,
-    test: tuple[str, ...] | None = None,
-    *,
-    source_key: str = "source",
-    target_key: str = "target",
+    parts: Mapping[Split, Iterable[Row | DataError]],
+    columns: Sequence[Column],
+    kinds: Mapping[str, Kind],
     longest: int = 100,
+    probes: Mapping[str, Probe] | None = None,
+    places: Mapping[Split, Sequence[str]] | None = None,
 ) -> Report:
-    """Everything wrong with these parts, each given as for `attend.data.files.read_pairs`.
+    """Everything wrong with these parts, given as `attend.data.tables.scan` gives them.
 
-    Lines of more than `longest` words are reported as long. Nothing is raised for bad data: that is in the report.
+    `kinds` are those of the columns, by name; `probes` look into the files of some. Texts of more than `longest` words
+    are reported as long. `places` are the files of each part, one or one a column, for the report to name. Nothing is
+    raised for bad data: that is in the report.
     """
     problems: list[Problem] = []
-    digests: dict[str, Digest] = {}
-    for part, paths in (("train", train), ("valid", valid), ("test", test)):
-        if paths is None:
-            continue
-        digest = Digest(paths[0])
-        problems += check_lines(paths, source_key, target_key, longest, digest)
+    digests: dict[Split, Digest] = {}
+    for part, rows in parts.items():
+        digest = Digest(part, (places or {}).get(part) or (part,), columns, kinds)
+        problems += check_rows(rows, digest, longest, probes or {})
         problems += check_ratios(digest)
         problems += check_duplicates(digest)
-        for earlier, other in digests.items():
-            problems += check_shared(digest, earlier, other)
+        for other in digests.values():
+            problems += check_shared(digest, other)
         digests[part] = digest
+    problems += check_classes(digests)
     return Report({part: len(digest.lines) for part, digest in digests.items()}, tuple(problems))
 
 
-def check_lines(
-    paths: tuple[str, ...], source_key: str, target_key: str, longest: int, digest: Digest
+def check_rows(
+    rows: Iterable[Row | DataError], digest: Digest, longest: int, probes: Mapping[str, Probe]
 ) -> Iterator[Problem]:
-    """What can be seen line by line; usable pairs go into the digest."""
+    """What can be seen row by row; usable rows go into the digest."""
     try:
-        for pair in scan_pairs(paths, source_key, target_key):
-            if isinstance(pair, DataError):
-                yield fatal(pair)
+        for row in rows:
+            if isinstance(row, DataError):
+                yield fatal(row)
                 continue
             usable = True
-            for side, file, text in (("source", paths[0], pair.source), ("target", paths[-1], pair.target)):
-                if not text.strip():
+            hashes = []
+            for column, kind, place in zip(digest.columns, digest.kinds, digest.places, strict=True):
+                value = row.values.get(column.name)
+                if kind != "file":
+                    texts = value if isinstance(value, tuple) else (value or "",)
+                    if not any(text.strip() for text in texts):
+                        usable = False
+                        what = f"the {column.name} is {'blank' if any(texts) else 'empty'}"
+                        yield warning(place, row.line, row.name, "empty line", what)
+                    for text in texts:
+                        for fault, what in faults(text, column.name, longest):
+                            yield warning(place, row.line, row.name, fault, what)
+                try:
+                    hashes.append(hash_of(value))
+                    if isinstance(value, Path) and column.name in probes:
+                        probes[column.name](value)
+                except (OSError, ValueError) as error:
                     usable = False
-                    yield warning(file, pair.line, "empty line", f"the {side} is {'blank' if text else 'empty'}")
-                yield from check_text(file, pair.line, side, text, longest)
+                    yield warning(place, row.line, row.name, "broken file", f"{column.name} {value}: {error}")
+            for one, other in combinations(texts_of(row, digest), 2):
+                if row.values[one] == row.values[other]:
+                    what = f"{one} and {other} are the same"
+                    yield warning(digest.places[0], row.line, row.name, "same text twice", what)
             if usable:
-                if pair.source == pair.target:
-                    yield warning(paths[0], pair.line, "source equals target", "both sides are the same text")
-                digest.add(pair)
+                digest.add(row, hashes)
     except DataError as error:
         yield fatal(error)
     if not digest.lines:
-        files = ", ".join(paths)
-        advice = "give at least one pair with text on both sides"
-        yield Problem(files, None, "no usable example", "fatal", "no line has text on both sides", advice)
+        files = ", ".join(dict.fromkeys(digest.places))
+        advice = "give at least one example with a value for each column"
+        yield Problem(files, None, "no usable example", "fatal", f"{digest.part} has no usable example", advice)
 
 
-def check_text(file: str, line: int, side: str, text: str, longest: int) -> Iterator[Problem]:
-    """What is wrong with one text by itself."""
-    for kind, pattern in CHARACTERS.items():
-        if found := pattern.search(text):
-            what = f"U+{ord(found.group()):04X} at character {found.start()} of the {side}"
-            yield warning(file, line, kind, what)
-    words = max(len(text.split()), len(text) // CHARACTERS_A_WORD)
-    if words > longest:
-        yield warning(file, line, "long line", f"the {side} has about {words:,} words ({len(text):,} characters)")
+def texts_of(row: Row, digest: Digest) -> list[str]:
+    """The names of columns that are texts, and not blank."""
+    return [
+        column.name
+        for column, kind in zip(digest.columns, digest.kinds, strict=True)
+        if kind == "text" and isinstance(text := row.values.get(column.name), str) and text.strip()
+    ]
+
+
+def faults(text: str, name: str, longest: int) -> Iterator[tuple[str, str]]:
+    """What is wrong with one text by itself: its kind, and where."""
+    if not text.isprintable():  # which all that is looked for is not
+        for kind, pattern in CHARACTERS.items():
+            if found := pattern.search(text):
+                yield kind, f"U+{ord(found.group()):04X} at character {found.start()} of the {name}"
+    if len(text) > longest:  # or else it can't have as many words
+        words = max(len(text.split()), len(text) // CHARACTERS_A_WORD)
+        if words > longest:
+            yield "long line", f"the {name} has about {words:,} words ({len(text):,} characters)"
 
 
 def check_ratios(digest: Digest) -> Iterator[Problem]:
-    """Pairs whose lengths have quite another ratio than the median pair, whatever the two languages are."""
-    sources, targets = np.asarray(digest.source_lengths), np.asarray(digest.target_lengths)
-    if not len(sources):
+    """Rows whose text and target have quite another ratio of lengths than the median row, whatever the languages."""
+    texts = [number for number, kind in enumerate(digest.kinds) if kind == "text"]
+    if len(texts) != 2 or TARGET not in (digest.columns[number].name for number in texts):
         return
-    ratios = np.log(sources / targets)
-    unusual = np.abs(ratios - np.median(ratios)) > np.log(RATIO)
-    for index in np.flatnonzero(unusual & (np.maximum(sources, targets) >= SHORT)):
-        what = f"{sources[index]} characters against {targets[index]}"
-        yield warning(digest.file, digest.lines[index], "length ratio", what)
+    first, second = (np.asarray(digest.lengths[number]) for number in texts)
+    both = (first > 0) & (second > 0)
+    if not both.any():
+        return
+    ratios = np.log(np.maximum(first, 1) / np.maximum(second, 1))
+    unusual = both & (np.abs(ratios - np.median(ratios[both])) > np.log(RATIO))
+    for index in np.flatnonzero(unusual & (np.maximum(first, second) >= SHORT)):
+        yield digest.warn(int(index), "length ratio", f"{first[index]} characters against {second[index]}")
 
 
 def check_duplicates(digest: Digest) -> Iterator[Problem]:
-    """Pairs that were there before, in the same part."""
-    pairs = digest.pairs()
-    first = first_equal(pairs, pairs)
-    for index in np.flatnonzero(first < np.arange(len(pairs))):
-        what = f"the same pair as line {digest.lines[first[index]]}"
-        yield warning(digest.file, digest.lines[index], "duplicate", what)
+    """Rows that were there before in the same part, and inputs that have another label than before."""
+    rows, inputs = digest.all(), digest.inputs()
+    first = first_equal(rows, rows)
+    for index in np.flatnonzero(first < np.arange(len(rows))):
+        yield digest.warn(int(index), "duplicate", f"the same as {digest.name(int(first[index]))}")
+    if not digest.classes:
+        return
+    before = first_equal(inputs, inputs)
+    again = first == np.arange(len(rows))
+    for index in np.flatnonzero(again & (before < np.arange(len(rows)))):
+        what = f"another label than {digest.name(int(before[index]))}, which is the same but for that"
+        yield digest.warn(int(index), "conflicting labels", what)
 
 
-def check_shared(digest: Digest, earlier: str, other: Digest) -> Iterator[Problem]:
-    """Pairs whose source is in an earlier part too, with the same target or another."""
-    same_pair = first_equal(digest.pairs(), other.pairs())
-    same_source = first_equal(digest.sources(), other.sources())
-    for index in np.flatnonzero(same_source >= 0):
-        if same_pair[index] >= 0:
-            what = f"the same pair as line {other.lines[same_pair[index]]} of {earlier} ({other.file})"
-        else:
-            what = f"the same source as line {other.lines[same_source[index]]} of {earlier} ({other.file})"
-        yield warning(digest.file, digest.lines[index], "shared between parts", what)
+def check_shared(digest: Digest, other: Digest) -> Iterator[Problem]:
+    """Rows whose inputs are in an earlier part too, with the same target or another."""
+    same_row = first_equal(digest.all(), other.all())
+    same_inputs = first_equal(digest.inputs(), other.inputs())
+    for index in np.flatnonzero(same_inputs >= 0):
+        whole = same_row[index] >= 0
+        name = other.name(int(same_row[index] if whole else same_inputs[index]))
+        what = f"the same {'example' if whole else 'input'} as {name} of {other.part} ({other.places[0]})"
+        yield digest.warn(int(index), "shared between parts", what)
+
+
+def check_classes(digests: Mapping[Split, Digest]) -> Iterator[Problem]:
+    """Classes that have a single example, and those of other parts that training has none of."""
+    train = digests.get("train")
+    if train is None or not train.classes:
+        return
+    for name, count in train.classes.items():
+        if count == 1:
+            yield train.warn(train.first[name], "single example", f"the only one of the class {name!r}")
+    for part, digest in digests.items():
+        for name in digest.classes if part != "train" else ():
+            if name not in train.classes:
+                found = digest.warn(digest.first[name], "single example", "")
+                what = f"the class {name!r}, of which training has no example"
+                advice = "give examples of it to learn from, or leave it out"
+                yield Problem(found.file, found.line, "unknown class", "fatal", what, advice)
 
 
 def first_equal(keys: UInt64[np.ndarray, "keys"], among: UInt64[np.ndarray, "among"]) -> Int[np.ndarray, "keys"]:
@@ -230,14 +325,25 @@ def first_equal(keys: UInt64[np.ndarray, "keys"], among: UInt64[np.ndarray, "amo
     return np.where(distinct[place] == keys, first[place], -1)
 
 
-def text_hash(text: str) -> int:
-    """64 bits: among a million texts, two different ones agree once in tens of millions of corpora."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+def hash_of(value: Any) -> int:
+    """64 bits: among a million values, two different ones agree once in tens of millions of corpora.
+
+    Of a file it is that of its content. Raises `OSError` if that can't be read.
+    """
+    if isinstance(value, Path):
+        with value.open("rb") as file:
+            digest = file_digest(file, lambda: blake2b(digest_size=8))
+    elif isinstance(value, np.ndarray):
+        digest = blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8)
+    else:
+        digest = blake2b((value if isinstance(value, str) else repr(value)).encode(), digest_size=8)
+    return int.from_bytes(digest.digest(), "little")
 
 
 def fatal(error: DataError) -> Problem:
     return Problem(error.file, error.line, error.kind, "fatal", error.problem, error.advice)
 
 
-def warning(file: str, line: int, kind: str, what: str) -> Problem:
-    return Problem(file, line, kind, "warning", what, WARNINGS[kind])
+def warning(file: str, line: int, name: str, kind: str, what: str) -> Problem:
+    """One that names the line or, where there is none, what the row is called."""
+    return Problem(file, line or None, kind, "warning", what if line else f"{name}: {what}", WARNINGS[kind])

@@ -10,7 +10,7 @@ dates have years of two digits, from 69 for 1969 to 68 for 2068, as POSIX reads 
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -20,6 +20,10 @@ from typing import Literal
 
 from babel import Locale
 from babel.dates import DateTimeFormat, tokenize_pattern
+
+from attend.data.examples import TARGET, Column, Fixed, Kept, Log, Row, Truth, as_several, check_columns
+from attend.data.examples import Split as Part
+from attend.settings import check_range
 
 Split = Literal["train", "valid", "test", "unseen"]
 
@@ -56,6 +60,60 @@ class DatePair:
     target: str
     locale: str
     spans: Mapping[str, tuple[int, int]]
+
+
+ISO_DATE: Mapping[str, tuple[int, int]] = {"year": (0, 4), "month": (5, 7), "day": (8, 10)}
+"""The characters of a target that each part of the source writes."""
+
+
+@dataclass(frozen=True)
+class Dates:
+    """Dates as people write them, and as ISO 8601 does:
+
+        Samstag, 3. Mai 2008  ->  2008-05-03
+                 d. mmm yyyy      yyyy mm dd
+
+    Rows have a `source` and a `target`, and where year, month and day are read from is known.
+    """
+
+    name: str = "dates"
+    """What the data is called in results and model cards."""
+    train: int = 20_000
+    """Dates to learn from."""
+    valid: int = 500
+    """Dates to validate on."""
+    test: int = 1_000
+    """Dates to test on."""
+    seed: int = 1
+    """Which dates are drawn; that of the run says nothing of them."""
+
+    def __post_init__(self) -> None:
+        check_range(self, "train valid test", 1)
+
+    def open(self, columns: Sequence[Column], seed: int, log: Log) -> Fixed:
+        """Raises `ValueError` for more dates than there are."""
+        check_columns(columns, ("source", TARGET), "dates")
+        several = any(column.several for column in columns if column.name == TARGET)
+        counts: dict[Part, int] = {"train": self.train, "valid": self.valid, "test": self.test}
+        return Kept({part: date_rows(generate(count, self.seed, part), several) for part, count in counts.items()})
+
+    def reads(self) -> tuple[str, ...]:
+        return ()
+
+    def files(self, split: Part) -> tuple[str, ...]:
+        return (f"generated dates ({split})",)
+
+
+def date_rows(pairs: Sequence[DatePair], several: bool = False) -> list[Row]:
+    """Pairs as rows; with `several` a target is a tuple of one."""
+    return [
+        Row(
+            {"source": pair.source, TARGET: as_several(pair.target, several)},
+            f"date {number}",
+            truth=tuple(Truth("source", pair.spans[part], of=characters) for part, characters in ISO_DATE.items()),
+        )
+        for number, pair in enumerate(pairs, start=1)
+    ]
 
 
 def generate(count: int, seed: int, split: Split) -> list[DatePair]:

@@ -8,18 +8,26 @@ The digits are MNIST's (Le Cun et al. 1998) or the 1,797 of 8 x 8 pixels that sc
 1998).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Integer, UInt8
 
+from attend.data.examples import TARGET, Column, Fixed, Fresh, Log, Row, Split, Truth, check_columns
 from attend.data.files import DataError
 from attend.data.image import Images, read_idx_images
 from attend.settings import check_range
 
 Source = Literal["mnist", "small"]
 Part = Literal["train", "valid"]
+
+MNIST = ("mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz")
+# Evaluation sets are the same whatever seed a run is trained with, so that seeds can be compared.
+FROZEN_SEED = 0
+# Moved digits to learn sizes and classes from, and drawn at a time.
+LEARNT, TOGETHER = 1000, 500
 
 # Of MNIST's 60,000 training images, the last 10,000 are for validation; of the small digits, the last 360.
 TRAINING = {"mnist": 50_000, "small": 1_437}
@@ -89,6 +97,112 @@ class Drawn:
     boxes: Float32[np.ndarray, "image 4"]
 
 
+@dataclass(frozen=True)
+class Digits:
+    """Digits, as they are or moved about on a larger canvas, at other places in every epoch:
+
+        ............    moved = a larger canvas,
+        ..#####.....    with pieces of other digits
+        ......#..##.    strewn about it, if wanted
+        .....#...#..
+        ....#.......    -> "7"
+
+    Rows have an `image`, bytes [channel rows columns], and the `target`, its class. Of a moved digit it is known where
+    its ink is.
+    """
+
+    name: str = ""
+    """What the data is called in results and model cards, such as "mnist 28x28"."""
+    source: Source = "mnist"
+    """MNIST's training images from the folder that ATTEND_DATA names (the first 50,000 to learn, the last 10,000 to
+    validate), or the small ones that scikit-learn carries."""
+    moved: bool = False
+    """Put the digits on a larger canvas, at other places in every epoch."""
+    canvas: Canvas = field(default_factory=lambda: TRANSLATED)
+    """The canvas of moved digits."""
+
+    def __post_init__(self) -> None:
+        if self.canvas != TRANSLATED and not self.moved:
+            raise ValueError("data.canvas is for moved digits: set data.moved too")
+
+    def open(self, columns: Sequence[Column], seed: int, log: Log) -> Fixed | Fresh:
+        """Raises `DataError` if the digits aren't there, `ValueError` if they don't fit on the canvas."""
+        check_columns(columns, ("image", TARGET), f"{self.source} digits")
+        train, valid = read_digits(self.source, "train"), read_digits(self.source, "valid")
+        return MovedDigits(train, valid, self.canvas, seed) if self.moved else StillDigits(train, valid)
+
+    def reads(self) -> tuple[str, ...]:
+        return MNIST if self.source == "mnist" else ()
+
+    def files(self, split: Split) -> tuple[str, ...]:
+        if split == "test":
+            return ()
+        return (f"{self.source} digits{', moved' if self.moved else ''} ({split})",)
+
+
+class StillDigits:
+    """Digits as they are; see `attend.data.examples.Fixed`."""
+
+    splits: tuple[Split, ...] = ("train", "valid")
+
+    def __init__(self, train: Images, valid: Images) -> None:
+        self._parts: dict[Split, Images] = {"train": train, "valid": valid}
+
+    def rows(self, split: Split) -> Iterator[Row]:
+        return labelled_rows(self._parts[split], range(len(self._parts[split])))
+
+
+class MovedDigits:
+    """Digits at other places in every epoch; see `attend.data.examples.Fresh`."""
+
+    splits: tuple[Split, ...] = ("train", "valid")
+
+    def __init__(self, train: Images, valid: Images, canvas: Canvas, seed: int) -> None:
+        self._train, self._valid, self._canvas, self._seed = train, valid, canvas, seed
+        self._arranged = (0, arrange(train, canvas, seed, 0))
+
+    def __len__(self) -> int:
+        return len(self._train)
+
+    def rows(self, split: Split) -> Iterator[Row]:
+        if split == "valid":
+            arranged = arrange(self._valid, self._canvas, FROZEN_SEED, None, cut_from=self._train)
+            yield from drawn_rows(self._valid, arranged, np.arange(len(self._valid)), self._train)
+            return
+        assert self._train.labels is not None
+        first = np.unique(self._train.labels, return_index=True)[1]
+        chosen = np.union1d(np.arange(min(LEARNT, len(self))), first)
+        yield from drawn_rows(self._train, arrange(self._train, self._canvas, FROZEN_SEED, None), chosen)
+
+    def column(self, epoch: int, name: str) -> None:
+        return None
+
+    def draw(self, epoch: int, index: Integer[np.ndarray, "chosen"]) -> list[Row]:
+        if self._arranged[0] != epoch:
+            self._arranged = (epoch, arrange(self._train, self._canvas, self._seed, epoch))
+        return list(drawn_rows(self._train, self._arranged[1], index))
+
+
+def drawn_rows(
+    digits: Images, arranged: Arrangement, index: Integer[np.ndarray, "chosen"], cut_from: Images | None = None
+) -> Iterator[Row]:
+    """These images of an arrangement, some at a time, with where the digit is in each."""
+    for start in range(0, len(index), TOGETHER):
+        part = index[start : start + TOGETHER]
+        drawn = draw(digits, arranged, part, cut_from)
+        yield from labelled_rows(drawn.images, part.tolist(), drawn.boxes)
+
+
+def labelled_rows(
+    images: Images, numbers: Sequence[int], boxes: Float32[np.ndarray, "image 4"] | None = None
+) -> Iterator[Row]:
+    """Images with their classes, by name; `numbers` are theirs in the set, from 0."""
+    assert images.labels is not None
+    places = [()] * len(images) if boxes is None else [(Truth("image", tuple(box)),) for box in boxes.tolist()]
+    for pixels, label, number, truth in zip(images.pixels, images.labels.tolist(), numbers, places, strict=True):
+        yield Row({"image": pixels, TARGET: images.classes[label]}, f"image {number + 1}", truth=truth)
+
+
 def read_digits(source: Source, part: Part) -> Images:
     """MNIST from the folder that ATTEND_DATA names (`mnist/train-*-idx*-ubyte.gz`), or the small digits.
 
@@ -100,9 +214,8 @@ def read_digits(source: Source, part: Part) -> Images:
 
 
 def read_mnist() -> Images:
-    images, labels = "mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz"
     try:
-        return read_idx_images(images, labels)
+        return read_idx_images(*MNIST)
     except DataError as error:
         advice = f"{error.advice}; or choose the small digits, which scikit-learn carries"
         raise DataError(error.file, error.problem, advice) from error

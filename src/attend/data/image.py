@@ -1,35 +1,31 @@
-"""Images in memory, and reading them: PNG and JPEG files, idx files, NPZ files. `image_folder` reads whole folders."""
+"""Images in memory, and reading them: PNG and JPEG files, idx files, NPZ files."""
 
-import gzip
 import struct
 import warnings
-import zipfile
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from math import prod
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int, Integer, Shaped, UInt8
+from jaxtyping import Float32, Int, Integer, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from attend.data.files import DataError, locate
+from attend.data.arrays import LARGEST_BYTES as LARGEST_BYTES
+from attend.data.arrays import read_idx
+from attend.data.files import DataError
 
 Colour = Literal["grey", "colour"]
 Fit = Literal["exact", "pad", "crop"]
 
-# A file of few bytes can claim any size: larger images are not decoded, and larger data not loaded.
+# A file of few bytes can claim any size: larger images are not decoded.
 LARGEST_PIXELS = 80_000_000
-LARGEST_BYTES = 8 << 30
 # What Pillow raises on files that are not what they seem, besides errors of the system.
 FAULTS = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, KeyError, IndexError, TypeError)
-# What numpy and zipfile raise on such files; RuntimeError is of members that are encrypted or oddly compressed.
-ARCHIVE_FAULTS = (OSError, ValueError, EOFError, KeyError, RuntimeError, SyntaxError, zlib.error)
 
 
 class ImageError(ValueError):
@@ -228,52 +224,6 @@ def formed(image: Image.Image, form: Form) -> Decoded:
     return Decoded(pixels, size, over_black, turned)
 
 
-def number_labels(labels: Sequence[str]) -> tuple[Int[np.ndarray, "image"], tuple[str, ...]]:
-    """Labels as numbers of their classes, which are in the order of their names, or of their values if all are such."""
-    classes = sorted(set(labels))
-    if all(name.isascii() and name.isdigit() and len(name) < 19 for name in classes):
-        classes.sort(key=int)
-    of_name = {name: index for index, name in enumerate(classes)}
-    return np.array([of_name[label] for label in labels], dtype=np.int64), tuple(classes)
-
-
-def read_idx(path: str) -> UInt8[np.ndarray, "*shape"]:
-    """The array of an idx file of bytes, plain or compressed (`.gz`): MNIST's form.
-
-    Raises `DataError` if the file is another, is cut short or goes on after its array.
-    """
-    place = locate(path)
-
-    def wrong(problem: str) -> DataError:
-        return DataError(path, problem, "give a whole idx file of unsigned bytes")
-
-    try:
-        with (gzip.open if place.suffix == ".gz" else open)(place, "rb") as file:
-            head = file.read(4)
-            if len(head) < 4 or head[:2] != b"\0\0" or not 1 <= head[3] <= 4:
-                raise wrong("is not an idx file")
-            if head[2] != 0x08:
-                raise wrong(f"holds numbers of type 0x{head[2]:02x}, not bytes")
-            sizes = file.read(4 * head[3])
-            if len(sizes) < 4 * head[3]:
-                raise wrong("ends within its head")
-            shape = struct.unpack(f">{head[3]}I", sizes)
-            if prod(shape) > LARGEST_BYTES:
-                raise wrong(f"claims an array of {' x '.join(map(str, shape))}")
-            data = np.empty(prod(shape), dtype=np.uint8)
-            view, filled = data.data, 0
-            while filled < len(data):
-                count = file.readinto(view[filled:])
-                if not count:
-                    raise wrong(f"ends after {filled:,} of {len(data):,} bytes")
-                filled += count
-            if file.read(1):
-                raise wrong(f"goes on after its {len(data):,} bytes")
-    except (OSError, EOFError, zlib.error) as error:
-        raise wrong(f"cannot be read ({error})") from error
-    return data.reshape(shape)
-
-
 def read_idx_images(images: str, labels: str | None = None) -> Images:
     """Grey images from one idx file, and their labels, whole numbers from 0, from another.
 
@@ -290,87 +240,3 @@ def read_idx_images(images: str, labels: str | None = None) -> Images:
         raise DataError(labels, problem, "give the labels of these images")
     classes = tuple(map(str, range(int(numbers.max(initial=0)) + 1)))
     return Images(pixels[:, np.newaxis], numbers.astype(np.int64), classes)
-
-
-def read_npz(path: str) -> Images:
-    """Images from an NPZ file: an array `images` and, optionally, `labels`, one an image.
-
-    Images are [image rows columns], or have an axis of 1 or 3 channels in addition, last or before the rows. They are
-    unsigned bytes, or floats from 0 to 1, which are rounded to bytes. Labels are whole numbers or texts. Nothing that
-    needs pickle is read. Raises `DataError` for anything else.
-    """
-    place = locate(path)
-
-    def wrong(
-        problem: str, advice: str = "save it with numpy.savez_compressed(path, images=..., labels=...)"
-    ) -> DataError:
-        return DataError(path, problem, advice)
-
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(place) as archive:
-            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            if unknown := sorted(set(members) - {"images", "labels"}):
-                raise wrong(f"has arrays that are not known: {', '.join(unknown)}", "keep images and labels only")
-            if "images" not in members:
-                raise wrong("has no array named images")
-            for name, member in members.items():
-                arrays[name] = read_array(archive, member)
-    except DataError:
-        raise
-    except (zipfile.BadZipFile, *ARCHIVE_FAULTS) as error:
-        raise wrong(f"cannot be read ({error})") from error
-    pixels = channels_first(as_bytes(arrays.pop("images"), wrong), wrong)
-    if not arrays:
-        return Images(pixels)
-    labels = arrays["labels"]
-    if labels.shape != pixels.shape[:1] or labels.dtype.kind not in "iuU":
-        problem = f"has labels of shape {labels.shape} and type {labels.dtype}, for {len(pixels):,} images"
-        raise wrong(problem, "give each image one label, a whole number or a text")
-    if labels.dtype.kind != "U" and labels.min(initial=0) < 0:
-        raise wrong(f"has the label {labels.min()}", "number the classes from 0")
-    numbers, classes = number_labels([str(label) for label in labels])
-    return Images(pixels, numbers, classes)
-
-
-def read_array(archive: zipfile.ZipFile, member: str) -> Shaped[np.ndarray, "*shape"]:
-    """An array of an NPZ file. Its claims are checked before there is room made for it."""
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read_head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, kind = read_head(file)
-        left = archive.getinfo(member).file_size - file.tell()
-    size = prod(shape) * kind.itemsize
-    if kind.hasobject:
-        raise ValueError(f"{member} holds Python objects")
-    if size != left or size > LARGEST_BYTES:
-        raise ValueError(f"{member} claims {size:,} bytes, and has {left:,}")
-    with archive.open(member) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def as_bytes(
-    pixels: Shaped[np.ndarray, "*shape"], wrong: Callable[[str, str], DataError]
-) -> UInt8[np.ndarray, "*shape"]:
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype.kind != "f":
-        problem = f"has images of type {pixels.dtype}, not unsigned bytes or floats"
-        raise wrong(problem, "convert them, with images.astype('uint8') if they are from 0 to 255")
-    if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):  # so that NaN is caught
-        problem = f"has images with brightness from {pixels.min()} to {pixels.max()}, not from 0 to 1"
-        raise wrong(problem, "divide them by their greatest brightness, such as 255")
-    return np.rint(pixels * 255).astype(np.uint8)
-
-
-def channels_first(
-    pixels: UInt8[np.ndarray, "*shape"], wrong: Callable[[str, str], DataError]
-) -> UInt8[np.ndarray, "image channel rows columns"]:
-    if pixels.ndim == 3:
-        return pixels[:, np.newaxis]
-    last = pixels.ndim == 4 and pixels.shape[3] in (1, 3)
-    first = pixels.ndim == 4 and pixels.shape[1] in (1, 3)
-    if last == first:
-        problem = f"has images of shape {pixels.shape}, in which the channels (1 or 3) can't be told"
-        raise wrong(problem, "give them as [image, rows, columns], or with an axis of 1 or 3 channels, first or last")
-    return np.moveaxis(pixels, 3, 1) if last else pixels

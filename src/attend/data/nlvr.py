@@ -7,11 +7,14 @@ unpacked to the disk, whatever paths an archive holds.
 import json
 import re
 import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
 
 import numpy as np
 
+from attend.data.examples import TARGET, Column, Fixed, Kept, Log, Row, Split, as_several, check_columns
 from attend.data.files import DataError, locate, read_lines
 from attend.data.image import Form, ImageError, Images, decode
 
@@ -24,6 +27,43 @@ LARGEST_FILE = 1 << 22
 # The pictures' own size, and half of it.
 ROWS, COLUMNS = 100, 400
 FORM = Form("colour", ROWS // 2, COLUMNS // 2)
+
+
+@dataclass(frozen=True)
+class Nlvr:
+    """The pictures of NLVR, each with the sentence that is true of it, from the folder that ATTEND_DATA names:
+
+        +------+ +------+ +------+
+        | o    | |   ^  | |  []  |
+        | []   | | o    | |  []  |   -> "there is a box with only squares"
+        +------+ +------+ +------+
+
+    Rows have an `image`, bytes [3 rows columns], and the `target`, its sentence. The development set is divided, by
+    what was presented together, to learn and to validate; the hidden one is to test.
+    """
+
+    name: str = "nlvr"
+    """What the data is called in results and model cards."""
+
+    def open(self, columns: Sequence[Column], seed: int, log: Log) -> Fixed:
+        """Raises `DataError` if the files aren't there, or not what they ought to be."""
+        check_columns(columns, ("image", TARGET), "NLVR")
+        several = any(column.several for column in columns if column.name == TARGET)
+        train, valid = divide(read_nlvr("dev"))
+        parts: dict[Split, Images] = {"train": train, "valid": valid, "test": read_nlvr("hidden")}
+        return Kept({split: captioned_rows(images, several) for split, images in parts.items()})
+
+    def reads(self) -> tuple[str, ...]:
+        return ("nlvr/dev.jsonl.gz", "nlvr/dev_images.tar")
+
+    def files(self, split: Split) -> tuple[str, ...]:
+        return (f"NLVR {'hidden' if split == 'test' else 'development'} set, true sentences ({split})",)
+
+
+def captioned_rows(images: Images, several: bool) -> list[Row]:
+    assert images.captions is not None
+    pictures = zip(images.pixels, images.captions, images.names, strict=True)
+    return [Row({"image": pixels, TARGET: as_several(caption, several)}, name) for pixels, (caption,), name in pictures]
 
 
 def read_nlvr(part: Part, form: Form = FORM) -> Images:

@@ -12,13 +12,15 @@ What an epoch's scenes are follows from (seed, epoch) alone, scene by scene: `ar
 them at any time.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int, Integer, UInt8
 
+from attend.data.examples import TARGET, Column, Fresh, Log, Row, Split, Truth, as_several, check_columns
 from attend.data.image import Images
+from attend.settings import check_range
 
 SIZE = 72
 """Height and width of a scene in pixels: a cell of its grid is three cells of an encoder with 8 pixels to a cell, so
@@ -44,6 +46,13 @@ DIMMEST = 0.7
 """Least brightness of a shape, as a factor."""
 WINDOW = 26
 """Width in pixels of the square that a shape is drawn in, soft edges and all."""
+
+# Scenes to measure on are the same whatever seed a run is trained with, so that seeds can be compared.
+FROZEN_SEED: Mapping[Split, int] = {"valid": 0, "test": 1}
+# Scenes whose captions hold every word that there is.
+ALL_WORDS = 2000
+# Scenes drawn at a time.
+TOGETHER = 500
 
 Distance = Callable[..., np.ndarray]
 
@@ -123,6 +132,84 @@ class Scenes:
     count: Int[np.ndarray, "image"]
     boxes: Float32[np.ndarray, "image object 4"]
     mentions: tuple[tuple[tuple[int, int], ...], ...]
+
+
+@dataclass(frozen=True)
+class GeneratedScenes:
+    """Scenes of coloured shapes, new ones in every epoch, each with its caption:
+
+        .   .o. ###
+        .   .   .       -> "a red circle left of a blue square
+        .+.     .           above a green cross"
+
+    Rows have an `image`, bytes [3 rows columns], and the `target`, its caption. It is known where each object is.
+    """
+
+    name: str = "scenes"
+    """What the data is called in results and model cards."""
+    scenes: int = 20_000
+    """Scenes to an epoch."""
+    measured: int = 1000
+    """Scenes to validate on, and to test."""
+
+    def __post_init__(self) -> None:
+        check_range(self, "scenes measured", 1)
+
+    def open(self, columns: Sequence[Column], seed: int, log: Log) -> Fresh:
+        check_columns(columns, ("image", TARGET), "scenes")
+        several = any(column.several for column in columns if column.name == TARGET)
+        return SceneSource(self.scenes, self.measured, seed, several)
+
+    def reads(self) -> tuple[str, ...]:
+        return ()
+
+    def files(self, split: Split) -> tuple[str, ...]:
+        return (f"generated scenes ({split})",)
+
+
+class SceneSource:
+    """Scenes, new ones in every epoch; see `attend.data.examples.Fresh`. With `several` a target is a tuple of one."""
+
+    splits: tuple[Split, ...] = ("train", "valid", "test")
+
+    def __init__(self, scenes: int, measured: int, seed: int, several: bool) -> None:
+        self._scenes, self._measured, self._seed, self._several = scenes, measured, seed, several
+        self._arranged = (0, arrange(scenes, seed, 0))
+
+    def __len__(self) -> int:
+        return self._scenes
+
+    def rows(self, split: Split) -> Iterator[Row]:
+        count = ALL_WORDS if split == "train" else self._measured
+        arranged = arrange(count, FROZEN_SEED["valid" if split == "train" else split], None)
+        for start in range(0, count, TOGETHER):
+            yield from self._drawn(arranged, np.arange(start, min(start + TOGETHER, count)))
+
+    def column(self, epoch: int, name: str) -> list[str | tuple[str, ...]] | None:
+        if name != TARGET:
+            return None
+        arranged = self._of(epoch)
+        return [as_several(describe(arranged, scene)[0], self._several) for scene in range(len(arranged))]
+
+    def draw(self, epoch: int, index: Integer[np.ndarray, "chosen"]) -> list[Row]:
+        return self._drawn(self._of(epoch), index)
+
+    def _of(self, epoch: int) -> Arrangement:
+        if self._arranged[0] != epoch:
+            self._arranged = (epoch, arrange(self._scenes, self._seed, epoch))
+        return self._arranged[1]
+
+    def _drawn(self, arranged: Arrangement, index: Integer[np.ndarray, "chosen"]) -> list[Row]:
+        drawn = draw(arranged, index)
+        assert drawn.images.captions is not None
+        rows = []
+        for place, number in enumerate(index.tolist()):
+            ((caption,), mentions) = drawn.images.captions[place], drawn.mentions[place]
+            objects = zip(drawn.boxes[place, : len(mentions)].tolist(), mentions, strict=True)
+            truth = tuple(Truth("image", tuple(box), of=mention) for box, mention in objects)
+            values = {"image": drawn.images.pixels[place], TARGET: as_several(caption, self._several)}
+            rows.append(Row(values, f"scene {number + 1}", truth=truth))
+        return rows
 
 
 def arrange(count: int, seed: int, epoch: int | None) -> Arrangement:

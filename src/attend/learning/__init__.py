@@ -11,7 +11,6 @@ from attend.learning.choice import (
     importance_bound,
     moving_average,
     reinforce,
-    returns_to_go,
     variational_bound,
     wake_sleep,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "importance_bound",
     "moving_average",
     "reinforce",
-    "returns_to_go",
     "variational_bound",
     "wake_sleep",
 ]

@@ -4,7 +4,7 @@ Each function gives one scalar to minimise, whose gradient is the estimator. Sca
 it says otherwise, means over `copy`, the Monte-Carlo samples of an example. `log_prob` is that of the place chosen at
 each step, given those before; a step that was not taken (padding) has 0. Logarithms are natural, bounds in nats.
 
-Whatever weighs a gradient here is cut from the graph, so that each part of a system learns from its own term alone.
+Whatever weighs a gradient here is detached, so that each part of a system learns from its own term alone.
 Keeping the terms' inputs apart is the system's work: a core that the choice of places must not train hands them its
 state detached.
 """
@@ -21,7 +21,7 @@ Baseline = Float[Tensor, "#batch #copy #step"] | Float[Tensor, ""]
 
 
 class Hybrid(NamedTuple):
-    """The total to minimise and its three parts: as they enter it, but for the weight of `policy`."""
+    """The total to minimise and its three parts."""
 
     total: Float[Tensor, ""]
     nll: Float[Tensor, ""]
@@ -43,11 +43,6 @@ class WakeSleep(NamedTuple):
     total: Float[Tensor, ""]
     bound: Float[Tensor, ""]
     effective_sample_size: Float[Tensor, ""]
-
-
-def returns_to_go(reward: Float[Tensor, "batch copy step"]) -> Float[Tensor, "batch copy step"]:
-    """What is still to come at each step: the sum of its reward and all later ones, undiscounted."""
-    return reward.flip(-1).cumsum(-1).flip(-1)
 
 
 def reinforce(
@@ -75,17 +70,16 @@ def hybrid(
     log_prob: Float[Tensor, "batch copy step"],
     returns: Float[Tensor, "batch copy #step"],
     baseline: Float[Tensor, "batch copy step"],
-    weight: float = 1.0,
 ) -> Hybrid:
     """Cross-entropy for what is answered, REINFORCE for where to look, squared error for the baseline.
 
     Mnih et al. 2014, section 3.2. `log_likelihood` is the answer's log p(y | glimpses), `returns` the reward (1 if the
-    answer is right). `weight` is REINFORCE's: its gradient grows as the policy's variance shrinks.
+    answer is right).
     """
     nll = -log_likelihood.mean(1).sum()
     policy = reinforce(log_prob, returns, baseline)
     error = baseline_error(baseline, returns)
-    return Hybrid(nll + weight * policy + error, nll.detach(), policy.detach(), error.detach())
+    return Hybrid(nll + policy + error, nll.detach(), policy.detach(), error.detach())
 
 
 def moving_average(

@@ -34,7 +34,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         vocabulary = len(weight)
         total, nll = hidden.new_zeros(()), hidden.new_zeros(())
         grad_hidden = torch.empty_like(hidden) if learning else None
-        # Transposed, so that the large factor of its product, the chances, is taken as it lies.
+        # Transposed, so that the large factor of its product, the probabilities, is taken as it lies.
         grad_transposed = weight.new_zeros(weight.shape[::-1]) if learning else None
         grad_bias = torch.zeros_like(bias) if learning else None
         narrow = weight.to(products)
@@ -44,8 +44,8 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             highest = logits.amax(dim=-1, keepdim=True)
             gold_logits = logits.gather(-1, gold)
             all_logits = logits.sum() if smoothing else None
-            chances = torch.softmax(logits, dim=-1, out=logits)
-            log_sum = highest - chances.amax(dim=-1, keepdim=True).log()
+            probabilities = torch.softmax(logits, dim=-1, out=logits)
+            log_sum = highest - probabilities.amax(dim=-1, keepdim=True).log()
             part_nll = (log_sum - gold_logits).sum()
             nll += part_nll
             total += (1 - smoothing) * part_nll
@@ -54,7 +54,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             if grad_hidden is not None and grad_transposed is not None and grad_bias is not None:
                 # d total / d logits = softmax - (1 - smoothing) one_hot - smoothing / vocabulary; the last is constant
                 # and left to after the loop.
-                grad_logits = chances.scatter_add_(-1, gold, torch.full_like(log_sum, smoothing - 1))
+                grad_logits = probabilities.scatter_add_(-1, gold, torch.full_like(log_sum, smoothing - 1))
                 grad_bias += grad_logits.sum(0)
                 grad_logits = grad_logits.to(products)
                 grad_hidden[start : start + rows] = multiply(grad_logits, narrow)

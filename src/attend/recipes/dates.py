@@ -1,13 +1,19 @@
 """Dates as people write them, to ISO 8601: a small real job whose right alignment is known, and its control."""
 
 from dataclasses import replace
+from typing import Any
 
-from attend.recipes.recipe import Recipe, Settings
+from attend.data.dates import Dates
+from attend.fields.text import Text
+from attend.outputs.sequence import Decoding, Sequence
+from attend.recipe import Recipe, SupervisedSettings, inputs
 from attend.systems import rnnsearch_modern
-from attend.tasks.text import Decoding, TextData
+from attend.task import Supervised
 from attend.training import Training
 
-DATES = Settings(
+PAPER = "Sennrich et al. 2017"
+
+DATES: SupervisedSettings[Any, Any, Any, Any, Any] = SupervisedSettings(
     rnnsearch_modern.Config(
         embedding=64,
         hidden=64,
@@ -17,13 +23,15 @@ DATES = Settings(
         readout_dropout=0.0,
         label_smoothing=0.0,
     ),
-    TextData(name="dates", unit="character", vocabulary=2000, joint=False, batch_sentences=64, tokenize="char"),
+    inputs(source=Text("character", 2000)),
+    Sequence("character", 2000, tokenize="char"),
+    Dates(),
     Training(epochs=6, learning_rate=4e-3, schedule="cosine", warmup=100, watch="exact_match"),
     Decoding(beam=1, length_penalty=0.0),
 )
 
 
-def control(attention: str) -> Settings:
+def control(attention: Any) -> SupervisedSettings[Any, Any, Any, Any, Any]:
     """The same without attention."""
     return replace(DATES, system=replace(DATES.system, attention=attention))
 
@@ -33,12 +41,25 @@ RECIPES = {
         'dates in many languages to ISO 8601: what "attend demo" trains',
         DATES,
         rnnsearch_modern.System,
-        {"exact_match": 0.98, "alignment_accuracy": 0.90},
+        Supervised,
+        PAPER,
+        variant=True,
+        reaches={"exact_match": 0.98, "pointing_accuracy": 0.90},
     ),
     "rnnsearch-modern-dates-last": Recipe(
-        "control: dates from the encoder's last states alone", control("last"), rnnsearch_modern.System
+        "dates from the encoder's last states alone",
+        control("last"),
+        rnnsearch_modern.System,
+        Supervised,
+        PAPER,
+        control=True,
     ),
     "rnnsearch-modern-dates-uniform": Recipe(
-        "control: dates from the mean annotation alone", control("uniform"), rnnsearch_modern.System
+        "dates from the mean annotation alone",
+        control("uniform"),
+        rnnsearch_modern.System,
+        Supervised,
+        PAPER,
+        control=True,
     ),
 }

@@ -7,56 +7,60 @@ The Multi30k recipes read the lower-cased, tokenised files as they come, and are
 from dataclasses import replace
 from typing import Any
 
-from attend.recipes.recipe import Recipe, Settings
+from attend.data.own import Files
+from attend.fields.text import Text
+from attend.outputs.sequence import Decoding, Sequence
+from attend.recipe import Recipe, SupervisedSettings, inputs
 from attend.systems import encdec, rnnsearch, rnnsearch_modern, seq2seq
-from attend.tasks.text import Decoding, TextData
+from attend.task import Supervised
 from attend.training import Training
 
-WORDS = TextData(unit="word", vocabulary=30_000, longest=50, batch_sentences=80)
+BAHDANAU = "Bahdanau, Cho & Bengio 2014"
+CHO = "Cho et al. 2014"
+SUTSKEVER = "Sutskever, Vinyals & Le 2014"
+NEMATUS = "Sennrich et al. 2017"
 
-RNNSEARCH = Settings(
-    rnnsearch.Config(),
-    WORDS,
-    Training(epochs=5, optimiser="adadelta", learning_rate=1.0, schedule="constant", mean_over="examples", clip=1.0),
-    Decoding(beam=12, length_penalty=0.0),
+# The optimisers of the papers of 2014 are for the gradient of a whole sentence.
+ADADELTA = Training(
+    epochs=5, optimiser="adadelta", learning_rate=1.0, schedule="constant", mean_over="examples", clip=1.0
 )
-ENCDEC = Settings(
-    encdec.Config(),
-    replace(WORDS, vocabulary=15_000, longest=30, batch_sentences=64),
-    Training(epochs=5, optimiser="adadelta", learning_rate=1.0, schedule="constant", mean_over="examples", clip=1.0),
-    Decoding(beam=12, length_penalty=0.0),
-)
-SEQ2SEQ = Settings(
-    seq2seq.Config(),
-    replace(WORDS, vocabulary=80_000, batch_sentences=128),
-    Training(epochs=8, optimiser="sgd", learning_rate=0.7, schedule="halving", mean_over="examples", clip=5.0),
-    Decoding(beam=12, length_penalty=0.0),
-)
-MODERN = Settings(
-    rnnsearch_modern.Config(),
-    TextData(),
-    Training(epochs=30, learning_rate=2e-3, schedule="cosine", warmup=400, average=0.999, watch="bleu", patience=10),
-    Decoding(),
+HALVING = Training(epochs=8, optimiser="sgd", learning_rate=0.7, schedule="halving", mean_over="examples", clip=5.0)
+MODERN = Training(
+    epochs=30,
+    batch_tokens=2000,
+    learning_rate=2e-3,
+    schedule="cosine",
+    warmup=400,
+    average=0.999,
+    watch="bleu",
+    patience=10,
 )
 
 
-def multi30k(system: Any, target: str) -> Settings[Any, Any, Any]:
+def settings(
+    system: Any, text: Text, training: Training, decoding: Decoding, data: Files, tokenize: Any = "13a"
+) -> SupervisedSettings[Any, Any, Any, Any, Any]:
+    """Text to text, both sides cut into tokens in one way."""
+    target = Sequence(text.unit, text.vocabulary, text.longest, tokenize=tokenize)
+    return SupervisedSettings(system, inputs(source=text), target, data, training, decoding)
+
+
+def words(
+    system: Any, vocabulary: int, longest: int, training: Training
+) -> SupervisedSettings[Any, Any, Any, Any, Any]:
+    return settings(system, Text("word", vocabulary, longest), training, Decoding(12, 0.0), Files())
+
+
+def multi30k(system: Any, target: str) -> SupervisedSettings[Any, Any, Any, Any, Any]:
     """A system on Multi30k from English, trained as `MODERN` is."""
     folder = "multi30k/tok"
 
     def files(part: str) -> tuple[str, str]:
         return f"{folder}/{part}.lc.norm.tok.en.gz", f"{folder}/{part}.lc.norm.tok.{target}.gz"
 
-    data = TextData(
-        name=f"multi30k en-{target}",
-        train=files("train"),
-        valid=files("val"),
-        test=files("test_2016_flickr"),
-        vocabulary=5000,
-        batch_tokens=1500,
-        tokenize="none",
-    )
-    return Settings(system, data, replace(MODERN.training, epochs=20), MODERN.decoding)
+    data = Files(f"multi30k en-{target}", files("train"), files("val"), files("test_2016_flickr"))
+    training = replace(MODERN, epochs=20, batch_tokens=1500)
+    return settings(system, Text(vocabulary=5000), training, Decoding(), data, "none")
 
 
 def modern(attention: Any) -> rnnsearch_modern.Config:
@@ -65,43 +69,81 @@ def modern(attention: Any) -> rnnsearch_modern.Config:
 
 RECIPES = {
     "rnnsearch": Recipe(
-        "Bahdanau et al. 2014: attention, with the paper's sizes and training", RNNSEARCH, rnnsearch.System
+        "attention, with the paper's sizes and training",
+        words(rnnsearch.Config(), 30_000, 50, replace(ADADELTA, batch=80)),
+        rnnsearch.System,
+        Supervised,
+        BAHDANAU,
     ),
     "encdec": Recipe(
-        "Cho et al. 2014: one summary, the paper's gated unit; for scoring phrase pairs", ENCDEC, encdec.System
+        "one summary, the paper's gated unit; for scoring phrase pairs",
+        words(encdec.Config(), 15_000, 30, ADADELTA),
+        encdec.System,
+        Supervised,
+        CHO,
     ),
-    "seq2seq": Recipe("Sutskever et al. 2014: deep LSTM, source reversed", SEQ2SEQ, seq2seq.System),
+    "seq2seq": Recipe(
+        "deep LSTM, source reversed",
+        words(seq2seq.Config(), 80_000, 50, replace(HALVING, batch=128)),
+        seq2seq.System,
+        Supervised,
+        SUTSKEVER,
+    ),
     "rnnsearch-modern": Recipe(
         "attention in a conditional GRU, with subwords, dropout, Adam: for your own parallel text",
-        MODERN,
+        settings(rnnsearch_modern.Config(), Text(), MODERN, Decoding(), Files()),
         rnnsearch_modern.System,
+        Supervised,
+        NEMATUS,
     ),
     "rnnsearch-modern-multi30k-en-de": Recipe(
         "English to German picture captions",
         multi30k(modern("additive"), "de"),
         rnnsearch_modern.System,
-        {"bleu": 39.0},
+        Supervised,
+        NEMATUS,
+        variant=True,
+        reaches={"bleu": 39.0},
     ),
     "rnnsearch-modern-multi30k-en-fr": Recipe(
         "English to French picture captions",
         multi30k(modern("additive"), "fr"),
         rnnsearch_modern.System,
-        {"bleu": 59.0},
+        Supervised,
+        NEMATUS,
+        variant=True,
+        reaches={"bleu": 59.0},
     ),
     "rnnsearch-modern-multi30k-en-de-uniform": Recipe(
-        "control: every step reads the mean annotation", multi30k(modern("uniform"), "de"), rnnsearch_modern.System
+        "every step reads the mean annotation",
+        multi30k(modern("uniform"), "de"),
+        rnnsearch_modern.System,
+        Supervised,
+        NEMATUS,
+        control=True,
     ),
     "rnnsearch-modern-multi30k-en-de-last": Recipe(
-        "control: every step reads the encoder's last states", multi30k(modern("last"), "de"), rnnsearch_modern.System
+        "every step reads the encoder's last states",
+        multi30k(modern("last"), "de"),
+        rnnsearch_modern.System,
+        Supervised,
+        NEMATUS,
+        control=True,
     ),
     "encdec-multi30k-en-de": Recipe(
-        "control: Cho et al.'s model, small, on the same data",
+        "Cho et al.'s model, small, on the same data",
         multi30k(encdec.Config(embedding=256, hidden=256, maxout=256), "de"),
         encdec.System,
+        Supervised,
+        CHO,
+        control=True,
     ),
     "seq2seq-multi30k-en-de": Recipe(
-        "control: Sutskever et al.'s model, small and with dropout, on the same data",
+        "Sutskever et al.'s model, small and with dropout, on the same data",
         multi30k(seq2seq.Config(embedding=256, hidden=256, layers=2, dropout=0.3), "de"),
         seq2seq.System,
+        Supervised,
+        SUTSKEVER,
+        control=True,
     ),
 }

@@ -1,30 +1,32 @@
 """Wake-sleep recurrent attention on digits of any size anywhere, and the rules of learning that it is compared with.
 
 The comparison is of learning, not of errors at its end: the same model, sizes, optimiser and images, by one rule or
-another. How many updates a rule needs to an error of 10% is in its results record. Digits are MNIST's first 50,000
+another; a record's curve says how many updates a rule needs to an error of 10%. Digits are MNIST's first 50,000
 training images to learn and its last 10,000 to validate, so that errors are not those of the paper's test set.
 """
 
 from dataclasses import replace
 from typing import Any
 
-from attend.data.digits import SCALED, Canvas
-from attend.recipes.recipe import Milestone, Recipe, Settings
+from attend.data.digits import SCALED, Canvas, Digits
+from attend.data.own import Files
+from attend.fields.image import Image
+from attend.outputs.classes import Classes, Decoding
+from attend.recipe import Recipe, SupervisedSettings, inputs
 from attend.systems import wsram
-from attend.tasks.image import Answering, ImageData, ImageToClass
+from attend.task import Supervised
 from attend.training import Training
 
+PAPER = "Ba et al. 2015"
 TRAINING = Training(epochs=40, learning_rate=2e-3, schedule="cosine", watch="error", clip=0.0, validate_every=250)
-MNIST = ImageData(name="mnist scaled 60x60", digits="mnist", moved=True, canvas=SCALED)
+MNIST = Digits("mnist scaled 60x60", "mnist", moved=True, canvas=SCALED)
 # The images are remembered as of this size, and the training as of ten million updates.
 LARGE = Canvas(100, 100, smallest=0.5, largest=1.5)
-MILESTONES = {"updates_to_10_percent_error": Milestone("error", 0.1)}
-MEANS = {"effective_sample_size_while_learning": "effective_sample_size"}
 
 
-def recipe(about: str, config: wsram.Config, data: ImageData, training: Training, **reaches: float) -> Recipe:
-    settings: Settings[Any, Any, Any] = Settings(config, data, training, Answering())
-    return Recipe(about, settings, wsram.System, reaches, ImageToClass, MILESTONES, MEANS)
+def recipe(about: str, config: wsram.Config, data: Any, training: Training = TRAINING, **more: Any) -> Recipe:
+    settings: Any = SupervisedSettings(config, inputs(image=Image()), Classes(), data, training, Decoding())
+    return Recipe(about, settings, wsram.System, Supervised, PAPER, **more)
 
 
 PLAIN = wsram.Config()
@@ -32,56 +34,55 @@ VARIATIONAL = replace(PLAIN, rule="variational")
 
 RECIPES = {
     "wsram": recipe(
-        "Ba et al. 2015: glimpses at places chosen by wake-sleep, for your own images and classes",
+        "glimpses at places chosen by wake-sleep, for your own images and classes",
         PLAIN,
-        ImageData(),
+        Files(),
         replace(TRAINING, epochs=100, validate_every=0),
     ),
     "wsram-small": recipe(
         "an 8 x 8 digit, of those that scikit-learn carries, anywhere on 16 x 16 pixels: needs no data, takes a minute",
         wsram.Config(glimpses=3, grid=4, size=6, scales=1, preview=8, chance=0.2, hidden=64, glimpse=64),
-        ImageData(name="digits translated 16x16", digits="small", moved=True, canvas=Canvas(16, 16)),
+        Digits("digits translated 16x16", "small", moved=True, canvas=Canvas(16, 16)),
         replace(TRAINING, epochs=150, validate_every=0),
-        error=0.3,
+        variant=True,
+        reaches={"error": 0.3},
     ),
     "wsram-scaled": recipe(
         "a digit of any size anywhere on 60 x 60 pixels, 3 glimpses, by wake-sleep with an inference network",
         PLAIN,
         MNIST,
-        TRAINING,
-        error=0.1,
+        variant=True,
+        reaches={"error": 0.1},
     ),
     "wsram-scaled-prior": recipe(
-        "control: the same, without an inference network",
-        replace(PLAIN, rule="wake-sleep-prior"),
-        MNIST,
-        TRAINING,
+        "the same, without an inference network", replace(PLAIN, rule="wake-sleep-prior"), MNIST, control=True
     ),
     "wsram-scaled-chance": recipe(
         "the same as wsram-scaled, with a fifth of all places left to chance",
         replace(PLAIN, chance=0.2),
         MNIST,
-        TRAINING,
+        variant=True,
     ),
     "wsram-scaled-prior-chance": recipe(
-        "control: the same as that, without an inference network",
+        "the same as that, without an inference network",
         replace(PLAIN, rule="wake-sleep-prior", chance=0.2),
         MNIST,
-        TRAINING,
+        control=True,
     ),
     "wsram-scaled-variational": recipe(
-        "control: the same, by REINFORCE on the variational bound", VARIATIONAL, MNIST, TRAINING
+        "the same, by REINFORCE on the variational bound", VARIATIONAL, MNIST, control=True
     ),
     "wsram-scaled-variational-chance": recipe(
-        "control: the same, by REINFORCE on the bound, with a fifth of all places left to chance",
+        "the same, by REINFORCE on the bound, with a fifth of all places left to chance",
         replace(VARIATIONAL, chance=0.2),
         MNIST,
-        TRAINING,
+        control=True,
     ),
     "wsram-paper": recipe(
         "a digit of any size anywhere on 100 x 100 pixels, for ten million updates: for a GPU",
         replace(PLAIN, grid=10, hidden=256, glimpse=256),
         replace(MNIST, name="mnist scaled 100x100", canvas=LARGE),
         replace(TRAINING, epochs=12_800, learning_rate=1e-3, validate_every=0),
+        variant=True,
     ),
 }

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException as StarletteException
 
 import attend
@@ -20,6 +21,8 @@ from attend.serve.documentation import documentation
 from attend.serve.guard import LOOPBACK, Guard
 from attend.serve.limits import Limits
 from attend.serve.messages import (
+    Input,
+    ModelInfo,
     ModelsResponse,
     PredictRequest,
     PredictResponse,
@@ -31,7 +34,7 @@ from attend.serve.messages import (
     TraceResponse,
 )
 from attend.serve.metrics import Metrics
-from attend.serve.served import Ask, Served
+from attend.serve.served import TEXTS, Served
 from attend.show.page import page
 
 DRAIN_SECONDS = 30.0
@@ -40,9 +43,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": why}
     for status, why in {
         404: "There is no such model.",
-        413: "A text, or all of the request, is too long.",
+        413: "A text, or the whole request, is too long.",
         422: "The request is not as described, or can't be answered.",
-        503: "Too many requests wait: come back after so many seconds (Retry-After).",
+        503: "Too many requests are waiting: try again after Retry-After seconds.",
         504: "It took too long.",
     }.items()
 }
@@ -64,13 +67,13 @@ def application(
         raise ValueError(f"a server needs models of different names, not {names}")
     limits = limits or Limits()
     metrics = Metrics()
-    house = House(models, limits, metrics)
+    pool = ModelPool(models, limits, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        house.open()
+        pool.open()
         yield
-        await asyncio.to_thread(house.close)
+        await asyncio.to_thread(pool.close)
 
     app = FastAPI(
         title="attend",
@@ -81,15 +84,15 @@ def application(
         redoc_url=None,
     )
     add_page(app, title)
-    add_models(app, house)
-    add_state(app, house, metrics)
+    add_models(app, pool)
+    add_state(app, pool, metrics)
     app.add_exception_handler(RequestValidationError, unfit)
     app.add_exception_handler(StarletteException, refused)
     known = {route.path for route in app.routes if hasattr(route, "path")}  # type: ignore[attr-defined]
     return Guard(app, limits, metrics, known, hosts, token)
 
 
-class House:
+class ModelPool:
     """The models and their workers."""
 
     def __init__(self, models: Sequence[Served], limits: Limits, metrics: Metrics) -> None:
@@ -99,10 +102,12 @@ class House:
 
     def open(self) -> None:
         for name, model in self.models.items():
-            self.workers[name] = Worker(name, work_of(model), self.limits, partial(self.metrics.worked, name))
+            worker = Worker(name, work_of(model), self.limits, partial(self.metrics.worked, name))
+            self.metrics.watch_queue(name, worker.__len__)
+            self.workers[name] = worker
 
     def close(self) -> None:
-        """Finish what is there, and take nothing more."""
+        """Finish the jobs that are queued, and take no more."""
         workers, self.workers = self.workers, {}
         for worker in workers.values():
             worker.close(DRAIN_SECONDS)
@@ -114,15 +119,21 @@ class House:
             raise HTTPException(404, f"there is no model {name[:80]!r}; the models are {', '.join(self.models)}")
         return self.models[name]
 
-    def check(self, model: Served, texts: Sequence[str]) -> None:
-        """Raise for more, or for longer ones, than are taken at once."""
-        if len(texts) > self.limits.inputs:
-            raise HTTPException(413, f"{len(texts)} inputs: send at most {self.limits.inputs} at once")
-        most = self.limits.text_characters if model.reads == "text" else self.limits.body_bytes
-        for number, text in enumerate(texts, start=1):
-            if len(text) > most:
-                which = f"text {number}" if len(texts) > 1 else "the text"
-                raise HTTPException(413, f"{which} has {len(text):,} characters: at most {most:,} are read")
+    def check(self, model: Served, inputs: Sequence[Input]) -> None:
+        """Raise for more inputs, or longer texts, than are taken at once."""
+        if len(inputs) > self.limits.inputs:
+            raise HTTPException(413, f"{len(inputs)} inputs: send at most {self.limits.inputs} at once")
+        for number, given in enumerate(inputs, start=1):
+            which = f"input {number}" if len(inputs) > 1 else "the input"
+            named = {next(iter(model.inputs)): given} if isinstance(given, str) else given
+            for name, text in named.items():
+                if model.inputs.get(name) in TEXTS:
+                    self.check_length(which if len(model.inputs) == 1 else f"{which}'s {name}", text)
+
+    def check_length(self, which: str, text: str) -> None:
+        most = self.limits.text_characters
+        if len(text) > most:
+            raise HTTPException(413, f"{which} has {len(text):,} characters: at most {most:,} are read")
 
     def submit(self, model: Served, job: Job) -> Job:
         worker = self.workers.get(model.name)
@@ -131,12 +142,12 @@ class House:
                 raise FullError
             return worker.submit(job)
         except FullError:
-            raise HTTPException(503, "too many requests wait: come back in a moment", {"Retry-After": "1"}) from None
+            raise HTTPException(503, "too many requests are waiting: try again", {"Retry-After": "1"}) from None
 
     async def answer(self, request: Request, model: Served, job: Job) -> Any:
-        """What comes of a job, unless the client goes away or it takes too long: then it is ended."""
+        """A job's result. It is abandoned if the client goes away, or if it takes too long."""
         waiting = asyncio.wrap_future(self.submit(model, job).future)
-        # What comes of it after nobody waits any more is nobody's error.
+        # An exception after the job was abandoned has nobody to be raised to.
         waiting.add_done_callback(lambda late: late.cancelled() or late.exception())
         gone = asyncio.ensure_future(disconnected(request))
         try:
@@ -148,9 +159,9 @@ class House:
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
         except AbandonedError:
-            raise HTTPException(504, "nobody waited for this any more") from None
+            raise HTTPException(504, "the request was abandoned") from None
         except asyncio.CancelledError:
-            raise HTTPException(503, "the server is going down", {"Retry-After": "1"}) from None
+            raise HTTPException(503, "the server is shutting down", {"Retry-After": "1"}) from None
         finally:
             job.abandon()
             gone.cancel()
@@ -158,7 +169,7 @@ class House:
 
 
 def work_of(model: Served) -> Work:
-    """What a worker does: inputs of one kind of prediction together, everything else by itself."""
+    """What a worker does: predictions with the same options as one batch, anything else by itself."""
 
     def work(kind: Any, payloads: Sequence[Any], stop: Callable[[], None]) -> Sequence[Any]:
         if kind is None:
@@ -179,46 +190,37 @@ async def disconnected(request: Request) -> None:
         pass
 
 
-def add_models(app: FastAPI, house: House) -> None:
+def add_models(app: FastAPI, pool: ModelPool) -> None:
     @app.get("/v1/models", summary="The models that can be asked", tags=["models"])
     async def models() -> ModelsResponse:
-        found = [
-            {
-                "name": model.name,
-                "reads": model.reads,
-                "steerable": model.steerable,
-                "beam": model.beam,
-                "about": dict(model.about),
-                "examples": list(model.examples),
-            }
-            for model in house.models.values()
-        ]
-        return ModelsResponse.model_validate({"models": found})
+        return ModelsResponse(models=[info(model) for model in pool.models.values()])
 
     @app.post("/v1/predict", summary="An output for each input", tags=["models"], responses=PROBLEMS)
-    async def predict(request: Request, asked: PredictRequest) -> PredictResponse:
-        """Requests that come at about the same time are predicted together."""
-        model = house.find(asked.model)
-        house.check(model, asked.inputs)
-        job = Job(asked.inputs, ("predict", asked.beam, asked.best), len(asked.inputs))
-        found = await house.answer(request, model, job)
-        return PredictResponse.model_validate({"model": model.name, "outputs": found})
+    async def predict(request: Request, body: PredictRequest) -> PredictResponse:
+        """Requests that come at about the same time are predicted as one batch."""
+        model = pool.find(body.model)
+        pool.check(model, body.inputs)
+        job = Job(body.inputs, ("predict", body.beam, body.best), len(body.inputs))
+        found = await pool.answer(request, model, job)
+        return PredictResponse(model=model.name, outputs=found)
 
     @app.post("/v1/score", summary="Log-probabilities of given outputs", tags=["models"], responses=PROBLEMS)
-    async def score(request: Request, asked: ScoreRequest) -> ScoreResponse:
-        model = house.find(asked.model)
-        pairs = [(pair.input, pair.output) for pair in asked.pairs]
-        house.check(model, [source for source, _ in pairs])
-        house.check(model, [target for _, target in pairs])
-        found = await house.answer(request, model, Job(pairs, SCORE, len(pairs)))
-        return ScoreResponse.model_validate({"model": model.name, "scores": found})
+    async def score(request: Request, body: ScoreRequest) -> ScoreResponse:
+        model = pool.find(body.model)
+        pairs = [(pair.input, pair.output) for pair in body.pairs]
+        pool.check(model, [given for given, _ in pairs])
+        for number, (_, output) in enumerate(pairs, start=1):
+            pool.check_length(f"output {number}", output)
+        found = await pool.answer(request, model, Job(pairs, SCORE, len(pairs)))
+        return ScoreResponse(model=model.name, scores=found)
 
     @app.post("/v1/trace", summary="An output, and where the model looked", tags=["models"], responses=PROBLEMS)
-    async def trace(request: Request, asked: TraceRequest) -> TraceResponse:
+    async def trace(request: Request, body: TraceRequest) -> TraceResponse:
         """With a beam of two or more the search is in the trace. `prefix` begins the output; `weights` sets rows of
-        attention by hand, and the model writes on from there."""
-        model, ask = question(house, asked, asked.evidence)
-        found = await house.answer(request, model, Job(partial(model.trace, ask)))
+        attention by hand, and the model goes on from there."""
+        model = pool.find(body.model)
+        pool.check(model, [body.input])
+        found = await pool.answer(request, model, Job(partial(model.trace, body)))
         return TraceResponse(model=model.name, trace=found.to_json())
 
     @app.post(
@@ -228,49 +230,58 @@ def add_models(app: FastAPI, house: House) -> None:
         responses=PROBLEMS,
         response_class=StreamingResponse,
     )
-    async def stream(asked: StreamRequest) -> StreamingResponse:
+    async def stream(body: StreamRequest) -> StreamingResponse:
         """Server-sent events: "token" (id, text, log_prob, weights) for each, then "done" with the trace, or
         "error"."""
-        model, ask = question(house, asked, False)
-        return StreamingResponse(events(house, model, ask), media_type="text/event-stream")
+        model = pool.find(body.model)
+        pool.check(model, [body.input])
+        return StreamingResponse(events(pool, model, body), media_type="text/event-stream")
 
 
-def question(house: House, asked: StreamRequest, evidence: bool) -> tuple[Served, Ask]:
-    model = house.find(asked.model)
-    house.check(model, [asked.input])
-    return model, Ask(asked.input, asked.prefix, asked.weights, asked.beam, asked.alternatives, evidence)
+def info(model: Served) -> ModelInfo:
+    kinds = list(model.inputs.values())
+    return ModelInfo(
+        name=model.name,
+        reads=kinds[0] if len(kinds) == 1 else "fields",
+        inputs=dict(model.inputs),
+        output=model.output,
+        steerable=model.steerable,
+        beam=model.beam,
+        about=dict(model.about),
+        examples=list(model.examples),
+    )
 
 
-def events(house: House, model: Served, ask: Ask) -> AsyncIterator[str]:
+def events(pool: ModelPool, model: Served, body: StreamRequest) -> AsyncIterator[str]:
     """The events of a stream. A client that goes away ends the work."""
     loop = asyncio.get_running_loop()
-    told: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+    queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
 
-    def say(name: str, value: Any) -> None:
-        loop.call_soon_threadsafe(told.put_nowait, (name, value))
+    def put(name: str, value: Any) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, (name, value))
 
     def work(stop: Callable[[], None]) -> None:
         def tell(token: dict[str, Any]) -> None:
             stop()
-            say("token", token)
+            put("token", token)
 
         try:
-            say("done", {"model": model.name, "trace": model.stream(ask, tell).to_json()})
+            put("done", {"model": model.name, "trace": model.stream(body, tell).to_json()})
         except ValueError as error:
-            say("error", {"status": 422, "detail": str(error)})
+            put("error", {"status": 422, "detail": str(error)})
 
-    job = house.submit(model, Job(work))
+    job = pool.submit(model, Job(work))
 
     async def written() -> AsyncIterator[str]:
         try:
-            async with asyncio.timeout(house.limits.seconds):
+            async with asyncio.timeout(pool.limits.seconds):
                 while True:
-                    name, value = await told.get()
+                    name, value = await queue.get()
                     yield f"event: {name}\ndata: {json.dumps(value)}\n\n"
                     if name != "token":
                         return
         except TimeoutError:
-            detail = f"it took more than {house.limits.seconds:g} seconds"
+            detail = f"it took more than {pool.limits.seconds:g} seconds"
             yield f"event: error\ndata: {json.dumps({'status': 504, 'detail': detail})}\n\n"
         finally:
             job.abandon()
@@ -278,7 +289,7 @@ def events(house: House, model: Served, ask: Ask) -> AsyncIterator[str]:
     return written()
 
 
-def add_state(app: FastAPI, house: House, metrics: Metrics) -> None:
+def add_state(app: FastAPI, pool: ModelPool, metrics: Metrics) -> None:
     @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", summary="Whether the server is alive", tags=["state"], response_class=PlainTextResponse)
     async def healthz() -> str:
@@ -287,13 +298,12 @@ def add_state(app: FastAPI, house: House, metrics: Metrics) -> None:
     @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", summary="Whether it takes requests", tags=["state"], response_class=PlainTextResponse)
     async def readyz() -> Response:
-        ready = bool(house.workers)
-        return PlainTextResponse("ready\n" if ready else "going down\n", 200 if ready else 503)
+        ready = bool(pool.workers)
+        return PlainTextResponse("ready\n" if ready else "shutting down\n", 200 if ready else 503)
 
     @app.get("/metrics", summary="What it did, for Prometheus", tags=["state"], response_class=PlainTextResponse)
-    async def counted() -> Response:
-        waiting = {name: len(worker) for name, worker in house.workers.items()}
-        return PlainTextResponse(metrics.text(waiting), media_type="text/plain; version=0.0.4")
+    async def measured() -> Response:
+        return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def add_page(app: FastAPI, title: str) -> None:
@@ -314,7 +324,7 @@ def add_page(app: FastAPI, title: str) -> None:
 
     @app.get("/page.html", include_in_schema=False)
     async def empty_page() -> Response:
-        # As text: it is for the page to fill in, not to be looked at here.
+        # As text: the page fills it in and saves it; it is not shown from here.
         return PlainTextResponse(page([], ""))
 
     @app.get("/favicon.ico", include_in_schema=False)
@@ -340,7 +350,7 @@ def index_page(title: str) -> str:
 <div data-title>{escape(title)}</div>
 <attend-explorer></attend-explorer>
 <noscript>
-<p>This page is drawn by its script, which is switched off here. Programs have <a href="/docs">the interface</a>.</p>
+<p>This page needs JavaScript. Programs have <a href="/docs">the interface</a>.</p>
 </noscript>
 <script src="/explorer.js"></script>
 </body>
@@ -349,7 +359,7 @@ def index_page(title: str) -> str:
 
 
 async def unfit(_: Request, error: Exception) -> Response:
-    """What is wrong with a request, without giving back what it held."""
+    """What is wrong with a request, without echoing its content."""
     assert isinstance(error, RequestValidationError)
     return problem_response(422, "; ".join(unfit_part(one) for one in error.errors()[:5]))
 

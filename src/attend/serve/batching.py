@@ -1,4 +1,4 @@
-"""One thread a model, which does together what can be done together, in the order in which it came."""
+"""One thread a model: jobs in the order they came, those of one kind as one batch."""
 
 import threading
 import time
@@ -12,18 +12,18 @@ from attend.serve.limits import Limits
 
 
 class FullError(Exception):
-    """There is no room in the queue, or the server is going down."""
+    """The queue is full, or the server is shutting down."""
 
 
 class AbandonedError(Exception):
-    """Nobody waits for this work any more."""
+    """The client has gone, or the time is up."""
 
 
 @dataclass(eq=False)
 class Job:
-    """Work for a model. Jobs of one `kind` may be done together; those of kind None are done alone.
+    """Work for a model. Jobs of one `kind` may be done as one batch; those of kind None are done alone.
 
-    `size` is how many inputs it has. Its result, or what went wrong, comes with `future`.
+    `size` is how many inputs it has. `future` gets its result, or its exception.
     """
 
     payload: Any
@@ -33,7 +33,7 @@ class Job:
     abandoned: threading.Event = field(default_factory=threading.Event)
 
     def abandon(self) -> None:
-        """Nobody waits for it any more: it is not begun, or ends at its next step."""
+        """Don't begin it, or end it at its next step."""
         self.abandoned.set()
         self.future.cancel()
 
@@ -45,7 +45,7 @@ Work = Callable[[Any, Sequence[Any], Callable[[], None]], Sequence[Any]]
 class Worker:
     """A thread that does the jobs of one model.
 
-    `watch` is told the number of inputs of each batch and how long it took, in seconds.
+    `watch` is called with the number of inputs of each batch and the seconds that it took.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Worker:
         return job
 
     def close(self, seconds: float) -> bool:
-        """Take no more jobs, and finish those that are there. Whether that was done in so many seconds."""
+        """Take no more jobs, and finish those in the queue. True if that took no more than so many seconds."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -93,7 +93,7 @@ class Worker:
             self._watch(sum(job.size for job in batch), time.perf_counter() - started)
 
     def _take(self) -> list[Job]:
-        """The jobs to do next, together; none when closed and done."""
+        """The next batch of jobs; none when closed and done."""
         with self._changed:
             while True:
                 first = self._next()
@@ -112,13 +112,13 @@ class Worker:
                         batch.append(more)
                         continue
                     left = until - time.monotonic()
-                    # Whoever stands in the queue with other work should not wait for those who might come.
+                    # A job of another kind is queued already: don't let it wait for jobs that may never come.
                     if left <= 0 or self._jobs or self._closed or not self._changed.wait(left):
                         break
                 return batch
 
     def _next(self, kind: Any = None, room: int | None = None) -> Job | None:
-        """Take the next job that is still wanted: any one, or the first if it is of this kind and has room."""
+        """Take the next job that is not cancelled; with `room`, only if it is of this kind and fits."""
         while self._jobs:
             job = self._jobs[0]
             if room is not None and (job.kind != kind or job.size > room):
@@ -140,7 +140,7 @@ class Worker:
                 for job in batch:
                     job.future.set_exception(error)
                 return
-            # What is wrong with one must not come to the others.
+            # One job's error must not fail the others: do each by itself.
             for job in batch:
                 self._do([job])
             return

@@ -1,4 +1,4 @@
-"""Connections that can't be held open for nothing."""
+"""HTTP connections with a time limit for the head of each request."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from attend.serve.limits import Limits
 
 
 def bounded(limits: Limits) -> type[H11Protocol]:
-    """A protocol that closes a connection whose next request does not come in time, and those above the most."""
+    """A protocol that closes a connection whose next request does not come in time, and any beyond the most."""
 
     class Connection(H11Protocol):
         # Uvicorn waits without end for a request's head, and only its rest after an answer is timed.

@@ -1,4 +1,4 @@
-"""The interface for people: its OpenAPI document as one page, without anything from elsewhere."""
+"""The OpenAPI document as one page that loads nothing from other servers."""
 
 import json
 from html import escape
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def documentation(document: dict[str, Any]) -> str:
-    """The page. Every string of the document is text in it, never markup."""
+    """The page. Every string of the document is escaped."""
     info = document["info"]
     parts = [
         "<h1>" + escape(f"{info['title']} {info['version']}") + "</h1>",
@@ -59,17 +59,17 @@ def fields_html(schema: dict[str, Any]) -> str:
     required = set(schema.get("required", ()))
     rows = []
     for name, field in schema.get("properties", {}).items():
-        needed = "needed" if name in required else ""
+        needed = "required" if name in required else ""
         kind = kind_of(field)
-        about = field.get("description", "")
+        about = field.get("description", field.get("items", {}).get("description", ""))
         cells = "".join(f"<td>{escape(text)}</td>" for text in (kind, needed, about))
         rows.append(f"<tr><th>{escape(name)}</th>{cells}</tr>")
     return f'<table class="plain-table">{"".join(rows)}</table>'
 
 
 def kind_of(field: dict[str, Any]) -> str:
-    if "anyOf" in field:
-        return " or ".join(kind_of(choice) for choice in field["anyOf"])
+    if choices := field.get("anyOf", field.get("oneOf")):
+        return " or ".join(kind_of(choice) for choice in choices)
     if "$ref" in field:
         return field["$ref"].rpartition("/")[2]
     if field.get("type") == "array":

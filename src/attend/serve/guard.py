@@ -1,8 +1,7 @@
-"""What stands between the network and the application: who may ask, how much, and how slowly.
+"""What stands between the network and the application: it checks hosts, origins, tokens and the size of bodies.
 
-A page anywhere on the web can make its reader's browser send requests to this machine. So a request must name this
-server as its host (which a name that was pointed here afterwards does not), come from no other origin, and bring the
-token where one is set.
+Any page on the web can make its reader's browser send requests to this machine. So a request must name this server as
+its host (against DNS rebinding), come from no other origin, and bring the token where one is set.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# The page itself and whether the server is there are nobody's secret.
+# What needs no token: the page itself, and whether the server is up.
 OPEN = {"/", "/explorer.js", "/explorer.css", "/favicon.ico", "/healthz", "/readyz", "/docs", "/openapi.json"}
 # What an answer may do in a browser: run the page's own script and style, and ask this server.
 POLICY = (
@@ -41,7 +40,7 @@ HEADERS = {
 
 
 class RefusalError(Exception):
-    """A request that is not answered: its status, and why in a sentence."""
+    """A request that is refused, with a status and a reason."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -91,10 +90,10 @@ class Guard:
             self.metrics.answered(path, status, time.perf_counter() - started)
 
     def check(self, scope: Scope) -> None:
-        """Raise `RefusalError` for a request that is none of ours to answer."""
+        """Raise `RefusalError` for a request to another host, from another origin, or without the token."""
         headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         named = [value for name, value in headers if name == b"host"]
-        if len(named) != 1 or not self.is_ours(host_of(named[0])):
+        if len(named) != 1 or not self.is_known(host_of(named[0])):
             raise RefusalError(421, "this server does not go by that name: see --allow-host")
         for name, value in headers:
             # A browser says where a request comes from; other programs say nothing.
@@ -111,7 +110,7 @@ class Guard:
             if len(given) != 1 or not hmac.compare_digest(given[0].encode(), f"Bearer {self.token}".encode()):
                 raise RefusalError(401, 'this server needs its token: send "Authorization: Bearer TOKEN"')
 
-    def is_ours(self, host: str) -> bool:
+    def is_known(self, host: str) -> bool:
         return host in self.hosts or (self.token is not None and is_address(host))
 
     async def whole_body(self, scope: Scope, receive: Receive) -> Receive:

@@ -1,18 +1,18 @@
-"""How much a server takes on."""
+"""The limits of a server."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused, so that nobody's request can take the server from the others."""
+    """Bounds on requests, so that no client can keep the server from the others."""
 
     body_bytes: int = 8 * 2**20
-    """Greatest size of a request's body: room for a picture."""
+    """Greatest size of a request's body: room for an image."""
     text_characters: int = 2_000
     """Greatest length of a text."""
     inputs: int = 64
-    """Most texts, or pairs of texts, of one request."""
+    """Most inputs, or pairs of input and output, of one request."""
     seconds: float = 60.0
     """How long a request may take in all, waiting included."""
     head_seconds: float = 10.0
@@ -20,7 +20,7 @@ class Limits:
     connections: int = 512
     """Most connections open at once; further ones are closed."""
     queue: int = 64
-    """Most requests waiting for one model; further ones are told to come back."""
+    """Most requests waiting for one model; further ones get status 503."""
     batch: int = 16
     """Most inputs that are predicted together."""
     wait_seconds: float = 0.004

@@ -1,12 +1,28 @@
-"""What the interface takes and gives, as its OpenAPI document describes it."""
+"""The interface's requests and responses, as its OpenAPI document describes them."""
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 Name = Annotated[str | None, Field(description="A name from /v1/models; the first model if there is none.")]
-Input = Annotated[str, Field(description="A text; for a model that reads pictures, one as a data URI.", min_length=1)]
-Beam = Annotated[int | None, Field(ge=1, le=32, description="Hypotheses kept; as the model was set if there is none.")]
+Text = Annotated[str, Field(min_length=1)]
+FieldName = Annotated[str, Field(min_length=1, max_length=80)]
+
+
+def form_of(given: Any) -> str:
+    return "fields" if isinstance(given, dict) else "text"
+
+
+# The form is chosen first, so that one problem is reported and not one for each form.
+Input = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[dict[FieldName, Text], Field(min_length=1, max_length=32), Tag("fields")],
+    Discriminator(form_of),
+    Field(
+        description='A text, or an image as a data URI ("data:image/png;base64,..."). For a model of several inputs an '
+        "object that has one for each name in the model's `inputs`."
+    ),
+]
+Beam = Annotated[int | None, Field(ge=1, le=32, description="The beam's width; the model's own if there is none.")]
 Id = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Piece = Annotated[str, Field(min_length=1, max_length=200)]
 Step = Annotated[int, Field(ge=0, le=4096)]
@@ -23,16 +39,19 @@ class PredictRequest(Strict):
     model: Name = None
     inputs: Annotated[list[Input], Field(min_length=1, max_length=256)]
     beam: Beam = None
-    best: Annotated[int, Field(ge=1, le=32, description="Outputs an input, at most the beam.")] = 1
+    best: Annotated[
+        int,
+        Field(ge=1, le=32, description="How many outputs an input: the best of the beam, or the likeliest classes."),
+    ] = 1
 
 
 class Pair(Strict):
     input: Input
-    output: Annotated[str, Field(min_length=1)]
+    output: Annotated[str, Field(min_length=1, description="A text, or the name of a class.")]
 
 
 class ScoreRequest(Strict):
-    """Outputs to be scored."""
+    """Outputs to score."""
 
     model: Name = None
     pairs: Annotated[list[Pair], Field(min_length=1, max_length=256)]
@@ -49,7 +68,7 @@ class StreamRequest(Strict):
     ] = []
     weights: Annotated[
         dict[Step, Annotated[list[Weight], Field(max_length=4096)]],
-        Field(max_length=512, description="Rows of attention set by hand: step, and a number for each cell."),
+        Field(max_length=512, description="Rows of attention set by hand: step -> a number for each cell."),
     ] = {}
     beam: Beam = None
     alternatives: Annotated[int, Field(ge=0, le=50, description="How many of the likeliest tokens at each step.")] = 0
@@ -65,11 +84,13 @@ class TraceRequest(StreamRequest):
 
 class ModelInfo(BaseModel):
     name: str
-    reads: str
-    steerable: bool
-    beam: int
+    reads: Annotated[str, Field(description='The kind of its input: "text", "image"; "fields" where it has several.')]
+    inputs: Annotated[dict[str, str], Field(description="The names of its inputs, and the kind of each.")]
+    output: Annotated[str, Field(description='The kind of its output: "sequence", "classes".')]
+    steerable: Annotated[bool, Field(description="Whether `prefix` and `weights` can be set.")]
+    beam: Annotated[int, Field(description="The beam's width where a request names none.")]
     about: dict[str, str]
-    examples: list[str]
+    examples: Annotated[list[Input], Field(description="Inputs to begin with.")]
 
 
 class ModelsResponse(BaseModel):
@@ -77,19 +98,20 @@ class ModelsResponse(BaseModel):
 
 
 class Scored(BaseModel):
-    log_prob: Annotated[float, Field(description="In nats, the end of the output included.")]
+    log_prob: Annotated[float, Field(description="In nats; of a sequence with its end.")]
     tokens: list[str]
     token_log_probs: list[float]
 
 
-class Output(Scored):
+class Predicted(Scored):
     text: str
     score: Annotated[float, Field(description="What outputs are ranked by.")]
+    finished: Annotated[bool, Field(description="False if the output was cut at its greatest length.")]
 
 
 class PredictResponse(BaseModel):
     model: str
-    outputs: Annotated[list[list[Output]], Field(description="For each input its outputs, best first.")]
+    outputs: Annotated[list[list[Predicted]], Field(description="The outputs of each input, best first.")]
 
 
 class ScoreResponse(BaseModel):
@@ -99,7 +121,7 @@ class ScoreResponse(BaseModel):
 
 class TraceResponse(BaseModel):
     model: str
-    trace: Annotated[dict[str, Any], Field(description="The form attend.trace.v1.")]
+    trace: Annotated[dict[str, Any], Field(description="The form attend.trace.v2.")]
 
 
 class Problem(BaseModel):

@@ -1,44 +1,38 @@
-"""What the server needs to know of a model: that it gives predictions and traces."""
+"""What the server needs of a model: predictions and traces."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from attend.attention.trace import Trace
+from attend.serve.messages import Input, Predicted, Scored, StreamRequest, TraceRequest
 
-
-@dataclass(frozen=True)
-class Ask:
-    """What is asked about one input (a text, or a picture as a data URI).
-
-    `prefix` begins the output (ids, or text), `weights` sets rows of attention by hand: step -> a number for each cell.
-    `beam` is None for the model's own.
-    """
-
-    input: str
-    prefix: Sequence[int | str] = ()
-    weights: Mapping[int, Sequence[float]] = field(default_factory=dict)
-    beam: int | None = None
-    alternatives: int = 0
-    evidence: bool = False
+TEXTS = ("text",)
+"""Kinds of inputs that are sent as text. All others are files, sent as data URIs."""
 
 
 @runtime_checkable
 class Served(Protocol):
-    """A model behind the server. One thread calls it. Whatever can't be answered is a `ValueError` that says why.
+    """A model behind the server, called by one thread. Raises `ValueError` for a request that it can't answer.
 
-    `stop` is called at each step, and raises when nobody waits any more.
+    `stop` is called at each step, and raises when the client has gone or the time is up.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def reads(self) -> Literal["text", "image"]: ...
+    def inputs(self) -> Mapping[str, str]:
+        """The names of its inputs, and the kind of each: "text", "image"."""
+        ...
+
+    @property
+    def output(self) -> str:
+        """The kind of its output: "sequence", "classes"."""
+        ...
 
     @property
     def steerable(self) -> bool:
-        """Whether what it writes, and what it looks at, can be set by hand."""
+        """Whether the beginning of its output and rows of its attention can be set: its output is a sequence."""
         ...
 
     @property
@@ -52,33 +46,25 @@ class Served(Protocol):
         ...
 
     @property
-    def examples(self) -> Sequence[str]:
+    def examples(self) -> Sequence[Input]:
         """Inputs to begin with."""
         ...
 
     def predict(
-        self, inputs: Sequence[str], beam: int | None, best: int, stop: Callable[[], None]
-    ) -> list[list[dict[str, Any]]]:
-        """For each input its best outputs: text, score, log_prob, tokens, token_log_probs."""
+        self, inputs: Sequence[Input], beam: int | None, best: int, stop: Callable[[], None]
+    ) -> list[list[Predicted]]:
+        """The best outputs of each input."""
         ...
 
-    def score(self, pairs: Sequence[tuple[str, str]], stop: Callable[[], None]) -> list[dict[str, Any]]:
-        """For each (input, output): log_prob, tokens, token_log_probs."""
+    def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored]:
+        """The log-probability of the output in each pair of an input and an output."""
         ...
 
-    def trace(self, ask: Ask, stop: Callable[[], None]) -> Trace:
-        """The best output with all that was asked for."""
+    def trace(self, request: TraceRequest, stop: Callable[[], None]) -> Trace:
+        """The best output, with all that the request asks for."""
         ...
 
-    def stream(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> Trace:
-        """The greedy output, told token by token: id, text, log_prob, weights. What `tell` raises ends it."""
+    def stream(self, request: StreamRequest, tell: Callable[[dict[str, Any]], None]) -> Trace:
+        """The greedy output; `tell` gets each token as it is written: id, text, log_prob, weights. What `tell` raises
+        ends the work."""
         ...
-
-
-def set_by_hand(ask: Ask, trace: Trace) -> dict[str, str]:
-    """What of a trace was, for people."""
-    found = {"given": f"{len(ask.prefix)} tokens"} if ask.prefix else {}
-    # An output may end before a step that a look was set for.
-    if steps := [str(step + 1) for step in sorted(ask.weights) if step < len(trace.ids or ())]:
-        found["set by hand"] = "steps " + ", ".join(steps)
-    return found

@@ -1,4 +1,4 @@
-"""Pictures of looks and of training, as PNG or SVG.
+"""Figures of attention and of training, as PNG or SVG.
 
 Text in an SVG stays text, which the viewer's browser shapes and finds fonts for. In a PNG matplotlib lays it out:
 right-to-left scripts are ordered and joined by matplotlib 3.11 and later, and characters need an installed font.
@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 import matplotlib
@@ -19,8 +20,10 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from rich.cells import cell_len
 
 from attend.atomic import write_atomically
 from attend.attention.trace import Weights
@@ -74,54 +77,92 @@ class Bucket(Protocol):
 
 
 def heat_map(look: Weights, path: Path | None = None, gold: Collection[tuple[int, int]] = ()) -> Figure:
-    """The matrix, target rows by source columns, with a dot at the strongest cell of each row.
+    """The matrix of weights, steps by cells, with a dot at the strongest cell of each row.
 
-    `gold` are (source, target) cells to outline, such as the links of a person's alignment. The picture grows with the
-    matrix up to 30 inches; longer axes name every second, third, ... cell, and a name ends after 30 characters.
+    `gold` are (cell, step) pairs to outline, such as the links of a gold alignment. The figure grows with the matrix up
+    to 30 inches; long axes label every second, third, ... cell, and labels are cut to 30 characters.
     Written to `path` (.png or .svg) if given. Warns of characters that no installed font has. Raises `ValueError` for
     an empty look and for another suffix.
     """
-    steps, cells = look.weights.shape
-    if not steps or not cells:
-        raise ValueError(f"nothing to draw: the look has {steps} steps and {cells} cells")
-    inch = min(CELL_INCHES, LARGEST_INCHES / max(steps, cells))
-    width, height = cells * inch, steps * inch
-    figure = blank(width, height)
-    # The matrix fills the figure, so that cells are square; saving makes room for the labels and the bar outside.
-    axes = figure.add_axes((0, 0, 1, 1))
-    image = axes.imshow(look.weights, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    bar_height = min(max(height, 1), 2)
-    bar = figure.add_axes((1 + 0.15 / width, 1 - bar_height / height, 0.1 / width, bar_height / height))
-    figure.colorbar(image, cax=bar, ticks=[0, 0.5, 1]).outline.set_visible(False)
+    return heat_maps({"": look}, path, {"": gold})
 
+
+def heat_maps(
+    looks: Mapping[str, Weights],
+    path: Path | None = None,
+    gold: Mapping[str, Collection[tuple[int, int]]] = MappingProxyType({}),
+) -> Figure:
+    """The matrices of several looks below one another with their names, each as `heat_map` draws it."""
+    if not looks:
+        raise ValueError("nothing to draw: there are no weights")
+    for name, look in looks.items():
+        steps, cells = look.weights.shape
+        if not steps or not cells:
+            raise ValueError(f"nothing to draw: the look {name!r} has {steps} steps and {cells} cells")
+    rows, columns = sum(len(look.steps) for look in looks.values()), max(len(look.memory) for look in looks.values())
+    inch = min(CELL_INCHES, LARGEST_INCHES / max(rows, columns))
+    # Above each matrix but the first there must be room for its name and its cells' names.
+    rooms = [0.0, *(_room_above(look) for look in list(looks.values())[1:])]
+    width, height = columns * inch, rows * inch + sum(rooms)
+    figure = blank(width, height)
+    top = height
+    for (name, look), room in zip(looks.items(), rooms, strict=True):
+        steps, cells = look.weights.shape
+        bottom = top - room - steps * inch
+        # Matrices fill the figure, so that cells are square; saving makes room for the labels and the bar outside.
+        axes = figure.add_axes((0, bottom / height, cells * inch / width, steps * inch / height))
+        image = _matrix(axes, look, gold.get(name, ()), inch)
+        if len(looks) > 1:
+            axes.set_title(label_of(name), loc="left", fontsize=MEDIUM, color=INK)
+        if top == height:
+            bar_height = min(max(steps * inch, 1), 2)
+            place = (cells * inch + 0.15, height - bar_height, 0.1, bar_height)
+            bar = figure.add_axes((place[0] / width, place[1] / height, place[2] / width, place[3] / height))
+            figure.colorbar(image, cax=bar, ticks=[0, 0.5, 1]).outline.set_visible(False)
+            _quiet(bar)
+        top = bottom
+    return finish(figure, path)
+
+
+def _matrix(axes: Axes, look: Weights, gold: Collection[tuple[int, int]], inch: float) -> AxesImage:
+    steps, cells = look.weights.shape
+    image = axes.imshow(look.weights, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     strongest = [(row.argmax(), step) for step, row in enumerate(look.weights) if row.any()]
     dot = (inch * 72 / 4) ** 2
     # On the light end of the map a white dot would be lost.
     colours = ["#000000" if look.weights[step, cell] > 0.5 else "#ffffff" for cell, step in strongest]
     axes.scatter([cell for cell, _ in strongest], [step for _, step in strongest], s=dot, c=colours, linewidths=0)
-    for source, target in gold:
-        axes.add_patch(Rectangle((source - 0.5, target - 0.5), 1, 1, fill=False, edgecolor="#d55e00", linewidth=1.5))
-
+    for cell, step in gold:
+        axes.add_patch(Rectangle((cell - 0.5, step - 0.5), 1, 1, fill=False, edgecolor="#d55e00", linewidth=1.5))
     axes.xaxis.tick_top()
     every = math.ceil(cells / MOST_LABELS)
     axes.set_xticks(range(0, cells, every), [label_of(label) for label in look.memory.labels()[::every]], rotation=90)
     every = math.ceil(steps / MOST_LABELS)
     axes.set_yticks(range(0, steps, every), [label_of(label) for label in look.steps.labels()[::every]])
-    for part in (axes, bar):
-        part.tick_params(length=0, labelsize=SMALL, labelcolor=INK, pad=3)
-        part.spines[:].set_visible(False)
-    return finish(figure, path)
+    _quiet(axes)
+    return image
+
+
+def _quiet(axes: Axes) -> None:
+    axes.tick_params(length=0, labelsize=SMALL, labelcolor=INK, pad=3)
+    axes.spines[:].set_visible(False)
+
+
+def _room_above(look: Weights) -> float:
+    """Inches for a look's name and the upright names of its cells."""
+    longest = max(cell_len(label_of(label)) for label in look.memory.labels())
+    return 0.4 + longest * SMALL * 0.75 / 72
 
 
 def label_of(text: str) -> str:
-    """A token as it is named beside a matrix: a word of hundreds of characters must not push the matrix aside."""
+    """A token as a matrix's label: cut, as a word of hundreds of characters would push the matrix aside."""
     return shorten(visible(text), LONGEST_LABEL)
 
 
 def curves(
     panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], path: Path | None = None, over: str = "updates"
 ) -> Figure:
-    """Lines of (x, y) points by name, in a panel for each value: training's loss and BLEU over updates, say.
+    """Named lines of (x, y) points, in a panel for each quantity: training loss and BLEU over updates, say.
 
     Raises `ValueError` if there is no panel.
     """
@@ -142,7 +183,7 @@ def curves(
 def length_curve(
     runs: Sequence[tuple[str, Sequence[Bucket]]], value: str, path: Path | None = None, unit: str = "words"
 ) -> Figure:
-    """Quality by source length: a line a run, its bootstrap interval as a band, and the sentences in each bucket.
+    """Quality by source length: a line for each run with its bootstrap interval, and the sentences in each bucket.
 
     Raises `ValueError` if the runs don't share their buckets: they would not be comparable.
     """
@@ -180,7 +221,7 @@ def missing_glyphs(text: str) -> dict[str, str]:
 
 
 def font_advice(missing: Mapping[str, str]) -> str:
-    """Which characters have no font, and what to install: a line a script."""
+    """Which characters have no font, and what to install: a line for each script."""
     return "\n".join(
         f"no installed font has the {script} characters {characters[:20]}: "
         f"install {FONT_PACKAGES.get(script, 'fonts-noto-core')} on Debian (elsewhere: Noto fonts), or write SVG"
@@ -219,7 +260,7 @@ def blank(width: float, height: float) -> Figure:
 
 
 def _plain(axes: Axes, x: str, y: str) -> None:
-    """Axes with names, a quiet grid and no box."""
+    """Axes with names, a faint grid and no box."""
     axes.set_xlabel(visible(x), fontsize=MEDIUM, color=INK)
     axes.set_ylabel(visible(y), fontsize=MEDIUM, color=INK)
     axes.tick_params(length=0, labelsize=SMALL, labelcolor=INK)
@@ -229,7 +270,7 @@ def _plain(axes: Axes, x: str, y: str) -> None:
 
 
 def _line(index: int) -> tuple[str, str]:
-    """Colour by turn; dashes too once the colours come round again."""
+    """Colours in turn, with another dash pattern for each round."""
     return COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)]
 
 

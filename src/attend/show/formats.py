@@ -1,6 +1,6 @@
-"""The forms in which other tools keep alignments: Pharaoh, Nematus, NPZ.
+"""Files for other tools: Pharaoh and Nematus alignments, NumPy archives.
 
-Nematus's form and NPZ are read back here; Pharaoh, which people write gold links in, by `attend.inspect.alignment`.
+Nematus's form and NPZ are read back here; Pharaoh, the form of gold alignments, by `attend.inspect.alignment`.
 Files are written whole or not at all. Every reader raises `ValueError` naming the file, the line and what is wrong.
 """
 
@@ -21,10 +21,10 @@ Link = tuple[int, int]
 
 
 def pharaoh(look: Weights) -> list[Link]:
-    """(source, target) for each target word and the cell it looked at most, both counted from 0.
+    """(source, target) for each target word and its strongest cell, both counted from 0.
 
-    Special tokens are left out of the count, on both sides; a word that looked most at one (the sentence's end) has no
-    link, and neither has one that looked nowhere. Merge the look first for words instead of subwords.
+    Special tokens are not counted, on either side; a word whose strongest cell is one (the sentence's end) has no link,
+    and neither has a word without weights. Merge the look first for words instead of subwords.
     """
     sources, targets = _numbering(look.memory, "memory"), _numbering(look.steps, "steps")
     strongest = look.weights.argmax(axis=1) if look.weights.size else []
@@ -36,7 +36,7 @@ def pharaoh(look: Weights) -> list[Link]:
 
 
 def write_pharaoh(path: Path, looks: Iterable[Weights]) -> None:
-    """One line a look: "i-j i-j ...", source before target."""
+    """One line for each look: "i-j i-j ...", source before target."""
     lines = [" ".join(f"{source}-{target}" for source, target in pharaoh(look)) for look in looks]
     content = "".join(f"{line}\n" for line in lines).encode()
     write_atomically(path, lambda partial: partial.write_bytes(content))
@@ -109,7 +109,7 @@ def write_npz(path: Path, trace: Trace) -> None:
     """One trace as NumPy arrays that load without pickle.
 
     For a look named "source": `source/weights` (or `source/centre`, `source/extent`, `source/scale`) in full precision,
-    and the labels `source/steps` and `source/memory`. `trace` is the form `attend.trace.v1` without those numbers.
+    and the labels `source/steps` and `source/memory`. `trace` is the JSON of `attend.trace.v2` without those numbers.
     """
     form = trace.to_json()
     arrays = {}

@@ -1,65 +1,65 @@
-"""Where a model looked in a picture, step by step: its path over the picture, what it saw there, what it then thought.
+"""Glimpses at an image: the path over it, the patch seen at each step, and the classes' probabilities after it.
 
-Drawn from traces with `Windows` alone: whatever looks at an image through windows can be shown. Of a step's windows
-each is seen at half the resolution of the one before, as in a retina. Of a filter bank, which has one window a step, it
-is shown what lies under its grid, and not how finely that was seen.
+Drawn from a trace that has `Windows` and the picture they lie in, whichever model made it. Where a step has several
+windows each has half the resolution of the one before, as in a retina. Of a filter bank, which has one window a step,
+the image under its grid is shown at full resolution.
 """
 
-import io
-from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
-from attend.attention.trace import Trace, Windows
+from attend.attention.trace import Picture, Trace, Windows
 from attend.show.figure import FAINT, INK, SMALL, blank, finish
 from attend.show.moving import frame, write_gif
+from attend.show.pictures import NOW, PATH, Pixels, bare, pixels
+from attend.show.reading import predictions
 from attend.show.words import shorten_apart, visible
 
-PATH, NOW = "#d55e00", "#56b4e9"
 MOST_CLASSES = 10
 NUMBER = 0.06
-"""Width of a step's number, as a share of the picture: closer ones are written together."""
+"""Width of a step's number, as a share of the picture: numbers of closer steps are written together."""
 MOST_CELLS = 256
-"""A window is drawn in at most so many rows and columns: a filter bank's can be far larger than the picture."""
+"""The most rows and columns that a window is drawn in: a filter bank's can be far larger than the picture."""
 
 
-def picture_of(trace: Trace) -> UInt8[np.ndarray, "rows columns 3"]:
-    """The picture that a trace is about. Raises `ValueError` if it has none."""
-    if trace.picture is None:
-        raise ValueError("the trace has no picture to show the windows in")
-    with Image.open(io.BytesIO(b64decode(trace.picture.split(",", 1)[1]))) as image:
-        return np.asarray(image.convert("RGB"))
+def pictured_windows(trace: Trace) -> str | None:
+    """The name of the first look that has windows in a picture, if there is one."""
+    for name, look in trace.looks.items():
+        if isinstance(look, Windows) and len(look.scale) and isinstance(trace.media_of(name), Picture):
+            return name
+    return None
 
 
-def windows_of(trace: Trace) -> tuple[Windows, int]:
-    """The trace's look through windows, and how many of them belong to a step. Raises `ValueError` if there is none."""
-    for look in trace.looks.values():
-        if isinstance(look, Windows) and len(look.scale):
-            steps = len(trace.alternatives) if trace.alternatives else len(look.scale)
-            return look, max(1, len(look.scale) // steps)
-    raise ValueError("the trace has no look through windows")
+def taken(trace: Trace) -> tuple[Pixels, Windows, int]:
+    """The picture, the windows in it, and how many of them a step has. Raises `ValueError` if there are none."""
+    name = pictured_windows(trace)
+    if name is None:
+        raise ValueError("the trace has no windows in a picture")
+    look, picture = trace.looks[name], trace.media_of(name)
+    assert isinstance(look, Windows)
+    assert isinstance(picture, Picture)
+    return pixels(picture.uri), look, trace.windows_each_step(name)
 
 
 def scan_path(trace: Trace, path: Path | None = None) -> Figure:
-    """The picture with the numbered path, and for each step what was seen, a row a scale, and what was thought.
+    """The picture with the numbered path; for each step what was seen, a row a scale, and the classes' probabilities.
 
     Written to `path` (.png or .svg) if given. Raises `ValueError` for a trace without a picture or without windows.
     """
-    picture, (look, scales) = picture_of(trace), windows_of(trace)
+    picture, look, scales = taken(trace)
     steps = len(look.scale) // scales
-    thought = thoughts(trace)
-    classes = min(len(thought[0]), MOST_CLASSES) if thought else 0
+    found = predictions(trace)
+    classes = min(len(found[0]), MOST_CLASSES) if found else 0
     patches, names = 0.85 * scales, 0.17 * classes + 0.3
-    figure = blank(3.2 + 0.85 * steps, max(3.0, patches + (names + 0.2 if thought else 0)))
+    figure = blank(3.2 + 0.85 * steps, max(3.0, patches + (names + 0.2 if found else 0)))
     columns = figure.add_gridspec(1, 2, width_ratios=(3.0, 0.85 * steps), wspace=0.06)
     draw_path(figure.add_subplot(columns[0]), picture, look, scales, steps)
-    heights = [0.85] * scales + ([names] if thought else [])
+    heights = [0.85] * scales + ([names] if found else [])
     rows = columns[1].subgridspec(len(heights), steps, hspace=0.15, wspace=0.08, height_ratios=heights)
     for step in range(steps):
         for scale in range(scales):
@@ -71,25 +71,25 @@ def scan_path(trace: Trace, path: Path | None = None) -> Figure:
             if step == steps - 1 and scales > 1:
                 axes.yaxis.set_label_position("right")
                 axes.set_ylabel(f"x{2**scale}", fontsize=SMALL, color=INK, rotation=0, ha="left", va="center")
-    if thought:
-        draw_thoughts(figure.add_subplot(rows[scales, :]), thought)
+    if found:
+        draw_predictions(figure.add_subplot(rows[scales, :]), found)
     return finish(figure, path)
 
 
-def animation(trace: Trace, path: Path) -> None:
-    """The same step by step, as a GIF that begins anew. Errors are those of `scan_path`."""
-    picture, (look, scales) = picture_of(trace), windows_of(trace)
+def scan_animation(trace: Trace, path: Path) -> None:
+    """The same step by step, as a GIF that repeats. Errors are those of `scan_path`."""
+    picture, look, scales = taken(trace)
     steps = len(look.scale) // scales
-    thought = thoughts(trace)
+    found = predictions(trace)
     frames = []
     for step in range(1, steps + 1):
-        figure = frame(3.2, 4.0 if thought else 3.2)
-        rows = figure.add_gridspec(2 if thought else 1, 1, height_ratios=(3.0, 1.0) if thought else (1.0,))
+        figure = frame(3.2, 4.0 if found else 3.2)
+        rows = figure.add_gridspec(2 if found else 1, 1, height_ratios=(3.0, 1.0) if found else (1.0,))
         draw_path(figure.add_subplot(rows[0]), picture, look, scales, step)
-        if thought:
+        if found:
             # At a fixed place, with room for names of so many columns: what moves is the path.
             axes = figure.add_axes((0.4, 0.06, 0.55, 0.2))
-            labels, chances = zip(*thought[step - 1][:3], strict=True)
+            labels, chances = zip(*found[step - 1][:3], strict=True)
             axes.barh(range(len(labels)), chances, color=[PATH, *[FAINT] * (len(labels) - 1)])
             axes.set_xlim(0, 1)
             named = shorten_apart([visible(label) for label in labels], 14)
@@ -102,16 +102,8 @@ def animation(trace: Trace, path: Path) -> None:
     write_gif(frames, path)
 
 
-def thoughts(trace: Trace) -> list[list[tuple[str, float]]]:
-    """For each step the classes with their probabilities, likeliest first; none where the trace does not say."""
-    return [
-        [(found.text, float(np.exp(found.log_prob))) for found in sorted(step, key=lambda found: -found.log_prob)]
-        for step in trace.alternatives or ()
-    ]
-
-
-def draw_path(axes: Axes, picture: UInt8[np.ndarray, "rows columns 3"], look: Windows, scales: int, steps: int) -> None:
-    """The picture with the windows of the first steps: the finest as boxes, the last in all its scales."""
+def draw_path(axes: Axes, picture: Pixels, look: Windows, scales: int, steps: int) -> None:
+    """The picture with the path of the first steps: the finest window of each, and all scales of the last one."""
     rows, columns = picture.shape[:2]
     axes.imshow(picture, interpolation="nearest")
     half = np.array([columns, rows]) / 2
@@ -144,7 +136,7 @@ def draw_path(axes: Axes, picture: UInt8[np.ndarray, "rows columns 3"], look: Wi
 
 
 def near_one_another(places: Float[np.ndarray, "step 2"], distance: float) -> list[list[int]]:
-    """The steps, those together whose places lie within so much of the first of them."""
+    """The steps in groups: each step joins the first group whose first place is nearer than `distance`."""
     found: list[list[int]] = []
     for step, place in enumerate(places):
         near = (those for those in found if np.abs(places[those[0]] - place).max() < distance)
@@ -163,12 +155,12 @@ def box(axes: Axes, look: Windows, number: int, half: np.ndarray, colour: str, w
     )
 
 
-def draw_thoughts(axes: Axes, thought: list[list[tuple[str, float]]]) -> None:
-    """A row a class, a column a step, those that were likely at the end first; a dot at each step's likeliest."""
-    order = [label for label, _ in thought[-1][:MOST_CLASSES]]
-    chances = np.array([[dict(step).get(label, 0.0) for step in thought] for label in order])
+def draw_predictions(axes: Axes, found: list[list[tuple[str, float]]]) -> None:
+    """A row a class, the likeliest at the end first, and a column a step; a dot at each step's likeliest."""
+    order = [label for label, _ in found[-1][:MOST_CLASSES]]
+    chances = np.array([[dict(step).get(label, 0.0) for step in found] for label in order])
     axes.imshow(chances, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    for step in range(len(thought)):
+    for step in range(len(found)):
         row = int(chances[:, step].argmax())
         colour = "#000000" if chances[row, step] > 0.5 else "#ffffff"
         axes.plot(step, row, "o", color=colour, markersize=3)
@@ -180,16 +172,8 @@ def draw_thoughts(axes: Axes, thought: list[list[tuple[str, float]]]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def bare(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_color(FAINT)
-
-
-def seen(
-    picture: UInt8[np.ndarray, "rows columns 3"], look: Windows, number: int, coarser: int
-) -> Float[np.ndarray, "cells cells_across 3"]:
-    """What a window showed, brightness from 0 to 1: means over cells so many pixels wide, black outside the picture."""
+def seen(picture: Pixels, look: Windows, number: int, coarser: int) -> Float[np.ndarray, "cells cells_across 3"]:
+    """The image in a window, from 0 to 1: means over cells of `coarser` pixels, black outside the picture."""
     rows, columns = picture.shape[:2]
     extent = look.extent[number] * np.array([columns, rows]) / 2
     across, down = (min(max(1, round(float(length) / coarser)), MOST_CELLS) for length in extent)

@@ -1,4 +1,4 @@
-"""Pictures that move: a frame for each step, as an animated GIF."""
+"""Animated GIFs, a frame for each step."""
 
 import io
 import warnings
@@ -13,7 +13,7 @@ from PIL import Image
 from attend.atomic import write_atomically
 from attend.show.figure import finish
 
-# How long a step is seen, in milliseconds, and the last one.
+# How long a step is shown, in milliseconds, and the last one.
 STEP, LAST = 700, 2000
 
 
@@ -23,7 +23,7 @@ def frame(width: float, height: float) -> Figure:
 
 
 def write_gif(frames: Sequence[Figure], path: Path) -> None:
-    """The frames one after the other, beginning anew after the last."""
+    """The frames one after the other, over and over."""
     images = []
     for figure in frames:
         canvas = FigureCanvasAgg(finish(figure, None))

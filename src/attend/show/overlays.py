@@ -1,106 +1,134 @@
-"""Where a model looked in a picture's cells as it wrote each word: the weights over the picture, a panel a word."""
+"""Weights over the cells of an image, for each word of a caption: the image, darkened where the weights are small."""
 
 import math
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from attend.attention.trace import Grid, Tokens, Trace, Weights
+from attend.attention.trace import Grid, Picture, PictureEachStep, Tokens, Trace, Weights
 from attend.show.figure import INK, MEDIUM, SMALL, blank, finish
-from attend.show.glimpses import PATH, bare, picture_of
 from attend.show.moving import frame, write_gif
+from attend.show.pictures import PATH, Pixels, bare, pixels
 from attend.show.words import shorten, visible
 
 ACROSS = 6
 PANEL = 1.5
 GAP = 0.35
-# Characters of a line of what is written below a moving picture.
+# Characters to a line of the caption below an animation.
 LINE = 44
 
 
-def grid_look(trace: Trace) -> Weights | None:
-    """The trace's look at the cells of a picture, if it has one."""
-    looks = (look for look in trace.looks.values() if isinstance(look, Weights) and isinstance(look.memory, Grid))
-    return next(looks, None)
+def grid_looks(trace: Trace) -> dict[str, Weights]:
+    """The looks over grids that have steps: the soft ones, or where there are none the hard ones (`chosen_cells`)."""
+    looks = {
+        name: look
+        for name, look in trace.looks.items()
+        if isinstance(look, Weights) and isinstance(look.memory, Grid) and len(look.steps)
+    }
+    return {name: look for name, look in looks.items() if not look.hard} or looks
 
 
 def word_maps(trace: Trace, path: Path | None = None) -> Figure:
-    """The picture, and for each word what it was bright with: above the cells' own weights, below the same smoothed.
+    """Two panels for each word: the image under the weights of its cells, and under the same weights smoothed.
 
-    A choice of one cell (hard attention), by this look or by another of the trace, is outlined. Written to `path` (.png
-    or .svg) if given. Raises `ValueError` for a trace without weights over a picture's cells.
+    A cell that was chosen (hard attention), in this look or another of the trace, is outlined. Several looks stand
+    below one another with their names. Written to `path` (.png or .svg) if given. Raises `ValueError` for a trace
+    without weights over a grid.
     """
-    picture, look = taken(trace)
-    chosen, labels = chosen_cells(trace), look.steps.labels()
-    lines = math.ceil(len(labels) / ACROSS)
-    height = PANEL * float(np.clip(picture.shape[0] / picture.shape[1], 1 / 4, 4))
+    looks = taken(trace)
+    lines = sum(math.ceil(len(look.steps) / ACROSS) for _, look in looks.values())
+    shapes = [pictures[0].shape for pictures, _ in looks.values()]
+    height = PANEL * max(float(np.clip(rows / columns, 1 / 4, 4)) for rows, columns, _ in shapes)
     figure = blank(PANEL * ACROSS, (2 * height + GAP) * lines)
     # A word stands close to its own two panels, and apart from those above.
     grid = figure.add_gridspec(lines, ACROSS, hspace=GAP / (2 * height), wspace=0.06)
-    for step, label in enumerate(labels):
-        pair = grid[step // ACROSS, step % ACROSS].subgridspec(2, 1, hspace=0.06)
-        for part in (0, 1):
-            axes = figure.add_subplot(pair[part])
-            overlay(axes, picture, look, step, chosen, smoothed=part == 1)
-            if part == 0:
-                axes.set_title(shorten(visible(label), 18), fontsize=SMALL, color=INK, pad=3)
-            if step % ACROSS == 0:
-                named = ("cells", "smoothed")[part]
-                axes.set_ylabel(named, fontsize=SMALL, color=INK, rotation=0, ha="right", va="center")
+    first = 0
+    for name, (pictures, look) in looks.items():
+        chosen, labels = chosen_cells(trace, look), look.steps.labels()
+        for step, label in enumerate(labels):
+            pair = grid[first + step // ACROSS, step % ACROSS].subgridspec(2, 1, hspace=0.06)
+            for part in (0, 1):
+                axes = figure.add_subplot(pair[part])
+                overlay(axes, pictures[step], look, step, chosen, smoothed=part == 1)
+                if part == 0:
+                    axes.set_title(shorten(visible(label), 18), fontsize=SMALL, color=INK, pad=3)
+                if step % ACROSS == 0:
+                    named = ("cells", "smoothed")[part]
+                    if len(looks) > 1:
+                        named = f"{shorten(visible(name), 18)}\n{named}"
+                    axes.set_ylabel(named, fontsize=SMALL, color=INK, rotation=0, ha="right", va="center")
+        first += math.ceil(len(labels) / ACROSS)
     return finish(figure, path)
 
 
 def word_animation(trace: Trace, path: Path) -> None:
-    """The same word by word, over the cells' own weights, as a GIF. Errors are those of `word_maps`."""
-    picture, look = taken(trace)
-    chosen, labels = chosen_cells(trace), [visible(label) for label in look.steps.labels()]
+    """The words one after the other, over the cells' own weights, as a GIF. Errors are those of `word_maps`."""
+    looks = taken(trace)
+    most = max(len(look.steps) for _, look in looks.values())
+    # The look with most steps gives the words; a look with fewer stays at its last one.
+    longest = next(look for _, look in looks.values() if len(look.steps) == most)
+    labels = [visible(label) for label in longest.steps.labels()]
     # The end of a caption is a step, and no word of it.
-    ended = isinstance(look.steps, Tokens) and look.steps.tokens[-1].start is None
+    ended = isinstance(longest.steps, Tokens) and longest.steps.tokens[-1].start is None
     words = labels[:-1] if ended else labels
     frames = []
     for step, label in enumerate(labels):
-        figure = frame(3.4, 4.0)
-        axes = figure.add_subplot()
-        overlay(axes, picture, look, step, chosen, smoothed=False)
-        axes.set_title(shorten(label, 36), fontsize=MEDIUM, color=PATH, pad=5)
-        written = textwrap.fill(" ".join(words[: step + 1]), LINE)
+        figure = frame(3.4 * len(looks), 4.0)
+        panels = figure.subplots(1, len(looks), squeeze=False)[0]
+        for axes, (name, (pictures, look)) in zip(panels, looks.items(), strict=True):
+            at = min(step, len(look.steps) - 1)
+            overlay(axes, pictures[at], look, at, chosen_cells(trace, look), smoothed=False)
+            title = label if len(looks) == 1 else f"{visible(name)}: {label}"
+            axes.set_title(shorten(title, 36), fontsize=MEDIUM, color=PATH, pad=5)
+        written = textwrap.fill(" ".join(words[: step + 1]), LINE * len(looks))
         figure.text(0.5, 0.02, written, fontsize=SMALL, color=INK, ha="center", va="bottom")
         frames.append(figure)
     write_gif(frames, path)
 
 
-def taken(trace: Trace) -> tuple[UInt8[np.ndarray, "rows columns 3"], Weights]:
-    """The picture, or where the model was given features of one a white one, and the weights over its cells."""
-    look = grid_look(trace)
-    if look is None or not isinstance(look.memory, Grid):
-        raise ValueError("the trace has no weights over the cells of its picture")
-    if trace.picture is None:
-        return np.full((look.memory.rows, look.memory.columns, 3), 255, dtype=np.uint8), look
-    return picture_of(trace), look
+def taken(trace: Trace) -> Mapping[str, tuple[list[Pixels], Weights]]:
+    """The looks over grids by name, each with a picture a step: white ones where the model was given features alone."""
+    looks = grid_looks(trace)
+    if not looks:
+        raise ValueError("the trace has no weights over the cells of a picture")
+    return {name: (behind(trace, name, look), look) for name, look in looks.items()}
 
 
-def chosen_cells(trace: Trace) -> Int[np.ndarray, "step"] | None:
-    """The cell that each step chose, where a look says that one was."""
-    for look in trace.looks.values():
-        if isinstance(look, Weights) and isinstance(look.memory, Grid) and look.hard:
-            return look.weights.argmax(axis=1)
+def behind(trace: Trace, name: str, look: Weights) -> list[Pixels]:
+    assert isinstance(look.memory, Grid)
+    match trace.media_of(name):
+        case PictureEachStep(uris):
+            return [pixels(uri) for uri in uris]
+        case Picture(uri):
+            shared = pixels(uri)
+        case _:
+            shared = np.full((look.memory.rows, look.memory.columns, 3), 255, dtype=np.uint8)
+    return [shared] * len(look.steps)
+
+
+def chosen_cells(trace: Trace, look: Weights) -> Int[np.ndarray, "step"] | None:
+    """The cell that was chosen at each step, by this look or by a hard one over the same steps and cells."""
+    for other in (look, *trace.looks.values()):
+        if isinstance(other, Weights) and other.hard and (other.steps, other.memory) == (look.steps, look.memory):
+            return other.weights.argmax(axis=1)
     return None
 
 
 def overlay(
     axes: Axes,
-    picture: UInt8[np.ndarray, "rows columns 3"],
+    picture: Pixels,
     look: Weights,
     step: int,
     chosen: Int[np.ndarray, "step"] | None,
     smoothed: bool,
 ) -> None:
-    """The picture, shining through where a step's weights are: what was not looked at is dark."""
+    """The picture at a step: the smaller a cell's weight, the darker it is."""
     assert isinstance(look.memory, Grid)
     rows, columns = look.memory.rows, look.memory.columns
     weights = look.weights[step].reshape(rows, columns)

@@ -1,4 +1,4 @@
-"""Traces as one HTML file that opens by a double click, with the network off.
+"""Traces as one self-contained HTML file.
 
 The script and style that draw them are built from `web/` and lie in `serve/static`; `attend serve` gives the same ones.
 """
@@ -16,15 +16,15 @@ from attend.show.reading import badges
 from attend.show.terminal import alignment
 from attend.show.words import visible
 
-# A page for readers without scripts has the numbers of looks of up to so many cells, and the strongest of larger ones.
+# Without scripts, looks with more weights than this are shown as an alignment, not as a table.
 MOST_CELLS = 2_500
 
 
 def page(traces: Sequence[Trace], title: str) -> str:
-    """The HTML of a page that shows each trace: input, output, every look, and what else the trace knows.
+    """The HTML of a page that shows each trace: input, output, every look, media, and the other parts that it has.
 
     Nothing in it is fetched from elsewhere; text from the traces never becomes markup. The traces themselves are in the
-    file as `attend.trace.v1`, in the script element "traces". Without scripts it shows tables.
+    file as `attend.trace.v2`, in the script element "traces". Without scripts it shows tables.
     """
     script, style = built("explorer.js"), built("explorer.css")
     filled = {
@@ -41,7 +41,7 @@ def page(traces: Sequence[Trace], title: str) -> str:
 
 
 def frame(traces: Sequence[Trace], title: str) -> str:
-    """The page as an `iframe` element to put into another page, such as a notebook: neither acts on the other.
+    """The page as a sandboxed `iframe` element, to put into another page such as a notebook.
 
     It is as high as its matrices, up to 45 rem, and then scrolls. Nothing in it is fetched from elsewhere.
     """
@@ -55,24 +55,25 @@ def frame(traces: Sequence[Trace], title: str) -> str:
 
 
 def built(name: str) -> str:
-    """A part of the page that was built from `web/`."""
+    """The page's script or style, built from `web/`."""
     return files("attend.serve").joinpath("static", name).read_text(encoding="utf-8")
 
 
 def policy(script: str, style: str) -> str:
-    """What the page may do: run this script in this style, and show pictures that are in it. Nothing else."""
+    """The page's Content-Security-Policy: this script, this style, and the pictures and sounds inside the page."""
 
     def allowed(text: str) -> str:
         return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
     return (
         f"default-src 'none'; script-src {allowed(script)}; style-src {allowed(style)}; img-src data: blob:; "
+        "media-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
 def plain(trace: Trace) -> str:
-    """A trace as HTML that needs no script: a table of each look, or its strongest cells where that would be large."""
+    """A trace as HTML without script: a table of each look, or its alignment where the table would be large."""
     parts = [f"<h2>{escape(trace.output)}</h2>", f"<p>{escape(trace.input)}</p>"]
     for name, look in trace.looks.items():
         parts.append(f"<h3>{escape(name)}</h3>")

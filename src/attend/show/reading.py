@@ -1,4 +1,4 @@
-"""How a look reads, in figures and in words: how spread out it is, whether it moves, what it leaves out.
+"""Statistics of a look (entropy, coverage), what they warn of, and the predictions of each step.
 
 Steps are rows, cells are columns. Entropies are in nats and are those of rows (or columns) made to sum to one.
 """
@@ -6,38 +6,38 @@ Steps are rows, cells are columns. Entropies are in nats and are those of rows (
 import numpy as np
 from jaxtyping import Bool, Float
 
-from attend.attention.trace import Axis, Tokens, Weights
+from attend.attention.trace import Axis, Tokens, Trace, Weights
 from attend.show.words import visible
 
-# A step whose entropy is at least this share of the greatest possible looks nearly everywhere alike.
+# A step whose normalised entropy is at least this is near-uniform.
 NEAR_UNIFORM = 0.9
-# A cell that gets less than this share of the mean cell's weight, over all steps together, is never attended.
+# A cell whose coverage is below this share of the mean coverage is never attended.
 NEVER_ATTENDED = 0.1
 MOST_NAMED = 5
 
 
 def entropy(look: Weights) -> Float[np.ndarray, "step"]:
-    """How spread out each step's weights are, in nats: 0 on one cell, log of the number of cells when uniform."""
+    """The entropy of each step's weights, in nats: 0 on one cell, log of the number of cells when uniform."""
     return row_entropy(look.weights)
 
 
 def normalised_entropy(look: Weights) -> Float[np.ndarray, "step"]:
-    """Entropy as a share of the greatest possible, from 0 to 1; 0 where there is only one cell."""
+    """Entropy divided by that of uniform weights, from 0 to 1; 0 where there is only one cell."""
     return entropy(look) / np.log(max(len(look.memory), 2))
 
 
 def coverage(look: Weights) -> Float[np.ndarray, "memory"]:
-    """How much each cell was looked at in all: the sum of its weights over the steps."""
+    """The sum of each cell's weights over the steps."""
     return look.weights.sum(axis=0, dtype=float)
 
 
 def near_uniform(look: Weights) -> float:
-    """The share of steps that look nearly everywhere alike: normalised entropy of `NEAR_UNIFORM` or more."""
+    """The share of steps whose normalised entropy is `NEAR_UNIFORM` or more."""
     return float((normalised_entropy(look) >= NEAR_UNIFORM).mean())
 
 
 def still(look: Weights) -> bool:
-    """Whether the look does not move: of several cells, all steps (two or more) look most at the same one."""
+    """Whether all steps (two or more) have their strongest weight on the same one of several cells."""
     if min(look.weights.shape) < 2:
         return False
     strongest = look.weights.argmax(axis=1)
@@ -45,16 +45,15 @@ def still(look: Weights) -> bool:
 
 
 def never_attended(look: Weights) -> Bool[np.ndarray, "memory"]:
-    """True on cells that got less than `NEVER_ATTENDED` of the mean coverage; special tokens don't count as cells."""
+    """True on cells with less than `NEVER_ATTENDED` of the mean coverage; never on special tokens."""
     covered = coverage(look)
     return (covered < NEVER_ATTENDED * covered.mean()) & ~special(look.memory)
 
 
 def badges(look: Weights) -> list[str]:
-    """What is odd about a look, in words.
+    """Warnings about a look: "near-uniform" (at least half of its steps), "does not move" (`still`), "never attended".
 
-    "near-uniform": at least half of its steps are. "does not move": as `still`. "never attended": the cells that are.
-    A look without steps, or with a single cell, has nothing odd about it.
+    There are none for a look without steps or with a single cell.
     """
     steps, cells = look.weights.shape
     if not steps or cells < 2:
@@ -70,6 +69,14 @@ def badges(look: Weights) -> list[str]:
         more = f" and {len(unread) - MOST_NAMED} more" if len(unread) > MOST_NAMED else ""
         found.append(f"never attended: {', '.join(unread[:MOST_NAMED])}{more}")
     return found
+
+
+def predictions(trace: Trace) -> list[list[tuple[str, float]]]:
+    """For each step the alternatives with their probabilities, likeliest first; empty where the trace has none."""
+    return [
+        [(other.text, float(np.exp(other.log_prob))) for other in sorted(step, key=lambda other: -other.log_prob)]
+        for step in trace.alternatives or ()
+    ]
 
 
 def row_entropy(weights: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "row"]:

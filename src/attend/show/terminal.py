@@ -1,11 +1,13 @@
-"""A look as plain text, for a terminal of any width."""
+"""A trace as plain text, for a terminal of any width."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len, set_cell_size, split_graphemes
 
-from attend.attention.trace import Weights
-from attend.show.words import shorten, visible
+from attend.attention.trace import Grid, Named, Tokens, Trace, Weights, Windows
+from attend.show.reading import predictions
+from attend.show.words import drawable, readable, shorten, visible
 
 SHADES = " ░▒▓█"
 # The colour map cividis in the 256 colours that nearly every terminal has, from no weight to all of it.
@@ -13,10 +15,53 @@ COLOURS = (17, 60, 102, 144, 185, 227)
 RESET = "\x1b[0m"
 LABEL_ROWS = 12
 NARROWEST = 12
+# A matrix that would be folded into more panels than this is not printed.
+MOST_PANELS = 6
+MOST_ALTERNATIVES = 3
+
+
+def describe(trace: Trace, width: int, colour: bool, words: bool | None = None) -> str:
+    """The output, its attention, and the predictions of each step.
+
+    For each look with weights: a heat map (not over the cells of an image, the frames of a sound, or more cells than
+    fit into a few panels of `width` terminal cells), and an alignment. Then, unless the output is a sequence of tokens,
+    the likeliest alternatives after each step; without alternatives the windows of each step. `words` is as in
+    `attend.show.words.readable`.
+    """
+    shown = {name: readable(look, words) for name, look in drawable(trace).items()}
+    # What follows shows a text that was looked at.
+    known = any(isinstance(look.memory, Tokens) and look.memory.text == trace.input for look in shown.values())
+    head = visible(trace.output) if known else f"{visible(trace.input)}: {visible(trace.output)}"
+    if trace.finished is False:
+        head += " (cut off at the greatest length)"
+    parts = [head]
+    for name, look in shown.items():
+        if len(shown) > 1:
+            parts.append(f"{visible(name)}:")
+        if isinstance(look.memory, Tokens | Named) and len(look.memory) <= MOST_PANELS * _per_panel(look, width):
+            parts.append(heat_map(look, width, colour))
+        parts.append(alignment(look))
+    steps = list(_steps(trace))
+    # Short lines about each step belong to the output above them.
+    return "\n\n".join(parts if not steps else [*parts[:-1], "\n".join([parts[-1], *steps])])
+
+
+def _steps(trace: Trace) -> Iterator[str]:
+    """A line for each step of a prediction that is not a sequence of tokens."""
+    written = any(isinstance(look.steps, Tokens) and look.steps.text == trace.output for look in trace.looks.values())
+    if not written and trace.alternatives:
+        for number, step in enumerate(predictions(trace), start=1):
+            named = ", ".join(f"{visible(text)} {share:.2f}" for text, share in step[:MOST_ALTERNATIVES])
+            yield f"  step {number}: {named}"
+        return
+    for name, look in trace.looks.items():
+        if isinstance(look, Windows):
+            for step, ((x, y), (across, down)) in enumerate(zip(look.centre, look.extent, strict=True), start=1):
+                yield f"  step {step}: {visible(name)} {across:.2f} x {down:.2f} at {x:.2f}, {y:.2f}"
 
 
 def heat_map(look: Weights, width: int, colour: bool) -> str:
-    """The matrix, target rows by source columns, in lines of at most `width` terminal cells.
+    """The matrix of weights, steps by cells, in lines of at most `width` terminal cells.
 
     A cell is two characters wide, shaded by its weight, with "*" at the strongest of each row. What doesn't fit in the
     width goes on in further panels below. Raises `ValueError` if `width` is less than 12.
@@ -25,9 +70,8 @@ def heat_map(look: Weights, width: int, colour: bool) -> str:
         raise ValueError(f"a heat map needs a width of at least {NARROWEST} characters, not {width}")
     rows = [visible(label) for label in look.steps.labels()]
     columns = [visible(label) for label in look.memory.labels()]
-    margin = min(max(map(cell_len, rows), default=0), width // 3)
+    margin, per_panel = _margin(look, width), _per_panel(look, width)
     rows = [_pad_left(shorten(label, margin), margin) for label in rows]
-    per_panel = (width - margin - 1) // 2
     panels = [
         _panel(look, rows, columns, margin, range(first, min(first + per_panel, len(columns))), colour)
         for first in range(0, len(columns), per_panel)
@@ -35,11 +79,26 @@ def heat_map(look: Weights, width: int, colour: bool) -> str:
     return "\n\n".join([*panels, _legend(width, colour)])
 
 
+def _margin(look: Weights, width: int) -> int:
+    """The width of the steps' names."""
+    return min(max((cell_len(visible(label)) for label in look.steps.labels()), default=0), width // 3)
+
+
+def _per_panel(look: Weights, width: int) -> int:
+    """How many cells stand beside one another."""
+    return (width - _margin(look, width) - 1) // 2
+
+
 def alignment(look: Weights, least: float = 0.05, most: int = 3) -> str:
-    """A line a step with the cells it looked at most: "haus <- house 0.91, the 0.05".
+    """A line for each step with its strongest cells: "haus <- house 0.91, the 0.05".
 
     Named are the `most` strongest cells whose weight is at least `least`, and always the strongest unless it has none.
+    Cells of a grid are named by row and column, from 1.
     """
+    if isinstance(look.memory, Grid):
+        rows, columns = range(1, look.memory.rows + 1), range(1, look.memory.columns + 1)
+        names = tuple(f"row {row} column {column}" for row in rows for column in columns)
+        look = replace(look, memory=Named(names))
     columns = [visible(label) for label in look.memory.labels()]
     lines = []
     for label, weights in zip(look.steps.labels(), look.weights, strict=True):

@@ -1,4 +1,4 @@
-"""From subwords to words, and how a token is shown."""
+"""Subwords merged into words, and tokens made safe to print."""
 
 import re
 import unicodedata
@@ -10,13 +10,38 @@ import numpy as np
 from jaxtyping import Float
 from rich.cells import cell_len, set_cell_size
 
-from attend.attention.trace import Axis, Token, Tokens, Weights
+from attend.attention.trace import Axis, Named, Token, Tokens, Trace, Weights
 
 BIDI_CONTROLS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
+def drawable(trace: Trace) -> dict[str, Weights]:
+    """The trace's weights by look, without empty ones and those over a single vector (`Named` of one)."""
+    return {
+        name: look
+        for name, look in trace.looks.items()
+        if isinstance(look, Weights)
+        and look.weights.size
+        and not (isinstance(look.memory, Named) and len(look.memory) == 1)
+    }
+
+
+def readable(look: Weights, words: bool | None = None) -> Weights:
+    """The look over whole words (`words` True), tokens (False), or (None) words unless its tokens are characters."""
+    if words is None:
+        words = not any(_of_characters(axis) for axis in (look.steps, look.memory))
+    return merge(look) if words else look
+
+
+def _of_characters(axis: Axis) -> bool:
+    if not isinstance(axis, Tokens):
+        return False
+    lengths = [token.end - token.start for token in axis.tokens if token.start is not None and token.end is not None]
+    return max(lengths, default=2) <= 1
+
+
 def merge(look: Weights) -> Weights:
-    """The look of whole words: summed over the pieces of a word looked at, averaged over the pieces of a word written.
+    """The look with whole words: weights summed over a word's pieces in the memory, averaged over those of a step.
 
     Words are the runs of `Tokens.text` between white space. A token of white space alone belongs to the word after it,
     or to the last; a special token stays on its own; a token that reaches over several words joins them. Axes other
@@ -56,11 +81,11 @@ def _merge_axis(axis: Axis) -> tuple[Axis, Float[np.ndarray, "token word"]]:
 
 
 def visible(text: str) -> str:
-    """The text with nothing in it that acts on a terminal or a drawing: control characters become pictures.
+    """The text without control characters, safe to print on a terminal or draw in a figure.
 
-    Line ends, escapes and the marks that turn the direction of writing are replaced; joiners, which scripts need, stay.
-    A token of spaces alone is shown as open boxes, a mark without the character that it stands on by a dotted circle,
-    and one of nothing but joiners by its code.
+    Controls become control pictures; line ends and directional marks are replaced; joiners, which scripts need, stay. A
+    token of spaces alone is shown as open boxes, a combining mark alone on a dotted circle, and one of nothing but
+    joiners by its code.
     """
     if text and not text.strip(" "):
         return "␣" * len(text)
@@ -73,12 +98,12 @@ def visible(text: str) -> str:
 
 
 def shorten(label: str, width: int) -> str:
-    """The label, or what of it and "…" fits in so many cells of a terminal: a Chinese character takes two."""
+    """The label cut to so many cells of a terminal, with "…"; a Chinese character takes two cells."""
     return label if cell_len(label) <= width else set_cell_size(label, width - 1) + "…"
 
 
 def shorten_apart(labels: Sequence[str], width: int) -> list[str]:
-    """The labels shortened; without how they all begin where they would look alike else."""
+    """The labels shortened; without their common beginning if they would look alike otherwise."""
     short = [shorten(label, width) for label in labels]
     shared = sum(1 for _ in takewhile(lambda those: len(set(those)) == 1, zip(*labels, strict=False)))
     if len(set(short)) == len(set(labels)) or not shared:

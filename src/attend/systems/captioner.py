@@ -17,7 +17,7 @@ Deviations from the paper:
 - Dropout is on the deep output's hidden layer, on the read that enters the LSTM, and on what leaves it for the output
   (after Zaremba et al. 2014, who drop words too).
 - Annotations of images without a network trained before come from a small convolutional encoder that learns along.
-  VGG's cells see nearly the whole image, so they know where they are; those of a small one do not, and are told.
+  VGG's cells see nearly the whole image, and so know their place; those of a small encoder do not, and are given it.
 - An image that no whole number of cells covers is stretched to one that they do, so that a map over the cells can be
   laid over it; the paper has 14 x 14 cells of every image.
 - The penalty (eq. 14), if it has a weight, is added for hard attention too, of the weights that it samples by.
@@ -41,7 +41,7 @@ from torch.nn import functional as F
 from attend.attention.memory import Memory, Read
 from attend.attention.normalise import Hard, softmax
 from attend.attention.score import Additive
-from attend.contract import BEGIN, Captioned, Loss, State, Step
+from attend.contract import BEGIN, Batch, Loss, State, Step
 from attend.fast import Linear
 from attend.layers import shift_right
 from attend.learning import entropy, moving_average, variational_bound
@@ -54,7 +54,7 @@ COARSEST = 16
 CELL = 8
 """Pixels across a cell of the small convolutional encoder."""
 BANDS = 8
-"""Bands down, and across, that it is told a cell's place by."""
+"""Bands down, and across, that give it a cell's place."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class Config:
     """With `encoder` "convolutional": numbers in an annotation (D)."""
     backbone: str = "vgg19"
     """With `encoder` "backbone": its name in timm, which the extra "backbone" brings."""
+    backbone_weights: str = ""
+    """With `encoder` "backbone": the file of its weights, in a form that timm reads, for a new run to begin with."""
     attention: Literal["soft", "hard", "mean"] = "soft"
     """How a step looks: "soft" and "hard" are the models, "mean" (the mean annotation at every step) is the control."""
     embedding: int = 512
@@ -99,6 +101,9 @@ class Config:
         check_range(self, "dropout state_dropout", 0, 1)
         if not 0 < self.sampled <= 1:
             raise ValueError(f"sampled must be above 0 and at most 1, not {self.sampled}: cells are learnt by sampling")
+        if self.backbone_weights and self.encoder != "backbone":
+            hint = "set that, or leave the weights out"
+            raise ValueError(f'backbone_weights is for encoder "backbone", not "{self.encoder}": {hint}')
 
 
 class ConvolutionalEncoder(nn.Module):
@@ -107,7 +112,7 @@ class ConvolutionalEncoder(nn.Module):
     The mean is over places of 16 x 16 pixels that see 22 x 22, of which the cell is the middle: a thing is then seen
     best from the cell that it lies in. (A third convolution in place of the mean would learn as well, but tell shapes
     by their upper edges, which the cell above sees too.) What is outside an image counts as zero, in the mean too.
-    The last convolution is told where each cell is, by bands down and across (`places`). Annotations are normalised
+    The last convolution is given each cell's place, as bands down and across (`places`). Annotations are normalised
     over an image's cells: what small differences between mostly dark images there are at first would take long to be
     noticed.
     """
@@ -186,23 +191,33 @@ class Course(NamedTuple):
 
 
 class System(nn.Module):
-    """See the module. `channels` (of images, or of feature grids) and `vocabulary` come from the data."""
+    """See the module. Images are pixels of `image_channels`, or grids of `image_features`; the other size is 0.
+
+    Raises `ValueError` if `Config.encoder` is for the other kind.
+    """
 
     baseline: Tensor
 
-    def __init__(self, config: Config, channels: int, vocabulary: int) -> None:
+    def __init__(
+        self, config: Config, target_vocabulary: int, image_channels: int = 0, image_features: int = 0
+    ) -> None:
         super().__init__()
-        self.config, self.channels = config, channels
+        if not (image_features if config.encoder == "none" else image_channels):
+            given, hint = ("features", "none") if image_features else ("pixels", "convolutional or backbone")
+            raise ValueError(
+                f'encoder "{config.encoder}" is not for images that are {given}: set system.encoder to {hint}'
+            )
+        self.config, self.channels = config, image_channels
         embedding, hidden = config.embedding, config.hidden
         self.encoder = None
-        size = channels
+        size = image_features
         if config.encoder == "convolutional":
-            self.encoder, size = ConvolutionalEncoder(channels, config.features), config.features
+            self.encoder, size = ConvolutionalEncoder(image_channels, config.features), config.features
         elif config.encoder == "backbone":
-            self.encoder = Backbone(config.backbone, channels)
+            self.encoder = Backbone(config.backbone, image_channels)
             size = self.encoder.size
         # The word before the first is a vector of zeros.
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=BEGIN)
+        self.embedding = nn.Embedding(target_vocabulary, embedding, padding_idx=BEGIN)
         self.score = None
         if config.attention != "mean":
             self.score = Additive(hidden, size, config.alignment, bias=True)
@@ -215,49 +230,31 @@ class System(nn.Module):
         self.state_to_word = Linear(hidden, embedding)
         self.read_to_word = Linear(size, embedding, bias=False)
         self.dropout, self.state_dropout = nn.Dropout(config.dropout), nn.Dropout(config.state_dropout)
-        self.output = Linear(embedding, vocabulary)
+        self.output = Linear(embedding, target_vocabulary)
         for block in self.from_state.weight.data.split(hidden):
             nn.init.orthogonal_(block)
         if config.attention == "hard":
             self.register_buffer("baseline", torch.zeros(()))
 
-    @property
-    def takes(self) -> Literal["images", "grids"]:
-        """What its batches are of: pixels, or features."""
-        return "grids" if self.encoder is None else "images"
-
-    @property
-    def samples(self) -> bool:
-        """Whether it learns by looking at one sampled cell a step, its weights being the chances of that."""
-        return self.config.attention == "hard"
-
-    def load_backbone(self, path: str) -> None:
-        """Begin with a backbone's weights from a file that timm reads. Raises `ValueError` if that can't be done."""
-        if self.config.encoder != "backbone":
-            raise ValueError("data.backbone_weights is for system.encoder backbone: set that, or leave the weights out")
-        self.encoder = Backbone(self.config.backbone, self.channels, path)
-
-    def annotate(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch size row column"]:
-        return images if self.encoder is None else self.encoder(images)
-
-    def grid(self, rows: int, columns: int) -> tuple[int, int]:
-        """Rows and columns of the cells that images, or grids, of this size have."""
-        like = self.output.weight.new_zeros(1, self.channels, rows, columns)
-        with torch.no_grad():
-            row, column = self.annotate(like).shape[2:]
-        return row, column
+    def prepare_training(self) -> None:
+        """Begin with the backbone's weights, if the configuration names their file. Raises as `Backbone` does."""
+        if self.config.backbone_weights:
+            self.encoder = Backbone(self.config.backbone, self.channels, self.config.backbone_weights)
 
     def begin(
         self, images: Float[Tensor, "batch channel rows columns"]
     ) -> tuple[Memory, Float[Tensor, "batch 1 hidden"], Float[Tensor, "batch 1 hidden"]]:
         """The cells (of the control: one, their mean), and the LSTM's first state and cell, each an MLP of the mean."""
-        annotations = self.annotate(images).flatten(2).mT  # batch memory feature
+        grid = images if self.encoder is None else self.encoder(images)
+        annotations, shape = grid.flatten(2).mT, tuple(grid.shape[2:])  # batch memory feature
         mean = annotations.mean(1, keepdim=True)
         if self.score is None:
-            annotations = mean
+            annotations, shape = mean, ()
         keys = annotations if self.score is None else self.score.prepare(annotations)
         mask = torch.ones(annotations.shape[:2], dtype=torch.bool, device=annotations.device)
-        return Memory(keys, annotations, mask), self.first_state(mean), self.first_cell(mean)
+        hard = self.config.attention == "hard"
+        memory = Memory(keys, annotations, mask, over="image", shape=shape, sampled=hard)
+        return memory, self.first_state(mean), self.first_cell(mean)
 
     def look(
         self, state: Float[Tensor, "batch query hidden"], memory: Memory, sampled: bool
@@ -275,7 +272,7 @@ class System(nn.Module):
             chosen = Hard()(scores, memory.mask)
             read = Read(gate * (chosen.weights @ memory.values), chosen.weights, chosen.log_prob)
             return read, softmax(scores, memory.mask).weights
-        weights = memory.obeyed(softmax(scores, memory.mask).weights)
+        weights = memory.or_forced(softmax(scores, memory.mask).weights)
         return Read(gate * (weights @ memory.values), weights), weights
 
     def advance(
@@ -326,14 +323,14 @@ class System(nn.Module):
             torch.cat(log_probs, 1) if log_probs else None,
         )
 
-    def forward(self, batch: Captioned) -> Loss:
-        config, real = self.config, batch.target_mask
+    def forward(self, batch: Batch) -> Loss:
+        config, target, real = self.config, batch.target.values, batch.target.mask
         hard = self.training and config.attention == "hard"
         sampled = hard and bool(torch.rand(()) < config.sampled)
-        words = self.embedding(shift_right(batch.target, BEGIN))
-        course = self.follow(batch.images, words, sampled)
+        words = self.embedding(shift_right(target, BEGIN))
+        course = self.follow(batch.inputs["image"], words, sampled)
         logits = self.read_out(words[real], course.states[real], course.reads[real])
-        nll = F.cross_entropy(logits, batch.target[real], reduction="none")
+        nll = F.cross_entropy(logits, target[real], reduction="none")
         total, units = nll.sum(), len(nll)
         terms = {"nll": total.detach()}
         if not self.training or self.score is None:
@@ -356,7 +353,7 @@ class System(nn.Module):
         spread: Float[Tensor, "batch step"],
         real: Bool[Tensor, "batch step"],
     ) -> Float[Tensor, ""]:
-        """Minus the variational bound (eqs. 10 to 12), and its baseline moved on by this batch's likelihoods.
+        """Minus the variational bound (eqs. 10 to 12); updates the baseline with this batch's likelihoods.
 
         All steps of a caption learn from the same signal: its log-likelihood by the token, less the baseline.
         """
@@ -373,8 +370,8 @@ class System(nn.Module):
         self.baseline.copy_(moving_average(self.baseline, caption / length, MOMENTUM))
         return found.total
 
-    def start(self, batch: Captioned) -> State:
-        memory, state, cell = self.begin(batch.images)
+    def start(self, batch: Batch) -> State:
+        memory, state, cell = self.begin(batch.inputs["image"])
         return State(memory, {"state": state, "cell": cell})
 
     def step(self, token: Int[Tensor, "batch query"], state: State) -> Step:

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attend.attention.glimpse import Aim, FilterBanks, Views, aim, filter_bank, filter_banks, filter_views, read, write
-from attend.contract import Bounds, Classified, Drawings, Labelled, Loss, Pictures
+from attend.contract import Answers, Batch, Bounds, Drawings, Look, Loss, Pictures
 from attend.fast import Linear
 from attend.precision import full
 from attend.settings import check_config
@@ -219,7 +219,7 @@ class System(nn.Module):
         self.first_decoder = nn.Parameter(torch.zeros(config.hidden))
 
     def noise(self, count: int, generator: torch.Generator | None = None) -> Float[Tensor, "step batch latent"]:
-        """Standard normal noise for so many images, other at every step; from a generator, of the CPU, always alike."""
+        """Standard normal noise, independent at every step; reproducible with a (CPU) generator."""
         shape, device = (self.config.steps, count, self.config.latent), self.first_canvas.device
         if generator is None:
             return torch.randn(shape, device=device)
@@ -234,13 +234,13 @@ class System(nn.Module):
         constant = self.hand.constant(images)
         reach = self.hand(decoder.hidden)
         canvases, reads, writes, latents, means, logs = [], [], [], [], [], []
-        for chance in noise:
+        for epsilon in noise:
             reads.append(reach.read)
             seen = self.hand.read(images, canvas, reach)
             encoder = self.encoder([*seen, decoder.hidden], encoder, constant)
             mean, log_deviation = full(self.posterior(encoder.hidden)).chunk(2, dim=-1)
             log_deviation = log_deviation.clamp(-LARGEST_LOG, LARGEST_LOG)
-            latent = torch.addcmul(mean, log_deviation.exp(), chance)
+            latent = torch.addcmul(mean, log_deviation.exp(), epsilon)
             decoder = self.decoder([latent], decoder)
             reach = self.hand(decoder.hidden)
             canvas = canvas + self.hand.write(reach)
@@ -315,14 +315,14 @@ class ClassifierConfig:
 class Classifier(nn.Module):
     """The differentiable RAM of section 4.1: an LSTM that reads through a window it aims, with no error image.
 
-    `channels` and `classes` come from the data; images may be of any size.
+    Images may be of any size.
     """
 
-    def __init__(self, config: ClassifierConfig, channels: int, classes: int) -> None:
+    def __init__(self, config: ClassifierConfig, image_channels: int, target_classes: int) -> None:
         super().__init__()
         self.config = config
-        self.core = LSTM(channels * config.read**2, config.hidden)
-        self.action = Linear(config.hidden, classes)
+        self.core = LSTM(image_channels * config.read**2, config.hidden)
+        self.action = Linear(config.hidden, target_classes)
         self.first = nn.Parameter(torch.zeros(config.hidden))
         self.aim = None
         if config.attention == "read":
@@ -330,45 +330,37 @@ class Classifier(nn.Module):
             aim_at_everything(self.aim, (0.0,) * 5)
 
     def scan(
-        self, images: Float[Tensor, "batch channel rows columns"], given: Sequence[Window | None] | None = None
-    ) -> tuple[Float[Tensor, "batch step hidden"], list[Window | None]]:
-        """The state after each read, and where that was: where it aims, or through the windows given."""
+        self, images: Float[Tensor, "batch channel rows columns"]
+    ) -> tuple[Float[Tensor, "batch step hidden"], list[Window]]:
+        """The state after each read, and where that was; the control has no windows."""
         size, (rows, columns) = self.config.read, images.shape[2:]
         first = images.new_tensor(first_aim(size, rows, columns, writes=False))
         state = started(self.first, len(images))
         means = F.adaptive_avg_pool2d(images, size).flatten(1) if self.aim is None else None
         states, windows = [], []
-        for step in range(self.config.glimpses):
-            looked, seen = None, means
+        for _ in range(self.config.glimpses):
+            seen = means
             if self.aim is not None:
-                looked = given[step] if given else window(self.aim(state.hidden) + first, size, rows, columns)
-                assert looked is not None
-                seen = read(images, looked.filters, looked.aim.intensity).flatten(1)
+                windows.append(window(self.aim(state.hidden) + first, size, rows, columns))
+                seen = read(images, windows[-1].filters, windows[-1].aim.intensity).flatten(1)
             assert seen is not None
             state = self.core([seen], state)
             states.append(state.hidden)
-            windows.append(looked)
         return torch.stack(states, 1), windows
 
-    def forward(self, batch: Labelled) -> Loss:
-        states, _ = self.scan(batch.images)
+    def forward(self, batch: Batch) -> Loss:
+        states, _ = self.scan(batch.inputs["image"])
         logits = self.action(states[:, -1])
-        nll = F.cross_entropy(logits, batch.label, reduction="sum")
-        error = (logits.argmax(-1) != batch.label).to(logits.dtype).sum()
-        return Loss(nll, len(batch.label), {"nll": nll.detach(), "error": error})
+        nll = F.cross_entropy(logits, batch.target, reduction="sum")
+        error = (logits.argmax(-1) != batch.target).to(logits.dtype).sum()
+        return Loss(nll, len(batch.target), {"nll": nll.detach(), "error": error})
 
-    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
-        """What would be answered after each read."""
+    def answer(self, batch: Batch) -> Answers:
+        """The answer after each read."""
+        images = batch.inputs["image"]
         states, windows = self.scan(images)
-        return Classified(self.action(states), looks({"read": windows}, len(images), *images.shape[2:]))
-
-    def along(
-        self,
-        images: Float[Tensor, "batch channel rows columns"],
-        others: Float[Tensor, "batch channel rows columns"],
-    ) -> Float[Tensor, "batch class"]:
-        """As in `attend.contract.Scanner`."""
-        return self.action(self.scan(images, self.scan(others)[1])[0][:, -1])
+        looks = {"read": Look(views(windows, *images.shape[2:]), "image")} if windows else {}
+        return Answers(self.action(states), looks)
 
 
 def aim_at_everything(layer: nn.Linear, *windows: tuple[float, ...]) -> None:
@@ -432,20 +424,21 @@ def divergence(
 
 
 def drawings(canvases: list[Tensor], windows: dict[str, list[Window | None]]) -> Drawings:
-    """`canvases` are of log-odds, one a step."""
-    count, (rows, columns) = len(canvases[0]), canvases[0].shape[2:]
-    return Drawings(torch.sigmoid(torch.stack(canvases, 1)), looks(windows, count, rows, columns))
+    """`canvases` are of log-odds, one a step; a look without windows is left out."""
+    rows, columns = canvases[0].shape[2:]
+    aimed = {name: [window for window in steps if window is not None] for name, steps in windows.items()}
+    looks = {name: views(steps, rows, columns) for name, steps in aimed.items() if steps}
+    of_image = [{name: look[number] for name, look in looks.items()} for number in range(len(canvases[0]))]
+    return Drawings(torch.sigmoid(torch.stack(canvases, 1)), of_image)
 
 
-def looks(windows: dict[str, list[Window | None]], count: int, rows: int, columns: int) -> list[dict[str, Views]]:
-    """Each image's views by name; none where there is no window."""
-    found: list[dict[str, Views]] = [{} for _ in range(count)]
-    for name, steps in windows.items():
-        aims = [step.aim for step in steps if step is not None]
-        if not aims:
-            continue
-        filters = next(step.filters.vertical.shape[-2] for step in steps if step is not None)
-        together = [torch.stack(part, 1).detach().cpu() for part in zip(*aims, strict=True)]
-        for views, centre, stride, variance in zip(found, *together[:3], strict=True):
-            views[name] = filter_views(centre, stride, variance, filters, rows, columns)
-    return found
+def views(windows: Sequence[Window], rows: int, columns: int) -> list[Views]:
+    """Each image's views of these steps' windows."""
+    filters = windows[0].filters.vertical.shape[-2]
+    centres, strides, variances, _ = (
+        torch.stack(part, 1).detach().cpu() for part in zip(*(window.aim for window in windows), strict=True)
+    )
+    return [
+        filter_views(centre, stride, variance, filters, rows, columns)
+        for centre, stride, variance in zip(centres, strides, variances, strict=True)
+    ]

@@ -18,11 +18,11 @@ Deviations from the paper:
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attend.attention.normalise import check_mask
-from attend.contract import BEGIN, Loss, Pairs, State, Step
+from attend.contract import BEGIN, Batch, Cells, Loss, State, Step
 from attend.fast import Linear
 from attend.layers import GatedUnit, gaussian, maxout, shift_right
 from attend.learning import cross_entropy
@@ -89,35 +89,33 @@ class System(nn.Module):
         for block in self.unit.recurrent.weight.data.split(hidden):
             nn.init.orthogonal_(block)
 
-    def encode(
-        self, source: Int[Tensor, "batch memory"], mask: Bool[Tensor, "batch memory"]
-    ) -> Float[Tensor, "batch hidden"]:
+    def encode(self, source: Cells) -> Float[Tensor, "batch hidden"]:
         """c = tanh(V h_N): the summary of each source. Raises `ValueError` if one is all padding."""
-        check_mask(mask)
-        inputs = self.encoder.input(self.source_embedding(source))
-        states = self.encoder.run(inputs, inputs.new_zeros(len(source), self.encoder.hidden_size), mask)
+        check_mask(source.mask)
+        inputs = self.encoder.input(self.source_embedding(source.values))
+        states = self.encoder.run(inputs, inputs.new_zeros(len(inputs), self.encoder.hidden_size), source.mask)
         return torch.tanh(self.summary(states[:, -1]))
 
     def readout(self, state: Tensor, word: Tensor, summary: Tensor) -> Tensor:
         """s_t: maxout over O_h h_t + O_y e(y_{t-1}) + O_c c."""
         return maxout(self.from_state(state) + self.from_word(word) + self.from_context(summary))
 
-    def forward(self, batch: Pairs) -> Loss:
-        summary = self.encode(batch.source, batch.source_mask)
-        words = self.target_embedding(shift_right(batch.target, BEGIN))
+    def forward(self, batch: Batch) -> Loss:
+        summary = self.encode(batch.inputs["source"])
+        target, real = batch.target.values, batch.target.mask
+        words = self.target_embedding(shift_right(target, BEGIN))
         inputs, context = self.unit.input(words), self.unit.context(summary)
         state, every = torch.tanh(self.initial(summary)), []
         for step in inputs.unbind(1):
             state = self.unit(step, context, state)
             every.append(state)
         states = torch.stack(every, 1)
-        real = batch.target_mask
         hidden = self.readout(states[real], words[real], summary.unsqueeze(1).expand_as(states)[real])
-        loss = cross_entropy(hidden, self.output.weight, self.output.bias, batch.target[real])
+        loss = cross_entropy(hidden, self.output.weight, self.output.bias, target[real])
         return Loss(loss.total, len(hidden), {"nll": loss.nll})
 
-    def start(self, batch: Pairs) -> State:
-        summary = self.encode(batch.source, batch.source_mask).unsqueeze(1)
+    def start(self, batch: Batch) -> State:
+        summary = self.encode(batch.inputs["source"]).unsqueeze(1)
         return State(
             None,
             {

@@ -15,11 +15,11 @@ Deviations from the paper:
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attend.contract import Classified, Labelled, Loss
+from attend.contract import Answers, Batch, Loss
 from attend.fast import Linear
 from attend.settings import check_config
 
@@ -59,64 +59,60 @@ class ConvolutionalConfig:
 
 
 class System(nn.Module):
-    """See the module. `channels` and `classes` come from the data; images may be of any size."""
+    """See the module. Images may be of any size."""
 
-    def __init__(self, config: Config, channels: int, classes: int) -> None:
+    def __init__(self, config: Config, image_channels: int, target_classes: int) -> None:
         super().__init__()
         self.rows = config.rows
-        self.first = Linear(channels * config.rows**2, config.hidden)
+        self.first = Linear(image_channels * config.rows**2, config.hidden)
         self.second = Linear(config.hidden, config.hidden)
-        self.action = Linear(config.hidden, classes)
+        self.action = Linear(config.hidden, target_classes)
 
     def scores(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch class"]:
         """The scores of the classes."""
         state = F.relu(self.first(brought_to(images, self.rows).flatten(1)))
         return self.action(F.relu(self.second(state)))
 
-    def forward(self, batch: Labelled) -> Loss:
-        return cross_entropy(self.scores(batch.images), batch)
+    def forward(self, batch: Batch) -> Loss:
+        return cross_entropy(self.scores(batch.inputs["image"]), batch.target)
 
-    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
-        """The answer, after the one step there is. There is nothing that it looked at."""
-        return at_once(self.scores(images))
+    def answer(self, batch: Batch) -> Answers:
+        """The answer, after one step and without a look."""
+        return Answers(self.scores(batch.inputs["image"]).unsqueeze(1))
 
 
 class Convolutional(nn.Module):
-    """See the module. `channels` and `classes` come from the data; images may be of any size."""
+    """See the module. Images may be of any size."""
 
-    def __init__(self, config: ConvolutionalConfig, channels: int, classes: int) -> None:
+    def __init__(self, config: ConvolutionalConfig, image_channels: int, target_classes: int) -> None:
         super().__init__()
         self.rows = config.rows
-        self.filters = nn.Conv2d(channels, config.filters, config.size, config.stride)
+        self.filters = nn.Conv2d(image_channels, config.filters, config.size, config.stride)
         places = (config.rows - config.size) // config.stride + 1
         self.hidden = Linear(config.filters * places**2, config.hidden)
-        self.action = Linear(config.hidden, classes)
+        self.action = Linear(config.hidden, target_classes)
 
     def scores(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch class"]:
         """The scores of the classes."""
         maps = F.relu(self.filters(brought_to(images, self.rows)))
         return self.action(F.relu(self.hidden(maps.flatten(1))))
 
-    def forward(self, batch: Labelled) -> Loss:
-        return cross_entropy(self.scores(batch.images), batch)
+    def forward(self, batch: Batch) -> Loss:
+        return cross_entropy(self.scores(batch.inputs["image"]), batch.target)
 
-    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
-        """The answer, after the one step there is. There is nothing that it looked at."""
-        return at_once(self.scores(images))
+    def answer(self, batch: Batch) -> Answers:
+        """The answer, after one step and without a look."""
+        return Answers(self.scores(batch.inputs["image"]).unsqueeze(1))
 
 
 def brought_to(
     images: Float[Tensor, "batch channel rows columns"], rows: int
 ) -> Float[Tensor, "batch channel size size"]:
-    """Images of so many rows and columns, each pixel the mean of its part."""
+    """Images of rows x rows pixels, each the mean of its part."""
     return F.adaptive_avg_pool2d(images, rows)
 
 
-def cross_entropy(scores: Float[Tensor, "batch class"], batch: Labelled) -> Loss:
-    nll = F.cross_entropy(scores, batch.label, reduction="sum")
-    error = (scores.argmax(-1) != batch.label).to(torch.float32).sum()
-    return Loss(nll, len(batch.label), {"nll": nll.detach(), "error": error})
-
-
-def at_once(scores: Float[Tensor, "batch class"]) -> Classified:
-    return Classified(scores.unsqueeze(1), [{} for _ in range(len(scores))])
+def cross_entropy(scores: Float[Tensor, "batch class"], label: Int[Tensor, "batch"]) -> Loss:
+    nll = F.cross_entropy(scores, label, reduction="sum")
+    error = (scores.argmax(-1) != label).to(torch.float32).sum()
+    return Loss(nll, len(label), {"nll": nll.detach(), "error": error})

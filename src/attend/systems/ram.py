@@ -10,9 +10,9 @@ goes through the place.
 
 Which gradient goes where decides whether it learns. In `System` the cross-entropy of the last step trains the
 classifier, the core and the glimpse network; the location network learns from REINFORCE alone, and the baseline from
-its own error alone, both from states that are cut from the graph. In `Player` there is no right answer to learn from:
+its own error alone, both from detached states. In `Player` there is no right answer to learn from:
 all but the baseline learns from REINFORCE, the location network from its places, and the core and the glimpse network
-from the moves (the state that a place is chosen by is cut from the graph there too).
+from the moves (the state that a place is chosen by is detached there too).
 
 Deviations from the paper:
 
@@ -28,14 +28,12 @@ Deviations from the paper:
   width glimpses lie beside one another. Without, all places start about the middle, and follow the image far more. The
   tenth makes f_l be learnt as slowly, for Adam's steps are as long for noise as for a gradient.
 - The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
-  moved to its edge, in what is seen and in what the network is told of the place; its log-probability is its own.
+  moved to its edge, in what is seen and in the place that the network is given; its log-probability is its own.
 - At test the places are the means (the paper does not say), in one pass.
 - `Player` learns each step from the reward of the whole game, with a baseline a step: a place's knows what was seen up
   to the glimpse before, a move's also the glimpse that it is made on.
 
-`places` chooses where it looks: "learnt" is the model; "random" (anywhere, uniformly) and "centre" are its controls,
-and so is "grid" where there is a path: it stays as it starts, and places are sampled around it in training as they are
-around those that are learnt.
+`places` chooses where it looks: "learnt" is the model; "random" (anywhere, uniformly) and "centre" are its controls.
 """
 
 import math
@@ -49,7 +47,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attend.attention.glimpse import Pyramid, glimpse_views, look, place_log_prob, prepare, sample_place
-from attend.contract import Classified, Games, Labelled, Loss
+from attend.contract import Answers, Batch, Games, Look, Loss
 from attend.fast import Linear, joined
 from attend.learning import baseline_error, entropy, hybrid, reinforce
 from attend.precision import full
@@ -79,20 +77,15 @@ class Config:
     reward: Literal["right", "probability", "log-probability"] = "right"
     """What learnt places are rewarded with: 1 for a right answer and 0 for a wrong one, or the right one's probability,
     or the logarithm of that."""
-    places: Literal["learnt", "random", "centre", "grid"] = "learnt"
-    """Where it looks: "learnt" is the model, "random", "centre" and "grid" (a path that stays where it starts) are the
-    controls."""
+    places: Literal["learnt", "random", "centre"] = "learnt"
+    """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
     path: float = 0.0
     """Distance of neighbours in the grid that the steps' own places start as, in half images; 0: steps have none."""
 
     def __post_init__(self) -> None:
         check_config(self)
-        if self.path and self.places in ("random", "centre"):
-            raise ValueError(
-                f'a path is for places that are learnt, or a grid: have path 0 where places are "{self.places}"'
-            )
-        if not self.path and self.places == "grid":
-            raise ValueError('places "grid" are those of a path: say how far they are apart, such as path 0.5')
+        if self.path and self.places != "learnt":
+            raise ValueError(f'a path is for places that are learnt: have path 0 where places are "{self.places}"')
         if self.path:
             grid(self.glimpses, self.path)  # it must lie within the image
         if not self.deviation > 0:
@@ -122,7 +115,7 @@ class GlimpseNetwork(nn.Module):
 
 
 def grid(count: int, apart: float) -> Float[Tensor, "place 2"]:
-    """So many places (x, y) about the middle, row by row: as many rows as columns, or one more; the last row may be
+    """`count` places (x, y) about the middle, row by row: as many rows as columns, or one more; the last row may be
     shorter. Raises `ValueError` if it doesn't lie within the image."""
     columns = round(math.sqrt(count))
     rows = torch.arange(count).split(columns)
@@ -145,33 +138,24 @@ FROM_PATH = 0.1
 class LocationNetwork(nn.Module):
     """Where to look next, from a state: a Gaussian around a mean, or what the controls do instead (2.1)."""
 
-    path: Tensor | None
-
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.places, self.deviation = config.places, config.deviation
-        learnt = config.places == "learnt"
-        self.mean = Linear(config.hidden, 2) if learnt else None
-        start = grid(config.glimpses, config.path).atanh() if config.path else None
-        if learnt and start is not None:
-            self.path = nn.Parameter(start)
-        else:
-            self.register_buffer("path", start)
+        self.mean = Linear(config.hidden, 2) if config.places == "learnt" else None
+        self.path = nn.Parameter(grid(config.glimpses, config.path).atanh()) if config.path else None
 
     def around(
         self, state: Float[Tensor, "*batch hidden"], step: int | slice = slice(None)
     ) -> Float[Tensor, "*batch 2"]:
         """The mean of a step's place, or those of all steps, from the state before it."""
-        if self.mean is None:
-            assert self.path is not None
-            return self.path[step].tanh().expand(*state.shape[:-1], 2)
+        assert self.mean is not None
         mean = full(self.mean(state))
         return torch.tanh(mean if self.path is None else self.path[step] + FROM_PATH * mean)
 
     @torch.no_grad()
     def choose(self, state: Float[Tensor, "*batch hidden"], sampled: bool, step: int) -> Float[Tensor, "*batch 2"]:
         """A sample, or the mean; random places are always random. No gradient goes through a place."""
-        if self.places in ("random", "centre"):
+        if self.mean is None:
             middle = full(state).new_zeros(*state.shape[:-1], 2)
             return middle.uniform_(-1, 1) if self.places == "random" else middle
         mean = self.around(state, step)
@@ -180,7 +164,7 @@ class LocationNetwork(nn.Module):
     def log_prob(
         self, where: Float[Tensor, "*batch step 2"], state: Float[Tensor, "*batch step hidden"]
     ) -> Float[Tensor, "*batch step"]:
-        """How likely these places were: 0 where nothing is learnt. The states are cut from the graph here."""
+        """The places' log-probabilities: 0 where nothing is learnt. The states are detached here."""
         if self.mean is None:
             return state.new_zeros(state.shape[:-1])
         return place_log_prob(where, self.around(state.detach()), self.deviation)
@@ -196,34 +180,25 @@ class Scan(NamedTuple):
 
 
 class System(nn.Module):
-    """See the module. `channels` and `classes` come from the data; images may be of any size."""
+    """See the module. Images may be of any size."""
 
-    def __init__(self, config: Config, channels: int, classes: int) -> None:
+    def __init__(self, config: Config, image_channels: int, target_classes: int) -> None:
         super().__init__()
         self.config = config
-        self.glimpse = GlimpseNetwork(config, channels)
+        self.glimpse = GlimpseNetwork(config, image_channels)
         self.location = LocationNetwork(config)
         self.from_glimpse = Linear(config.glimpse, config.hidden)
         self.from_state = Linear(config.hidden, config.hidden)
-        self.action = Linear(config.hidden, classes)
+        self.action = Linear(config.hidden, target_classes)
         self.baseline = Linear(config.hidden, 1) if config.places == "learnt" else None
 
-    def scan(
-        self,
-        images: Float[Tensor, "batch channel rows columns"],
-        copies: int,
-        sampled: bool,
-        given: Float[Tensor, "batch copy step 2"] | None = None,
-    ) -> Scan:
-        """Look at each image so many times over: h_t = relu(W h_{t-1} + W g_t), at places that h_{t-1} chose.
-
-        Or at those given, whatever `sampled` says.
-        """
+    def scan(self, images: Float[Tensor, "batch channel rows columns"], copies: int, sampled: bool) -> Scan:
+        """Scan each image `copies` times: h_t = relu(W h_{t-1} + W g_t), at places that h_{t-1} chose."""
         pyramid, glimpse = prepare(images, self.config.scales), self.glimpse.sensor()
         core = joined(self.from_state, self.from_glimpse)
         states, places = [images.new_zeros(len(images), copies, self.config.hidden)], []
         for step in range(self.config.glimpses):
-            chosen = self.location.choose(states[-1], sampled, step) if given is None else given[:, :, step]
+            chosen = self.location.choose(states[-1], sampled, step)
             places.append(chosen)
             # The eye can't leave the image, but what is scored is the place that was sampled.
             states.append(F.relu(core(states[-1], glimpse(pyramid, chosen.clamp(-1, 1)))))
@@ -232,11 +207,11 @@ class System(nn.Module):
         baseline = torch.zeros_like(log_prob) if self.baseline is None else self.baseline(before).squeeze(-1)
         return Scan(states[1:], where.clamp(-1, 1), log_prob, baseline)
 
-    def forward(self, batch: Labelled) -> Loss:
+    def forward(self, batch: Batch) -> Loss:
         copies = self.config.copies if self.training else 1
-        scan = self.scan(batch.images, copies, sampled=self.training)
+        scan = self.scan(batch.inputs["image"], copies, sampled=self.training)
         log_probs = full(self.action(scan.states[-1])).log_softmax(-1)  # batch copy class
-        label = batch.label.unsqueeze(1).expand(-1, copies)
+        label = batch.target.unsqueeze(1).expand(-1, copies)
         log_likelihood = log_probs.gather(-1, label.unsqueeze(-1)).squeeze(-1)
         right = (log_probs.argmax(-1) == label).to(log_probs.dtype)
         terms = {"error": (1 - right).mean(1).sum()}
@@ -254,28 +229,17 @@ class System(nn.Module):
         terms |= {"baseline_error": found.baseline_error / self.config.glimpses}
         return Loss(found.total, len(label), {"nll": found.nll, **terms})
 
-    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
-        """What would be answered after each glimpse, at the means (random places are drawn anew each time)."""
-        rows, columns = images.shape[2:]
+    def answer(self, batch: Batch) -> Answers:
+        """The answer after each glimpse, at the means (random places are drawn anew each time)."""
+        images = batch.inputs["image"]
         scan = self.scan(images, copies=1, sampled=False)
-        looks = [
-            {"glimpse": glimpse_views(where, self.config.size, self.config.scales, rows, columns)}
-            for where in scan.where[:, 0]
-        ]
-        return Classified(self.action(torch.stack(scan.states, 2)[:, 0]), looks)
-
-    def along(
-        self,
-        images: Float[Tensor, "batch channel rows columns"],
-        others: Float[Tensor, "batch channel rows columns"],
-    ) -> Float[Tensor, "batch class"]:
-        """As in `attend.contract.Scanner`, at the means."""
-        given = self.scan(others, copies=1, sampled=False).where
-        return self.action(self.scan(images, copies=1, sampled=False, given=given).states[-1][:, 0])
+        size, scales, (rows, columns) = self.config.size, self.config.scales, images.shape[2:]
+        views = [glimpse_views(where, size, scales, rows, columns) for where in scan.where[:, 0]]
+        return Answers(self.action(torch.stack(scan.states, 2)[:, 0]), {"glimpse": Look(views, "image")})
 
 
 class Played(NamedTuple):
-    """Games played: where each glimpse was, how likely it and the move after it were, and what came of it.
+    """Games played: where each glimpse was, the log-probabilities of it and of the move after it, and the reward.
 
     `entropy` is that of each move's policy, in nats, and `patch` the rows and columns of a glimpse's finest patch, in
     pixels. `expected` is the baseline: the reward expected from each state, from the one before the first glimpse to
@@ -301,8 +265,8 @@ class Player(nn.Module):
         super().__init__()
         own = "glimpses", "copies", "reward", "path"
         if any(getattr(config, name) != getattr(Config, name) for name in own):
-            told = "a game says how often it is looked at and what it is rewarded with, and is played once"
-            raise ValueError(f"{told}: leave out glimpses, copies, reward and path")
+            reason = "a game sets the number of glimpses and the reward, and is played once"
+            raise ValueError(f"{reason}: leave out glimpses, copies, reward and path")
         self.config = config
         self.glimpse = GlimpseNetwork(config, channels)
         self.location = LocationNetwork(config)

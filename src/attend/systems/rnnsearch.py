@@ -19,14 +19,14 @@ Deviations from the paper:
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attend.attention.mechanism import Attend
 from attend.attention.memory import Memory
 from attend.attention.normalise import softmax
 from attend.attention.score import Additive
-from attend.contract import BEGIN, Loss, Pairs, State, Step
+from attend.contract import BEGIN, Batch, Cells, Loss, State, Step
 from attend.fast import Linear
 from attend.layers import GatedUnit, gaussian, maxout, reverse_order, shift_right
 from attend.learning import cross_entropy
@@ -75,27 +75,26 @@ class System(nn.Module):
         gaussian(self.attend, 0.001)
         nn.init.zeros_(score.energy.weight)
 
-    def encode(
-        self, source: Int[Tensor, "batch memory"], mask: Bool[Tensor, "batch memory"]
-    ) -> tuple[Memory, Float[Tensor, "batch hidden"]]:
+    def encode(self, source: Cells) -> tuple[Memory, Float[Tensor, "batch hidden"]]:
         """Annotations h_j = [forward; backward] (A.2.1), and s_0 = tanh(W_s backward_1) (A.2.2)."""
-        embedded = self.source_embedding(source)
-        zero = embedded.new_zeros(len(source), self.unit.hidden_size)
+        mask, embedded = source.mask, self.source_embedding(source.values)
+        zero = embedded.new_zeros(len(mask), self.unit.hidden_size)
         order = reverse_order(mask).unsqueeze(-1)
         forward = self.forward_encoder.run(self.forward_encoder.input(embedded), zero, mask)
         reversed_inputs = embedded.gather(1, order.expand_as(embedded))
         backward = self.backward_encoder.run(self.backward_encoder.input(reversed_inputs), zero, mask)
         first = torch.tanh(self.initial(backward[:, -1]))  # the state after the source's first word
         annotations = torch.cat([forward, backward.gather(1, order.expand_as(backward))], dim=-1)
-        return self.attend.prepare(annotations * mask.unsqueeze(-1), mask), first
+        return self.attend.prepare(annotations * mask.unsqueeze(-1), mask, "source"), first
 
     def readout(self, state: Tensor, word: Tensor, context: Tensor) -> Tensor:
         """t_i: maxout over U_o s_{i-1} + V_o E y_{i-1} + C_o c_i (A.2.2)."""
         return maxout(self.from_state(state) + self.from_word(word) + self.from_context(context))
 
-    def forward(self, batch: Pairs) -> Loss:
-        memory, state = self.encode(batch.source, batch.source_mask)
-        words = self.target_embedding(shift_right(batch.target, BEGIN))
+    def forward(self, batch: Batch) -> Loss:
+        memory, state = self.encode(batch.inputs["source"])
+        target, real = batch.target.values, batch.target.mask
+        words = self.target_embedding(shift_right(target, BEGIN))
         inputs = self.unit.input(words)
         states, contexts = [], []
         for step in range(words.shape[1]):
@@ -103,13 +102,12 @@ class System(nn.Module):
             read = self.attend(state.unsqueeze(1), memory)
             contexts.append(read.context.squeeze(1))
             state = self.unit(inputs[:, step] + self.context(contexts[-1]), state)
-        real = batch.target_mask
         hidden = self.readout(torch.stack(states, 1)[real], words[real], torch.stack(contexts, 1)[real])
-        loss = cross_entropy(hidden, self.output.weight, self.output.bias, batch.target[real])
+        loss = cross_entropy(hidden, self.output.weight, self.output.bias, target[real])
         return Loss(loss.total, len(hidden), {"nll": loss.nll})
 
-    def start(self, batch: Pairs) -> State:
-        memory, first = self.encode(batch.source, batch.source_mask)
+    def start(self, batch: Batch) -> State:
+        memory, first = self.encode(batch.inputs["source"])
         return State(memory, {"decoder": first.unsqueeze(1)})
 
     def step(self, token: Int[Tensor, "batch query"], state: State) -> Step:

@@ -13,6 +13,10 @@ It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in the
 - a tanh read-out that ends in the target embedding matrix itself (tied; Press & Wolf 2017) instead of maxout;
 - dropout on embeddings, annotations and read-out; label smoothing.
 
+Another score than the additive one may be given to the constructor. With the additive one, whole sequences are trained
+by the hand-written recurrence `attend.recurrence.conditional_gru`, which has the score's equation once more; `step`, and
+training with any other score, take `attention/score.py`. A test holds the two equal.
+
 `attention` chooses what each step reads: "additive" is the model; "uniform" (the mean annotation) and "last" (the last
 state of each direction, a fixed summary) are its controls, with everything else equal.
 """
@@ -21,14 +25,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attend.attention.mechanism import Attend
 from attend.attention.memory import Memory, Read
 from attend.attention.normalise import check_mask, softmax, uniform
-from attend.attention.score import Additive
-from attend.contract import BEGIN, Loss, Pairs, State, Step
+from attend.attention.score import Additive, Score
+from attend.contract import BEGIN, Batch, Cells, Loss, State, Step
 from attend.fast import Linear, linear
 from attend.layers import BidirectionalGRU, masked_mean, project, shift_right
 from attend.learning import cross_entropy
@@ -64,7 +68,9 @@ class Config:
 class System(nn.Module):
     """See the module. Vocabulary sizes come from the data; PAD, UNKNOWN, BEGIN and END are their first ids."""
 
-    def __init__(self, config: Config, source_vocabulary: int, target_vocabulary: int) -> None:
+    def __init__(
+        self, config: Config, source_vocabulary: int, target_vocabulary: int, score: Score | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         embedding, hidden = config.embedding, config.hidden
@@ -73,7 +79,7 @@ class System(nn.Module):
         self.encoder = BidirectionalGRU(embedding, hidden)
         self.attend = None
         if config.attention == "additive":
-            self.attend = Attend(Additive(hidden, 2 * hidden, config.alignment, bias=True), softmax)
+            self.attend = Attend(score or Additive(hidden, 2 * hidden, config.alignment, bias=True), softmax)
         self.initial = Linear(2 * hidden, hidden)
         self.unit1 = nn.GRUCell(embedding, hidden)
         self.unit2 = nn.GRUCell(2 * hidden, hidden)
@@ -92,12 +98,11 @@ class System(nn.Module):
             for block in unit.weight_hh.data.split(hidden):
                 nn.init.orthogonal_(block)
 
-    def encode(
-        self, source: Int[Tensor, "batch memory"], mask: Bool[Tensor, "batch memory"]
-    ) -> tuple[Memory, Float[Tensor, "batch hidden"]]:
+    def encode(self, source: Cells) -> tuple[Memory, Float[Tensor, "batch hidden"]]:
         """The memory to read from, and the decoder's first state. Raises `ValueError` if a source is all padding."""
+        mask = source.mask
         check_mask(mask)
-        embedded = self.dropout_embedding(self.source_embedding(source))
+        embedded = self.dropout_embedding(self.source_embedding(source.values))
         annotations, final = self.encoder(embedded, mask)
         if self.config.attention == "last":
             annotations, mask = final.unsqueeze(1), mask[:, :1]
@@ -107,22 +112,22 @@ class System(nn.Module):
         # of what they make of each cell, made once. (Weights sum to one, so unit 2's bias comes through whole.)
         values = torch.cat([project(annotations, self.unit2), self.from_context(annotations)], dim=-1)
         keys = annotations if self.attend is None else self.attend.score.prepare(annotations)
-        return Memory(keys, values, mask), first
+        return Memory(keys, values, mask, over="source"), first
 
     def readout(self, state: Tensor, word: Tensor, context: Tensor) -> Tensor:
         """From state, last word and the read's part for it to a vector in the target embedding's space."""
         return self.dropout_readout(torch.tanh(self.from_state(state) + self.from_word(word) + context))
 
-    def forward(self, batch: Pairs) -> Loss:
-        memory, first = self.encode(batch.source, batch.source_mask)
-        words = self.dropout_embedding(self.target_embedding(shift_right(batch.target, BEGIN).T))  # step batch size
+    def forward(self, batch: Batch) -> Loss:
+        memory, first = self.encode(batch.inputs["source"])
+        target = batch.target.values
+        words = self.dropout_embedding(self.target_embedding(shift_right(target, BEGIN).T))  # step batch size
         unit1 = (self.unit1.weight_hh, self.unit1.bias_hh)
         unit2 = (self.unit2.weight_hh, self.unit2.bias_hh)
         inputs = project(words, self.unit1)
         projected, for_readout = memory.values.split(self.parts, dim=-1)
-        if self.attend is not None:
-            score = self.attend.score
-            assert isinstance(score, Additive)
+        score = None if self.attend is None else self.attend.score
+        if isinstance(score, Additive):
             states, weights = conditional_gru(
                 inputs,
                 first,
@@ -134,41 +139,64 @@ class System(nn.Module):
                 projected,
                 memory.mask,
             )
+        elif score is not None:
+            states, weights = self.recur(inputs, first, memory)
         else:
             states, weights = fixed_read_gru(inputs, first, unit1, unit2, projected, fixed_weights(memory).squeeze(1))
         contexts = torch.bmm(weights.transpose(0, 1), for_readout).transpose(0, 1)
         # By number: the gradient of a choice by a mask takes three times as long.
-        real = batch.target_mask.T.flatten().nonzero().squeeze(1)
+        real = batch.target.mask.T.flatten().nonzero().squeeze(1)
         hidden = self.readout(*(part.flatten(0, 1).index_select(0, real) for part in (states, words, contexts)))
         loss = cross_entropy(
             hidden,
             self.target_embedding.weight,
             self.output_bias,
-            batch.target.T.flatten()[real],
+            target.T.flatten()[real],
             self.config.label_smoothing if self.training else 0.0,
         )
         return Loss(loss.total, len(hidden), {"nll": loss.nll})
 
-    def start(self, batch: Pairs) -> State:
-        memory, first = self.encode(batch.source, batch.source_mask)
+    def recur(
+        self, inputs: Float[Tensor, "step batch three_hidden"], state: Float[Tensor, "batch hidden"], memory: Memory
+    ) -> tuple[Float[Tensor, "step batch hidden"], Float[Tensor, "step batch memory"]]:
+        """All states, and the weights of each step's look, under any score: what `conditional_gru` computes faster for
+        the additive one."""
+        states, weights = [], []
+        for word in inputs:
+            state, read = self.advance(word.unsqueeze(1), state.unsqueeze(1), memory)
+            state = state.squeeze(1)
+            states.append(state)
+            weights.append(read.weights.squeeze(1))
+        return torch.stack(states), torch.stack(weights)
+
+    def start(self, batch: Batch) -> State:
+        memory, first = self.encode(batch.inputs["source"])
         return State(memory, {"decoder": first.unsqueeze(1)})
 
     def step(self, token: Int[Tensor, "batch query"], state: State) -> Step:
         assert state.memory is not None
-        before = state.hidden["decoder"]
         word = self.target_embedding(token)
-        recurrent = linear(before, self.unit1.weight_hh, self.unit1.bias_hh)
-        middle, _ = gru_step(project(word, self.unit1), recurrent, before)
-        if self.attend is not None:
-            read = self.attend(middle, state.memory)
-        else:
-            weights = state.memory.obeyed(fixed_weights(state.memory).expand(-1, token.shape[1], -1))
-            read = Read(weights @ state.memory.values, weights)
-        recurrent = linear(middle, self.unit2.weight_hh, self.unit2.bias_hh)
-        inputs, context = read.context.split(self.parts, dim=-1)
-        after, _ = gru_step(inputs, recurrent, middle)
+        after, read = self.advance(project(word, self.unit1), state.hidden["decoder"], state.memory)
+        context = read.context[..., self.parts[0] :]
         logits = linear(self.readout(after, word, context), self.target_embedding.weight, self.output_bias)
         return Step(logits, State(state.memory, {"decoder": after}), read)
+
+    def advance(
+        self,
+        word: Float[Tensor, "batch query three_hidden"],
+        state: Float[Tensor, "batch query hidden"],
+        memory: Memory,
+    ) -> tuple[Float[Tensor, "batch query hidden"], Read]:
+        """One step of the conditional GRU: a first unit takes the word in, its state looks, a second takes the read."""
+        middle, _ = gru_step(word, linear(state, self.unit1.weight_hh, self.unit1.bias_hh), state)
+        if self.attend is not None:
+            read = self.attend(middle, memory)
+        else:
+            weights = memory.or_forced(fixed_weights(memory).expand(-1, middle.shape[1], -1))
+            read = Read(weights @ memory.values, weights)
+        recurrent = linear(middle, self.unit2.weight_hh, self.unit2.bias_hh)
+        after, _ = gru_step(read.context[..., : self.parts[0]], recurrent, middle)
+        return after, read
 
 
 def fixed_weights(memory: Memory) -> Float[Tensor, "batch 1 memory"]:

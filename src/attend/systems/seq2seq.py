@@ -18,12 +18,12 @@ Deviations from the paper:
 
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from attend.attention.normalise import check_mask
-from attend.contract import BEGIN, END, Loss, Pairs, State, Step
+from attend.contract import BEGIN, END, Batch, Cells, Loss, State, Step
 from attend.fast import Linear
 from attend.layers import reverse_order, shift_right
 from attend.learning import cross_entropy
@@ -69,27 +69,27 @@ class System(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -config.scale, config.scale)
 
-    def encode(
-        self, source: Int[Tensor, "batch memory"], mask: Bool[Tensor, "batch memory"]
-    ) -> tuple[Float[Tensor, "layer batch hidden"], Float[Tensor, "layer batch hidden"]]:
+    def encode(self, source: Cells) -> tuple[Float[Tensor, "layer batch hidden"], Float[Tensor, "layer batch hidden"]]:
         """The last state and cell of every layer. Raises `ValueError` if a source is all padding."""
+        tokens, mask = source.values, source.mask
         check_mask(mask)
         if self.config.reverse:
             # Only the words: END stays behind them, and padding behind END.
-            source = source.gather(1, reverse_order(mask & (source != END)))
-        embedded = self.dropout(self.source_embedding(source))
+            tokens = tokens.gather(1, reverse_order(mask & (tokens != END)))
+        embedded = self.dropout(self.source_embedding(tokens))
         packed = pack_padded_sequence(embedded, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
         return recur(self.encoder, packed)[1]
 
-    def forward(self, batch: Pairs) -> Loss:
-        states = self.encode(batch.source, batch.source_mask)
-        words = self.dropout(self.target_embedding(shift_right(batch.target, BEGIN)))
-        hidden = self.dropout(recur(self.decoder, words, states)[0][batch.target_mask])
-        loss = cross_entropy(hidden, self.output.weight, self.output.bias, batch.target[batch.target_mask])
+    def forward(self, batch: Batch) -> Loss:
+        states = self.encode(batch.inputs["source"])
+        target, real = batch.target.values, batch.target.mask
+        words = self.dropout(self.target_embedding(shift_right(target, BEGIN)))
+        hidden = self.dropout(recur(self.decoder, words, states)[0][real])
+        loss = cross_entropy(hidden, self.output.weight, self.output.bias, target[real])
         return Loss(loss.total, len(hidden), {"nll": loss.nll})
 
-    def start(self, batch: Pairs) -> State:
-        state, cell = self.encode(batch.source, batch.source_mask)
+    def start(self, batch: Batch) -> State:
+        state, cell = self.encode(batch.inputs["source"])
         # batch query layer hidden
         return State(None, {"state": state.transpose(0, 1).unsqueeze(1), "cell": cell.transpose(0, 1).unsqueeze(1)})
 

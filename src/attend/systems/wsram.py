@@ -3,7 +3,7 @@
 Ba, Grosse, Salakhutdinov & Frey, 2015 (arXiv 1509.06812). It looks at a few places of an image, one after the other,
 and names what is there. The places a = a_1, ..., a_T are cells of a grid, drawn from p(a | x); the class has
 p(y | x) = sum_a p(a | x) p(y | a, x). The paper's matter is how such a choice is learnt: a second network
-q(a | y, x), which is told the answer, proposes places that explain it, and the proposals are weighted by importance
+q(a | y, x), which is given the answer, proposes places that explain it, and the proposals are weighted by importance
 (reweighted wake-sleep). The network that answers learns from places that it would seldom have tried by itself.
 
 It differs from its nearest relative, RAM (Mnih et al. 2014), in that the places are discrete, chosen from a preview of
@@ -17,12 +17,12 @@ REINFORCE's for the choice alone. `rule` chooses what is learnt by:
 
 Which gradient goes where: the weights are constants (`attend.learning.wake_sleep`). What predicts (its eye, core,
 classifier and chooser) learns by the weighted log p(a, y | x), together; the inference network, which shares no weights
-with it, by the weighted log q; the baseline by its own error, from a state that is cut from the graph. The class is
-read from a core that has seen the glimpses only, and is told where each was: the preview says where to look, and can
-hint at the answer by that alone.
+with it, by the weighted log q; the baseline by its own error, from a detached state. The class is read from a core
+that has seen only the glimpses and where each was: the preview says where to look, and can hint at the answer by that
+alone.
 
-Predictions come from p alone. Neither q nor the label has a part in them: `classify` looks at the likeliest place of
-each step, in one pass; `audit` also gives the error of the mean answer over samples of p.
+Predictions come from p alone, neither from q nor from the label: `answer` looks at the likeliest place of each step,
+in one pass.
 
 What of this is the paper's: its text beyond the abstract was not at hand. The abstract and the published reviews say
 that there is an inference network trained along, importance weights as in reweighted wake-sleep, and control variates
@@ -32,11 +32,11 @@ inputs, is as the paper is remembered. No figure of the paper is claimed, and ev
 
 - q is p times a learnt correction, q(a_t | ...) proportional to p(a_t | ...) exp(f_t), where p is a constant and f
   begins at zero. A q that has to learn from weighted samples what p knows lags behind it: in short runs its samples
-  were worth less than p's own. Where p is nearly sure of its places, as it soon is with no chance, q has little to add.
+  were worth less than p's own. Where p is nearly deterministic, as it soon is without `chance`, q has little to add.
 - The weights' control variate for log p(a | x) is 1 / M without q, and the normalised p / q with it. That of the
   variational rule is a learnt baseline for each step.
 - `chance` mixes p with the uniform distribution, which explores. It is off by default; the variational rule, whose p
-  is soon sure of the same places in every image, gains the most from it.
+  soon collapses to the same places in every image, gains the most from it.
 - Sizes, the grid, and the rectified recurrences: RAM's core, and above it a layer that chooses the places.
 - Adam; no sleep phase (q learns from weighted samples, never from dreams of p).
 """
@@ -52,7 +52,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attend.attention.glimpse import glimpse_views, look, prepare
-from attend.contract import Classified, Labelled, Loss
+from attend.contract import Answers, Batch, Look, Loss
 from attend.fast import Linear
 from attend.learning import effective_sample_size, hybrid, importance_bound, wake_sleep
 from attend.precision import full
@@ -69,8 +69,7 @@ class Config:
     rule: Literal["wake-sleep", "wake-sleep-prior", "variational"] = "wake-sleep"
     """How the choice of places is learnt: see the module."""
     control_variates: bool = True
-    """Subtract from each gradient's weight what it is worth by chance (wake-sleep), or a learnt baseline
-    (variational)."""
+    """Subtract a control variate from each gradient's weight (wake-sleep), or a learnt baseline (variational)."""
     copies: int = 5
     """Samples of an image's places in an update (M)."""
     glimpses: int = 3
@@ -84,7 +83,7 @@ class Config:
     preview: int = 12
     """Rows and columns that the whole image is shrunk to, to choose places by."""
     chance: float = 0.0
-    """Share of the uniform distribution in each step's p(a | x): places are then never quite sure."""
+    """Share of the uniform distribution in each step's p(a | x), which keeps it from becoming deterministic."""
     hidden: int = 128
     """Size of each recurrent state."""
     glimpse: int = 128
@@ -112,7 +111,7 @@ class Eye(nn.Module):
 
 
 class Chooser(nn.Module):
-    """Scores of where to look next, from a state that begins with the preview (and with the label, if it is told).
+    """Scores of where to look next, from a state that begins with the preview (and with the label, if it is given).
 
     r_0 = relu(W x + e_y), r_t = relu(U r_{t-1} + V s_t) for what was seen, s_t; the scores are P r_t.
     """
@@ -125,10 +124,10 @@ class Chooser(nn.Module):
         self.place = Linear(config.hidden, config.grid**2)
 
     def start(
-        self, preview: Float[Tensor, "batch pixel"], told: Float[Tensor, "batch hidden"] | None = None
+        self, preview: Float[Tensor, "batch pixel"], label: Float[Tensor, "batch hidden"] | None = None
     ) -> Float[Tensor, "batch hidden"]:
         first = self.preview(preview)
-        return F.relu(first if told is None else first + told)
+        return F.relu(first if label is None else first + label)
 
     def after(
         self, state: Float[Tensor, "batch copy hidden"], seen: Float[Tensor, "batch copy seen"]
@@ -140,7 +139,7 @@ class Chooser(nn.Module):
 
 
 class Inference(nn.Module):
-    """What q(a | y, x) has of its own: an eye, and a chooser that is told the label."""
+    """What q(a | y, x) has of its own: an eye, and a chooser that is given the label."""
 
     def __init__(self, config: Config, channels: int, classes: int) -> None:
         super().__init__()
@@ -158,14 +157,14 @@ class Inference(nn.Module):
     def correct(
         self, log_prior: Float[Tensor, "batch copy place"], state: Float[Tensor, "batch copy hidden"]
     ) -> Float[Tensor, "batch copy place"]:
-        """log q of each place: p, which doesn't learn from this, times exp(f)."""
+        """log q of each place: p (detached) times exp(f), normalised."""
         return (log_prior.detach() + self.chooser(state)).log_softmax(-1)
 
 
 class Scan(NamedTuple):
-    """A scan path: the core's state after each glimpse, where each was, and how probable that was.
+    """A scan path: the core's state after each glimpse, where each was, and the log-probability of that.
 
-    `log_proposal` is q's, of the same places; None where q was not asked. `before` is the state that each place
+    `log_proposal` is q's, of the same places; None where q is not used. `before` is the state that each place
     was chosen by.
     """
 
@@ -187,19 +186,20 @@ def likeliest(step: int, log_probs: Float[Tensor, "batch copy place"]) -> Int[Te
 
 
 class System(nn.Module):
-    """See the module. `channels` and `classes` come from the data; images may be of any size."""
+    """See the module. Images may be of any size."""
 
     centres: Tensor
 
-    def __init__(self, config: Config, channels: int, classes: int) -> None:
+    def __init__(self, config: Config, image_channels: int, target_classes: int) -> None:
         super().__init__()
         self.config = config
-        self.eye = Eye(config, channels)
+        self.eye = Eye(config, image_channels)
         self.from_glimpse = Linear(config.glimpse, config.hidden)
         self.from_state = Linear(config.hidden, config.hidden, bias=False)
-        self.classifier = Linear(config.hidden, classes)
-        self.chooser = Chooser(config, channels, config.hidden)
-        self.inference = Inference(config, channels, classes) if config.rule == "wake-sleep" else None
+        self.classifier = Linear(config.hidden, target_classes)
+        self.chooser = Chooser(config, image_channels, config.hidden)
+        infers = config.rule == "wake-sleep"
+        self.inference = Inference(config, image_channels, target_classes) if infers else None
         with_baseline = config.rule == "variational" and config.control_variates
         self.baseline = Linear(config.hidden, 1) if with_baseline else None
         self.register_buffer("centres", grid_places(config.grid), persistent=False)
@@ -211,7 +211,7 @@ class System(nn.Module):
         pick: Pick,
         label: Int[Tensor, "batch"] | None = None,
     ) -> Scan:
-        """Look at each image so many times over, each copy on a path of its own: h_t = relu(W h_{t-1} + U g_t).
+        """Scan each image `copies` times, each copy on a path of its own: h_t = relu(W h_{t-1} + U g_t).
 
         `pick` is given log p of the places or, where a label is given and there is an inference network, log q.
         """
@@ -219,7 +219,6 @@ class System(nn.Module):
         preview = F.adaptive_avg_pool2d(images, self.config.preview).flatten(1)
         state = images.new_zeros(len(images), copies, self.config.hidden)
         prior = self.chooser.start(preview).unsqueeze(1).expand(-1, copies, -1)
-        # The inference network, and its state, only where it is asked.
         inference, proposal = None, prior
         if label is not None and self.inference is not None:
             inference = self.inference
@@ -250,7 +249,7 @@ class System(nn.Module):
         )
 
     def log_prior(self, state: Float[Tensor, "batch copy hidden"]) -> Float[Tensor, "batch copy place"]:
-        """log p of each place, with its share of chance."""
+        """log p of each place, mixed with the uniform distribution."""
         log_probs = self.chooser(state).log_softmax(-1)
         if not self.config.chance:
             return log_probs
@@ -275,59 +274,35 @@ class System(nn.Module):
         if self.baseline is not None:
             baseline = self.baseline(scan.before.detach()).squeeze(-1)
         found = hybrid(log_likelihood, scan.log_prior, returns, baseline)
-        terms = weighed(log_likelihood.detach()) | {"baseline_error": found.baseline_error / self.config.glimpses}
+        log_weights = log_likelihood.detach()
+        terms = {
+            "bound": importance_bound(log_weights).sum(),
+            "effective_sample_size": effective_sample_size(log_weights).sum(),
+            "baseline_error": found.baseline_error / self.config.glimpses,
+        }
         return found.total, {"nll": nll, **terms}
 
-    def forward(self, batch: Labelled) -> Loss:
-        told = batch.label if self.inference is not None and self.training else None
-        scan = self.scan(
-            batch.images, self.config.copies if self.training else 1, sample if self.training else likeliest, told
-        )
-        answers = self.classifier(scan.states[:, :, -1].detach()).argmax(-1)
-        terms = {"error": (answers != batch.label.unsqueeze(1)).to(batch.images.dtype).mean(1).sum()}
+    def forward(self, batch: Batch) -> Loss:
+        images, label = batch.inputs["image"], batch.target
         if self.training:
-            total, more = self.learn(scan, batch.label)
-            return Loss(total, len(batch.label), terms | more)
-        nll = -self.log_likelihood(scan, batch.label).sum()
-        return Loss(nll, len(batch.label), terms | {"nll": nll.detach()})
+            scan = self.scan(images, self.config.copies, sample, label)
+        else:
+            scan = self.scan(images, 1, likeliest)
+        answers = self.classifier(scan.states[:, :, -1].detach()).argmax(-1)
+        terms = {"error": (answers != label.unsqueeze(1)).to(images.dtype).mean(1).sum()}
+        if self.training:
+            total, more = self.learn(scan, label)
+            return Loss(total, len(label), terms | more)
+        nll = -self.log_likelihood(scan, label).sum()
+        return Loss(nll, len(label), terms | {"nll": nll.detach()})
 
-    def classify(self, images: Float[Tensor, "batch channel rows columns"]) -> Classified:
-        """What would be answered after each glimpse, at the likeliest places."""
-        rows, columns = images.shape[2:]
+    def answer(self, batch: Batch) -> Answers:
+        """The answer after each glimpse, at the likeliest places."""
+        images = batch.inputs["image"]
         scan = self.scan(images, 1, likeliest)
-        looks = [
-            {"glimpse": glimpse_views(where, self.config.size, self.config.scales, rows, columns)}
-            for where in self.centres[scan.place[:, 0]]
-        ]
-        return Classified(self.classifier(scan.states[:, 0]), looks)
-
-    def along(
-        self,
-        images: Float[Tensor, "batch channel rows columns"],
-        others: Float[Tensor, "batch channel rows columns"],
-    ) -> Float[Tensor, "batch class"]:
-        """As in `attend.contract.Scanner`, at the likeliest places."""
-        given = self.scan(others, 1, likeliest).place
-        return self.classifier(self.scan(images, 1, lambda step, log_probs: given[:, :, step]).states[:, 0, -1])
-
-    @torch.no_grad()
-    def audit(self, batch: Labelled) -> dict[str, Tensor]:
-        """Sums over the batch of what samples are worth: the effective number of `copies`, and the bound in nats.
-
-        `effective_sample_size` and `bound` are by the samples that the system learns from, those with `_prior` by those
-        of p where q was another; `error_averaged` is that of the mean answer over samples of p.
-        """
-        scan = self.scan(batch.images, self.config.copies, sample)
-        answers = self.classifier(scan.states[:, :, -1]).softmax(-1).mean(1).argmax(-1)
-        found = {"error_averaged": (answers != batch.label).to(batch.images.dtype).sum()}
-        of_prior = weighed(self.log_likelihood(scan, batch.label))
-        if self.inference is None:
-            return found | of_prior
-        told = self.scan(batch.images, self.config.copies, sample, batch.label)
-        assert told.log_proposal is not None
-        log_ratio = (told.log_prior - told.log_proposal).sum(-1)
-        of_inference = weighed(self.log_likelihood(told, batch.label) + log_ratio)
-        return found | of_inference | {f"{name}_prior": value for name, value in of_prior.items()}
+        size, scales, (rows, columns) = self.config.size, self.config.scales, images.shape[2:]
+        views = [glimpse_views(where, size, scales, rows, columns) for where in self.centres[scan.place[:, 0]]]
+        return Answers(self.classifier(scan.states[:, 0]), {"glimpse": Look(views, "image")})
 
 
 def grid_places(count: int) -> Float[Tensor, "place 2"]:
@@ -341,11 +316,3 @@ def of_choice(
 ) -> Float[Tensor, "batch copy"]:
     """The log-probability of what was chosen."""
     return log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1)
-
-
-def weighed(log_weights: Float[Tensor, "batch copy"]) -> dict[str, Tensor]:
-    """The bound and the effective number of samples, by their weights: sums over the batch."""
-    return {
-        "bound": importance_bound(log_weights).sum(),
-        "effective_sample_size": effective_sample_size(log_weights).sum(),
-    }

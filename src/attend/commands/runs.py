@@ -1,0 +1,81 @@
+"""What verbs ask of a run: its model, what it can't do, and a person's examples of its kind."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attend.commands.options import named
+from attend.data.files import DataError, locate, text_suffix
+from attend.progress import say
+
+if TYPE_CHECKING:
+    from attend.data.examples import Row
+    from attend.task import Part
+
+TABLES = (".tsv", ".csv", ".jsonl")
+
+
+def model_of(runs: Sequence[Path], recipe: str | None, weights: Any = "model") -> Any:
+    """The model of a run, or the ensemble of several."""
+    from attend.run import load
+
+    return load(*runs, weights=weights, recipe=recipe)
+
+
+def kind_of(model: Any) -> str:
+    """What a model does, in a word: the kind of its output, or of its task where that is not supervised."""
+    return type(model.task).__name__.lower() if not hasattr(model, "predict_cases") else model.config.settings.output.kind
+
+
+def check_predicts(model: Any, run: Path, what: str = "predictions") -> None:
+    """Raises `ValueError` for a run without predictions, by the name of what it does instead."""
+    if not hasattr(model, "predict_cases"):
+        other = "attend show shows what it draws" if hasattr(model, "generate") else "attend evaluate measures it"
+        raise ValueError(f"{run} is a run of {model.config.recipe!r}: {kind_of(model)} has no {what}; {other}")
+
+
+def refused(model: Any, run: Path, flag: str, why: str) -> ValueError:
+    """The error for a flag that the run's output, or task, has no use for."""
+    name = kind_of(model)
+    subject = f"the output {name!r}" if hasattr(model, "predict_cases") else name
+    return ValueError(f"--{flag.replace('_', '-')}: {run} is a run of {model.config.recipe!r}, and {subject} {why}")
+
+
+def mapping_of(model: Any, paths: Sequence[str], given: Sequence[str], target: bool = True) -> dict[str, str]:
+    """By which name a person's table has each column: as said, or else as the run's own tables have them."""
+    if given:
+        return named(given, "--columns")
+    if len(paths) != 1 or not (text_suffix(paths[0]) in TABLES or (paths[0] != "-" and locate(paths[0]).is_dir())):
+        return {}
+    own = named(getattr(model.config.settings.data, "columns", ()), "data.columns")
+    return own if target else {name: column for name, column in own.items() if name in model.task.fields}
+
+
+def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tuple[Part, int]":
+    """A person's examples to measure on, and the last line that any has. Raises `ValueError` if none can be used."""
+    from attend.data.own import read_given
+
+    last = 0
+
+    def rows() -> "Iterator[Row]":
+        nonlocal last
+        mapping = mapping_of(model, paths, columns)
+        for row in read_given(paths, model.config.settings.columns(), mapping, log=say):
+            last = max(last, row.line)
+            yield row
+
+    return model.rows(rows(), ", ".join(paths)), last
+
+
+def say_changes(run: Path) -> None:
+    """Say which files and folders are not what the run began with: of what it then set aside, some may be learnt."""
+    from attend.run import changed
+
+    try:
+        found = changed(run)
+    except DataError as error:
+        say(f"attend: {error}")
+        return
+    for path in found:
+        again = "if a part of it was set aside, that is another one now, and some of it may have been learnt"
+        say(f"attend: {path} has changed since {run} began: {again}")

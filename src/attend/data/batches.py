@@ -1,0 +1,86 @@
+"""The batches of an epoch, planned from (seed, epoch) alone: a resumed run needs two numbers to know what is next."""
+
+from collections.abc import Iterator, Sequence
+from math import ceil
+
+import numpy as np
+from jaxtyping import Int
+
+
+def plan(
+    lengths: Sequence[Int[np.ndarray, "example"]], count: int, examples: int, tokens: int, seed: int, epoch: int
+) -> list[Int[np.ndarray, "batch"]]:
+    """An epoch's batches as indices of its `count` examples: every example once, in random order.
+
+    `lengths` has an array for each input or target whose values differ in length; examples of like lengths go together.
+    A batch holds `examples` of them (one batch holds the rest) or, where `tokens` is not 0, at most so many tokens of
+    any one of these, padding included. The same seed and epoch give the same batches; examples of the same length are
+    dealt out anew in each epoch.
+
+    Raises `ValueError` if one example alone has more than `tokens` tokens.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    if not len(lengths):
+        order = generator.permutation(count)
+        return [order[start : start + examples] for start in range(0, count, examples)]
+    if len(lengths) == 1 and not tokens:
+        order = generator.permutation(count)
+        order = order[np.argsort(lengths[0][order], kind="stable")]
+        starts = generator.permutation(np.arange(0, count, examples))
+        return [order[start : start + examples] for start in starts]
+    return halved(np.stack(lengths), examples, tokens, generator)
+
+
+def halved(
+    lengths: Int[np.ndarray, "side example"], examples: int, tokens: int, generator: np.random.Generator
+) -> list[Int[np.ndarray, "batch"]]:
+    """Examples divided into batches, each time along the side that leaves less padding."""
+    if tokens and lengths.max(initial=0) > tokens:
+        raise ValueError(
+            f"a batch of {tokens} tokens (training.batch_tokens) can't hold the longest example, of {lengths.max()}: "
+            "raise it, or leave long examples out"
+        )
+
+    def divide(members: np.ndarray) -> list[np.ndarray]:
+        widths = lengths[:, members].max(axis=1)
+        batches = ceil(len(members) * int(widths.max()) / tokens) if tokens else ceil(len(members) / examples)
+        if batches == 1:
+            return [members]
+        halves = []
+        for side in lengths:
+            members = generator.permutation(members)
+            ordered = members[np.argsort(side[members], kind="stable")]
+            if tokens:
+                taken = np.cumsum(lengths[:, ordered].max(axis=0))
+                cut = int(np.searchsorted(taken, taken[-1] * (batches // 2) / batches))
+                cut = min(max(cut, 1), len(ordered) - 1)
+            else:
+                cut = batches // 2 * examples
+            halves.append((ordered[:cut], ordered[cut:]))
+        first, second = min(halves, key=lambda pair: sum(padded(lengths[:, half]) for half in pair))
+        return divide(first) + divide(second)
+
+    batches = divide(np.arange(lengths.shape[1])) if lengths.shape[1] else []
+    generator.shuffle(batches)
+    return batches
+
+
+def padded(lengths: Int[np.ndarray, "side batch"]) -> int:
+    """Tokens of a batch of these lengths, padding included."""
+    return int(lengths.max(axis=1).sum()) * lengths.shape[1]
+
+
+def groups(lengths: Sequence[int], most: int, tokens: int) -> Iterator[list[int]]:
+    """Places of examples of like length, to be predicted together: at most so many, and so many tokens with padding.
+
+    An example longer than that goes alone. Memory grows with the tokens of a batch, times those of an output.
+    """
+    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
+    group: list[int] = []
+    for place in order:
+        if group and (len(group) == most or (len(group) + 1) * lengths[place] > tokens):
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group

@@ -1,0 +1,166 @@
+"""Texts, cut into tokens: words, subwords or characters, with their places in the text."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Integer
+
+from attend.attention.trace import Axis, Named, Token, Tokens
+from attend.contract import END, UNKNOWN, Cells
+from attend.data.captions import tidy
+from attend.data.codec import Codec, Encoded, Unit
+from attend.data.examples import Column, Log
+from attend.data.ragged import Ragged
+from attend.fields.field import Fault, stack_cells
+from attend.settings import check_range
+
+END_SHOWN = "</s>"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text, and how it is cut into tokens."""
+
+    unit: Unit = "bpe"
+    """What a token is: a whole word, a subword (bpe or unigram), or a character."""
+    vocabulary: int = 8000
+    """Entries of the vocabulary, the four special ones included."""
+    longest: int = 100
+    """Longer texts (in tokens) are left out of training, and counted."""
+    like: str = ""
+    """The field whose vocabulary this one shares, learnt from both together."""
+    tidy: bool = False
+    """Put the text in lower case, with punctuation apart from words, before it is cut."""
+
+    kind = "text"
+
+    def __post_init__(self) -> None:
+        check_range(self, "longest", 1)
+        check_range(self, "vocabulary", 5)
+
+    def column(self, name: str) -> Column:
+        return Column(name)
+
+    def kept(self, name: str) -> tuple[str, ...]:
+        return (f"{name}.tokenizer.json",)
+
+    def learn(self, values: Iterable[str], log: Log) -> "TextField":
+        texts = (tidy(text) for text in values) if self.tidy else values
+        return TextField(self, Codec.train(texts, self.unit, self.vocabulary))
+
+    def share(self, other: Any) -> "TextField":
+        return TextField(self, other.codec)
+
+    def open(self, folder: Path, name: str) -> "TextField":
+        return TextField(self, Codec.load(str(folder / f"{name}.tokenizer.json")))
+
+    def example(self, rng: np.random.Generator) -> str:
+        return " ".join(rng.choice(list("abcdef"), rng.integers(1, 6)))
+
+
+class TextField:
+    """Texts as token ids, which end with END."""
+
+    varies = True
+
+    def __init__(self, settings: Text, codec: Codec) -> None:
+        self.settings, self.codec = settings, codec
+
+    def read(self, given: str | bytes) -> str:
+        if isinstance(given, bytes):
+            raise ValueError("a text was expected, not a file")
+        return given
+
+    def encode(self, values: Sequence[str], training: bool = False) -> list[Any]:
+        texts = [tidy(text) for text in values] if self.settings.tidy else values
+        ids = self.codec.encode_many(texts)
+        return [
+            self.fault(raw, text, tokens, training) or [*tokens, END]
+            for raw, text, tokens in zip(values, texts, ids, strict=True)
+        ]
+
+    def fault(self, raw: str, text: str, tokens: Sequence[int], training: bool) -> Fault | None:
+        if self.settings.tidy and (reason := control_character(raw)):
+            return Fault(reason)
+        if not text.strip():
+            return Fault("is empty")
+        if training and len(tokens) > self.settings.longest:
+            return Fault(f"has more than {self.settings.longest} tokens")
+        return None
+
+    def prepare(self, raw: Any, name: str = "", encoded: Any = None) -> "TextValue":
+        if not isinstance(raw, str):
+            raise TypeError(f"a text was expected, not {type(raw).__name__}")
+        text = tidy(raw) if self.settings.tidy else raw
+        # Whatever is too long to learn from can be read all the same.
+        if fault := self.fault(raw, text, (), False):
+            raise ValueError(f"the text {fault}")
+        return TextValue(self.codec, text)
+
+    def column(self) -> Ragged:
+        return Ragged(len(self.codec))
+
+    def length(self, encoded: Sequence[int] | Integer[np.ndarray, "token"]) -> int:
+        return len(encoded)
+
+    def collate(self, encoded: Sequence[Sequence[int] | Integer[np.ndarray, "_"]]) -> Cells:
+        return stack_cells(encoded)
+
+    def sizes(self) -> dict[str, int]:
+        return {"vocabulary": len(self.codec)}
+
+    def remarks(self) -> list[str]:
+        return []
+
+    def about(self) -> str:
+        return f"{len(self.codec):,} {self.settings.unit} tokens"
+
+    def save(self, folder: Path, name: str) -> None:
+        self.codec.save(folder / f"{name}.tokenizer.json")
+
+    def piece(self, token: int) -> str:
+        """A token as it is shown."""
+        return END_SHOWN if token == END else self.codec.piece(token)
+
+
+class TextValue:
+    """See `attend.fields.field.Value`. Its cells are its tokens and their END."""
+
+    def __init__(self, codec: Codec, text: str) -> None:
+        self._codec, self.text = codec, text
+
+    @cached_property
+    def spelt(self) -> Encoded:
+        return self._codec.encode(self.text)
+
+    @cached_property
+    def encoded(self) -> Integer[np.ndarray, "token"]:
+        return np.array([*self.spelt.ids, END])
+
+    def axis(self, cells: int, shape: tuple[int, ...]) -> Axis:
+        if cells != len(self.spelt.ids) + 1:
+            return Named(("summary",))
+        return Tokens(self.text, (*tokens_of(self.spelt), Token(END_SHOWN)))
+
+    def media(self) -> None:
+        return None
+
+    def unknown(self) -> int:
+        return self.spelt.ids.count(UNKNOWN)
+
+
+def tokens_of(spelt: Encoded) -> list[Token]:
+    return [Token(text, *place) for text, place in zip(spelt.tokens, spelt.offsets, strict=True)]
+
+
+def control_character(text: str) -> str | None:
+    """Why a text with a control character can't be learnt."""
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cs") and not character.isspace():
+            return f"has the control character U+{ord(character):04X}"
+    return None

@@ -1,0 +1,86 @@
+"""Does it look where it should? Measured in one place, for every look whose right cells or regions are known."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool
+
+from attend.attention.trace import Axis, Grid, Look, Tokens, Windows
+from attend.data.examples import Truth
+from attend.inspect.cells import cells_in_box
+from attend.inspect.looks import fixations
+
+
+def pointing(examples: Sequence[tuple[Mapping[str, Look], Sequence[Truth]]]) -> dict[str, float]:
+    """How often the strongest cell, or the centre of a window, lies where it ought to.
+
+    `pointing_accuracy` is over all steps that ought to look somewhere; the others are over parts of outputs (the name
+    of an object, the year of a date), each of which has one such step or several: at its first, at its last, at any.
+    `pointing_by_chance` is the share of cells that would have been right. Empty where nothing is known.
+    """
+    parts, chances = [], []
+    for looks, truths in examples:
+        for truth in truths:
+            look = looks.get(truth.over) or next(iter(looks.values()), None)
+            found = None if look is None else hits(look, truth)
+            if found is not None and len(found[0]):
+                parts.append(found[0])
+                chances.append(found[1])
+    if not parts:
+        return {}
+    figures = {"pointing_accuracy": float(np.concatenate(parts).mean())}
+    if any(len(part) > 1 for part in parts):
+        figures |= {
+            "pointing_accuracy_first_step": float(np.mean([part[0] for part in parts])),
+            "pointing_accuracy_last_step": float(np.mean([part[-1] for part in parts])),
+            "pointing_accuracy_any_step": float(np.mean([part.any() for part in parts])),
+        }
+    return figures | {"pointing_by_chance": float(np.mean(chances))}
+
+
+def hits(look: Look, truth: Truth) -> tuple[Bool[np.ndarray, "step"], float] | None:
+    """For each step that ought to look at it, whether it does; and the share of cells that are right.
+
+    None where the look's cells are not known by place.
+    """
+    if isinstance(look, Windows):
+        places, (left, top, right, bottom) = fixations(look), box_of(truth)
+        inside = (places >= [left, top]).all(1) & (places <= [right, bottom]).all(1)
+        return inside, (min(right, 1) - max(left, -1)) * (min(bottom, 1) - max(top, -1)) / 4
+    right = right_cells(look.memory, truth)
+    if right is None:
+        return None
+    steps = steps_of(look.steps, truth)
+    strongest = look.weights[steps].argmax(1)
+    return np.asarray(right[strongest], dtype=bool), float(right.mean())
+
+
+def box_of(truth: Truth) -> tuple[float, float, float, float]:
+    if len(truth.where) != 4:
+        raise ValueError(f"the truth over {truth.over!r} must be a region of the image, not {truth.where}")
+    return truth.where
+
+
+def right_cells(memory: Axis, truth: Truth) -> Bool[np.ndarray, "memory"] | None:
+    if isinstance(memory, Grid) and len(truth.where) == 4:
+        return cells_in_box(np.array(truth.where, dtype=np.float64), memory.rows, memory.columns)
+    if isinstance(memory, Tokens) and len(truth.where) == 2:
+        start, end = truth.where
+        inside = [
+            token.start is not None and token.end is not None and token.start < end and token.end > start
+            for token in memory.tokens
+        ]
+        return np.array(inside, dtype=bool)
+    return None
+
+
+def steps_of(steps: Axis, truth: Truth) -> list[int]:
+    """The steps that write the part; of an output that is no text, all of them."""
+    if truth.of is None or not isinstance(steps, Tokens):
+        return list(range(len(steps)))
+    start, end = truth.of
+    return [
+        place
+        for place, token in enumerate(steps.tokens)
+        if token.start is not None and token.end is not None and token.start < end and token.end > start
+    ]

@@ -1,0 +1,335 @@
+"""A trained model: what `attend.load` gives for every supervised run, and what it predicts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+
+from attend import decoding
+from attend.attention.glimpse import Views
+from attend.attention.trace import Alternative, Axis, Look, Named, Token, Trace, Weights, Windows
+from attend.contract import Evaluation, Split
+from attend.data.examples import TARGET, Row
+from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
+from attend.inspect.pointing import pointing
+from attend.outputs.output import Ask, Result, Seen
+from attend.progress import Tell, say
+from attend.task import Case, Part, Supervised
+
+TINY = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """One output of one input: what was predicted, how likely it is, and where the model looked.
+
+    In a notebook it draws itself. `number` is its place among those predicted together, by which a sampled look is
+    drawn.
+    """
+
+    case: Case
+    result: Result
+    number: int = 0
+
+    @property
+    def text(self) -> str:
+        """The output as text: a sequence, or the name of a class."""
+        return self.result.text
+
+    @property
+    def score(self) -> float:
+        """What outputs of one input are ranked by."""
+        return self.result.score
+
+    @property
+    def log_prob(self) -> float:
+        """log p(output | input), in nats; of a sequence with its end, if it is `finished`."""
+        return self.result.log_prob
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        return self.result.tokens
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return self.result.ids
+
+    @property
+    def token_log_probs(self) -> tuple[float, ...]:
+        return self.result.token_log_probs
+
+    @property
+    def finished(self) -> bool:
+        """False if the output was cut at its greatest length."""
+        return self.result.finished
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Those of all answers, where there are few; else empty."""
+        likely = self.result.probabilities
+        return {} if likely is None else dict(zip(self.result.answers, likely[-1].tolist(), strict=True))
+
+    @property
+    def input(self) -> str:
+        """The input as text: of several fields, a line each."""
+        if len(self.case) == 1:
+            return next(iter(self.case.values())).text
+        return "\n".join(f"{name}: {value.text}" for name, value in self.case.items())
+
+    @property
+    def weights(self) -> Float[np.ndarray, "step memory"] | None:
+        """The weights of the first look that has some; None for a model without attention."""
+        return next((look.weights for look in self.looks.values() if isinstance(look, Weights)), None)
+
+    @cached_property
+    def looks(self) -> Mapping[str, Look]:
+        """Where the model looked, with names for steps and cells."""
+        found: dict[str, Look] = {}
+        for name, seen in self.result.looks.items():
+            if not isinstance(seen.values, np.ndarray):
+                found[name] = windows(seen.values, len(self.result.steps))
+                continue
+            memory = self.case[seen.over].axis(seen.values.shape[1], seen.shape)
+            found[name] = Weights(seen.values, self.steps_of(seen, len(seen.values)), memory)
+            if seen.sampled and len(memory) > 1:
+                # What hard attention would have looked at: here it read the expectation.
+                cells = drawn_cells(seen.values, self.number)
+                found["sampled"] = Weights(np.eye(len(memory))[cells], found[name].steps, memory, hard=True)
+        return found
+
+    def steps_of(self, seen: Seen, count: int) -> Axis:
+        if seen.steps == "output":
+            return self.result.steps
+        return self.case[seen.steps].axis(count, ())
+
+    def trace(self, **about: str) -> Trace:
+        """The prediction as data for every viewer; `about` says what made it."""
+        result, found = self.result, {}
+        if result.probabilities is not None:
+            logs = np.log(np.maximum(result.probabilities, TINY))
+            found["alternatives"] = tuple(
+                tuple(
+                    Alternative(number, name, float(log))
+                    for number, (name, log) in enumerate(zip(result.answers, row, strict=True))
+                )
+                for row in logs
+            )
+            found["entropies"] = tuple((-result.probabilities * logs).sum(axis=-1).tolist())
+            found["ids"] = result.ids
+        shown = [media for value in self.case.values() if (media := value.media()) is not None]
+        media = {"input": shown[0]} if shown else {}
+        return Trace(
+            self.input, self.text, self.looks, self.token_log_probs, about, media=media, finished=self.finished, **found
+        )
+
+    def unknown(self) -> int:
+        """How many tokens of input and output are in no vocabulary."""
+        from attend.contract import UNKNOWN
+
+        written = 0 if self.result.answers else self.ids.count(UNKNOWN)
+        return sum(value.unknown() for value in self.case.values()) + written
+
+    def __str__(self) -> str:
+        from attend.show.terminal import describe
+
+        return describe(self.trace(), 100, colour=False)
+
+    def __repr__(self) -> str:
+        return f"<prediction {self.text!r:.60} ({self.log_prob:.3f})>"
+
+    def _repr_html_(self) -> str:
+        from attend.show.page import frame
+
+        return frame([self.trace()], self.input)
+
+
+class Model:
+    """A trained model, or several as an ensemble. Get one from `attend.load`."""
+
+    def __init__(self, config: Any, task: Supervised, systems: Sequence[nn.Module]) -> None:
+        self.config, self.task, self.systems = config, task, list(systems)
+        self.system: Any = task.output.join(self.systems)
+
+    def __repr__(self) -> str:
+        sizes = sum(parameter.numel() for system in self.systems for parameter in system.parameters())
+        return f"<attend model of {self.config.recipe}: {sizes:,} parameters>"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of its inputs."""
+        return tuple(self.task.fields)
+
+    def how(self, **changes: Any) -> Any:
+        """The run's decoding options, changed where a value is not None. Raises `ValueError` for one it hasn't."""
+        how = self.config.settings.decoding
+        changes = {name: value for name, value in changes.items() if value is not None}
+        for name in changes:
+            if not hasattr(how, name):
+                kind = self.config.settings.output.kind
+                raise ValueError(f"{name} is an option of search, and the output {kind!r} is not searched for")
+        return replace(how, **changes)
+
+    def case(self, given: Any, name: str = "") -> Case:
+        """The input, or the inputs by name, prepared. Raises `ValueError` for what can't be predicted from."""
+        if isinstance(given, Mapping):
+            return self.task.case(given, name)
+        if len(self.task.fields) > 1:
+            raise TypeError(f"this model reads {' and '.join(self.inputs)}: give them by name, as a mapping")
+        return self.task.case({self.inputs[0]: given}, name)
+
+    def predict(self, given: Any = None, /, beam: int | None = None, **named: Any) -> Prediction:
+        """The best output for one input: a text, an image's file, pixels; or inputs by name.
+
+        Raises `ValueError` for an input that can't be used, `TypeError` for one of another type.
+        """
+        found = self.predict_cases([self.case(named if given is None else given)], self.how(beam=beam))
+        return found[0][0]
+
+    def predict_many(
+        self, given: Sequence[Any], beam: int | None = None, best: int = 1, **options: Any
+    ) -> list[list[Prediction]]:
+        """The `best` outputs for each of several inputs, in order; none for an empty text."""
+        if isinstance(given, str | bytes | Mapping):
+            raise TypeError("predict_many takes a list of inputs; predict takes one")
+        cases = [None if isinstance(one, str) and not one.strip() else self.case(one) for one in given]
+        found = iter(self.predict_cases([case for case in cases if case], self.how(beam=beam), Ask(best, **options)))
+        return [[] if case is None else next(found) for case in cases]
+
+    def predict_cases(
+        self, cases: Sequence[Case], how: Any = None, ask: Ask | None = None, report: Tell | None = None
+    ) -> list[list[Prediction]]:
+        """The outputs for prepared inputs, in order."""
+        how, ask = how or self.how(), ask or Ask()
+        if ask.best > 1 and hasattr(how, "beam") and ask.best > how.beam:
+            raise ValueError(f"best is {ask.best}: it must be from 1 to the beam, which is {how.beam}")
+        found = self.task.predict(self.system, cases, how, ask, report)
+        return [
+            [Prediction(case, result, number) for result in several]
+            for number, (case, several) in enumerate(zip(cases, found, strict=True))
+        ]
+
+    def force_cases(
+        self, cases: Sequence[Case], targets: Sequence[Any], report: Tell | None = None
+    ) -> list[Prediction]:
+        """Given targets as if they were the outputs: log-probabilities, and where the model looks."""
+        found = self.task.force(self.system, cases, targets, report)
+        pairs = zip(cases, found, strict=True)
+        return [Prediction(case, result, number) for number, (case, result) in enumerate(pairs)]
+
+    def attention(self, given: Any, target: Any = None) -> Prediction:
+        """The output for an input, or a given target as if it were the output, with where the model looked."""
+        case = self.case(given)
+        return self.predict_cases([case])[0][0] if target is None else self.force_cases([case], [target])[0]
+
+    def score(self, pairs: Sequence[tuple[Any, Any]]) -> list[float]:
+        """log p(target | input) of each pair, in nats."""
+        for number, pair in enumerate(pairs, start=1):
+            if isinstance(pair, str) or len(pair) != 2:
+                raise TypeError(f"pair {number} must be an input and a target, not {pair!r:.80}")
+        cases = [self.case(given) for given, _ in pairs]
+        return [found.log_prob for found in self.force_cases(cases, [target for _, target in pairs])]
+
+    # Measuring
+
+    def part(self, split: Split) -> Part:
+        """A part of the run's own data. Raises `ValueError` if it has no such part."""
+        task = self.task
+        if task.source is None:
+            task.source = task.settings.open_source(lambda line: None)
+        if split == "train" or split not in task.source.splits:
+            parts = ", ".join(one for one in task.source.splits if one != "train")
+            raise ValueError(f"the run's data has no part {split!r} to measure on: name another with --split ({parts})")
+        if split not in task.frozen:  # the training data, which may be large, is not read
+            task.frozen[split] = task.read_part(task.source, split, lambda line: None)
+        return task.frozen[split]
+
+    def evaluate(self, split: Split = "valid", report: Tell | None = None) -> Evaluation:
+        """Measure on a part of the run's own data, with the run's own decoding."""
+        return self.evaluate_part(self.part(split), self.how(), report)
+
+    def evaluate_part(self, part: Part, how: Any, report: Tell | None = None) -> Evaluation:
+        """Predict each row, score each target, and measure: quality, loss, and the attention.
+
+        The loss is in nats a unit of the output (a token, END included; an example). Figures of rows that are in groups
+        are also given by group.
+        """
+        cases, references = self.task.cases(part), [row.values[TARGET] for row in part.rows]
+        with torch.random.fork_rng():
+            torch.manual_seed(0)  # for controls that look at random places
+            outputs = [several[0] for several in self.predict_cases(cases, how, None, report)]
+            forced = self.force_cases([cases[row] for row in part.row], part.given)
+        output = self.task.output
+        figures, signatures = output.figures([found.result for found in outputs], references)
+        loss = -sum(found.log_prob for found in forced) / sum(len(found.token_log_probs) for found in forced)
+        figures["loss"] = loss
+        if output.unit == "tokens":
+            figures["perplexity"] = float(np.exp(min(loss, 700.0)))
+        figures |= self.by_group(part, outputs, references)
+        # Of a row with several targets, its first.
+        firsts = [forced[place] for place in np.unique(np.array(part.row), return_index=True)[1]]
+        figures |= self.audit(part, cases, how, outputs, firsts)
+        found = [output.reference(raw) for raw in references]
+        single = [text for text in found if text is not None]
+        return Evaluation(
+            [one.text for one in outputs], figures, single if len(single) == len(found) else (), signatures
+        )
+
+    def by_group(self, part: Part, outputs: Sequence[Prediction], references: Sequence[Any]) -> dict[str, float]:
+        groups = sorted({row.group for row in part.rows} - {""})
+        found = {}
+        for group in groups:
+            here = [place for place, row in enumerate(part.rows) if row.group == group]
+            results = [outputs[place].result for place in here]
+            for name, value in self.task.output.watched(results, [references[place] for place in here]).items():
+                found[f"{name}_{group}"] = value
+        return found
+
+    def audit(
+        self, part: Part, cases: Sequence[Case], how: Any, outputs: Sequence[Prediction], forced: Sequence[Prediction]
+    ) -> dict[str, float]:
+        """Figures of where the model looked: of outputs' weights over tokens, of forced targets' over cells of images,
+        and of windows; pointing, where the rows know where to look; and quality with the weights shuffled."""
+        figures = audit_tokens([one.looks for one in outputs])
+        figures |= audit_windows([one.looks for one in outputs])
+        grids = audit_grids([one.looks for one in forced])
+        figures |= grids
+        figures |= pointing([(one.looks, row.truth) for one, row in zip(forced, part.rows, strict=True)])
+        if grids:
+            shuffled = decoding.Shuffled(self.system, torch.Generator().manual_seed(0))
+            worse = [several[0] for several in self.task.predict(shuffled, cases, how, Ask())]
+            references = [row.values[TARGET] for row in part.rows]
+            found = self.task.output.watched(worse, references)
+            figures |= {f"shuffled_{name}": value for name, value in found.items()}
+        return figures
+
+    def rows(self, rows: Iterable[Row], files: str) -> Part:
+        """A person's rows, encoded to be measured on; what is left out is said. Raises `ValueError` if nothing is
+        left."""
+        part, left_out = self.task.encode(rows, files, training=False)
+        if not len(part):
+            raise ValueError(
+                f"{files}: no example is left to measure on" + (f" ({left_out})" if left_out.names else "")
+            )
+        if left_out.names:
+            say(f"{files}: {left_out}")
+        return part
+
+
+def windows(views: Views, steps: int) -> Windows:
+    """One image's windows, with each step named; a glimpse of several scales has a window for each."""
+    scales = len(views.scale) // steps
+    names = [
+        str(step + 1) if scales == 1 else f"{step + 1} x{2**scale}" for step in range(steps) for scale in range(scales)
+    ]
+    return Windows(views.centre, views.extent, views.scale, Named(tuple(names)))
+
+
+def drawn_cells(weights: Float[np.ndarray, "step memory"], seed: int) -> Int[np.ndarray, "step"]:
+    """A cell for each step, by its weights: the same every time."""
+    chance = np.random.default_rng([seed]).random((len(weights), 1)) * weights.sum(1, keepdims=True)
+    return np.minimum((weights.cumsum(1) <= chance).sum(1), weights.shape[1] - 1)

@@ -1,0 +1,184 @@
+"""What an output is: what is predicted, and how that is measured.
+
+Like a field it has two faces: settings (a frozen dataclass) that learn from training targets, and the output of a run.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from attend.attention.glimpse import Views
+from attend.attention.trace import Axis, Token
+from attend.contract import Batch, Direction
+from attend.data.examples import Column, Log
+from attend.fields.field import Fault, Field
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Where a system looked as it gave one result: weights, or windows; see `attend.contract.Look`.
+
+    `sampled` says that the weights are sampling probabilities (hard attention).
+    """
+
+    values: Float[np.ndarray, "step memory"] | Views
+    over: str
+    steps: str = "output"
+    shape: tuple[int, ...] = ()
+    sampled: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One output of one input.
+
+    `log_prob` is that of the whole output, the sum of `token_log_probs`, and `score` is what outputs are ranked by.
+    `steps` names the output's steps, `tokens` and `ids` are what was written at each (of a class: its name and number).
+    `probabilities` has those of all answers after each step, where there are few. `finished` is False if the output was
+    cut at its greatest length.
+    """
+
+    text: str
+    score: float
+    log_prob: float
+    tokens: tuple[Token, ...]
+    ids: tuple[int, ...]
+    token_log_probs: tuple[float, ...]
+    steps: Axis
+    looks: Mapping[str, Seen] = field(default_factory=dict)
+    finished: bool = True
+    answers: tuple[str, ...] = ()
+    probabilities: Float[np.ndarray, "step answer"] | None = None
+
+
+Figures = tuple[dict[str, float], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """How many outputs are wanted of each input: the `best`, or that many random `samples`, drawn by `generator`.
+
+    `stop` is called at each step of the work, and ends it by raising.
+    """
+
+    best: int = 1
+    samples: int = 0
+    generator: Any = None
+    stop: Callable[[], None] | None = None
+
+
+@runtime_checkable
+class Output(Protocol):
+    """An output of a run."""
+
+    @property
+    def measures(self) -> Mapping[str, Direction]:
+        """What training may be watched by (`watched` finds it), and which way is better."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What a loss is a sum over, in the plural."""
+        ...
+
+    @property
+    def together(self) -> int:
+        """Examples predicted together, at most."""
+        ...
+
+    def singles(self, raw: Any) -> tuple[Any, ...]:
+        """The single targets of a raw one: an image may have several captions."""
+        ...
+
+    def encode(self, targets: Sequence[Any], training: bool = False) -> list[Any | Fault]: ...
+
+    def column(self) -> Any: ...
+
+    def length(self, encoded: Any) -> int: ...
+
+    @property
+    def varies(self) -> bool: ...
+
+    def collate(self, encoded: Sequence[Any]) -> Any: ...
+
+    def sizes(self) -> Mapping[str, int]: ...
+
+    def join(self, systems: Sequence[Any]) -> Any:
+        """The system; or several as one that averages their probabilities."""
+        ...
+
+    def predict(self, system: Any, batch: Batch, how: Any, ask: Ask) -> list[list[Result]]:
+        """For each example its best outputs, or samples. Raises `ValueError` for what this output lacks."""
+        ...
+
+    def force(self, system: Any, batch: Batch, encoded: Sequence[Any], targets: Sequence[Any]) -> list[Result]:
+        """Given targets, raw and encoded, as if they were the outputs."""
+        ...
+
+    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int]) -> Any:
+        """log p of each token of one output, [batch step], for each input of the batch; with gradients."""
+        ...
+
+    def to_measure(self, how: Any, lengths: Sequence[tuple[int, int]]) -> Any:
+        """The options to decode by for the figures that training is watched by: fast ones, long enough for targets.
+
+        `lengths` are those of each input and target.
+        """
+        ...
+
+    def figures(self, results: Sequence[Result], references: Sequence[Any]) -> Figures:
+        """How good outputs are; and signatures of libraries that say how that was found."""
+        ...
+
+    def watched(self, results: Sequence[Result], references: Sequence[Any]) -> dict[str, float]:
+        """Those of the figures that are in `measures`, quickly."""
+        ...
+
+    def reference(self, raw: Any) -> str | None:
+        """The one text that an output ought to be; None where several would do."""
+        ...
+
+    def remarks(self, targets: Sequence[Any]) -> list[str]:
+        """What looks wrong with targets to measure by, a sentence each."""
+        ...
+
+    def about(self) -> str: ...
+
+    def save(self, folder: Path) -> None:
+        """Write the files that its settings name as `kept`."""
+        ...
+
+
+@runtime_checkable
+class OutputSettings(Protocol):
+    """What is predicted, before anything is learnt of it."""
+
+    @property
+    def like(self) -> str:
+        """The input field that the target shares what it learns with; empty for none."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What is predicted, in a word: "sequence", "classes"."""
+        ...
+
+    def column(self) -> Column: ...
+
+    def kept(self) -> tuple[str, ...]:
+        """The files that a run folder keeps of it."""
+        ...
+
+    def texts(self, targets: Iterable[Any]) -> Iterable[Any]:
+        """What of raw targets the output (and fields that it is like) learns from."""
+        ...
+
+    def learn(self, targets: Iterable[Any], log: Log, like: Field | None = None) -> Output: ...
+
+    def open(self, folder: Path) -> Output: ...
+
+    def example(self, rng: Any) -> Any: ...

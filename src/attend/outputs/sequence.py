@@ -1,0 +1,244 @@
+"""A sequence of tokens, written step by step: a translation, a caption."""
+
+import math
+from collections import abc
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from attend import decoding, metrics
+from attend.attention.trace import Token, Tokens
+from attend.contract import Batch, Cells, Direction
+from attend.data.codec import Unit
+from attend.data.examples import TARGET, Column, Log
+from attend.data.ragged import Ragged
+from attend.fields.field import Fault, Field
+from attend.fields.text import END_SHOWN, Text, TextField, tokens_of
+from attend.outputs.output import Ask, Figures, Result, Seen
+from attend.settings import check_range
+
+SPARE = 10
+"""Tokens that an output may be longer than a multiple of its input, `Decoding.ratio`."""
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A sequence of tokens: how it is cut into them, and how it is measured."""
+
+    unit: Unit = "bpe"
+    """What a token is: a whole word, a subword (bpe or unigram), or a character."""
+    vocabulary: int = 8000
+    """Entries of the vocabulary, the four special ones included."""
+    longest: int = 100
+    """Longer targets (in tokens) are left out of training, and counted."""
+    like: str = ""
+    """The input field whose vocabulary this one shares, learnt from both together."""
+    tidy: bool = False
+    """Put targets in lower case, with punctuation apart from words, before they are cut."""
+    metrics: Literal["translation", "captions"] = "translation"
+    """What is measured: BLEU, chrF, TER and exact match with one reference; or exact match, BLEU-4 and CIDEr-D with
+    several."""
+    tokenize: Literal["none", "13a", "char", "intl", "zh"] = "13a"
+    """How sacreBLEU cuts translations before it counts: "none" for text that is already tokenised."""
+
+    kind = "sequence"
+
+    def __post_init__(self) -> None:
+        _ = self.text
+
+    @property
+    def text(self) -> Text:
+        return Text(self.unit, self.vocabulary, self.longest, self.like, self.tidy)
+
+    @property
+    def measures(self) -> Mapping[str, Direction]:
+        names = ("bleu", "exact_match") if self.metrics == "translation" else ("exact_match", "bleu4", "cider")
+        return dict.fromkeys(names, "higher")
+
+    def column(self) -> Column:
+        return Column(TARGET, ("caption", "text", "transcription"), several=self.metrics == "captions")
+
+    def kept(self) -> tuple[str, ...]:
+        return self.text.kept(TARGET)
+
+    def texts(self, targets: Iterable[Any]) -> Iterable[str]:
+        return (text for target in targets for text in ((target,) if isinstance(target, str) else target))
+
+    def learn(self, targets: Iterable[Any], log: Log, like: Field | None = None) -> "SequenceOutput":
+        if like is None:
+            return SequenceOutput(self, self.text.learn(self.texts(targets), log))
+        assert isinstance(like, TextField), "only a text can share its vocabulary with a target"
+        return SequenceOutput(self, TextField(self.text, like.codec))
+
+    def open(self, folder: Path) -> "SequenceOutput":
+        return SequenceOutput(self, self.text.open(folder, TARGET))
+
+    def example(self, rng: Any) -> str:
+        return self.text.example(rng)
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How outputs are searched for."""
+
+    beam: int = 5
+    """Hypotheses an output keeps; 1 is greedy."""
+    length_penalty: float = 1.0
+    """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
+    longest: int = 0
+    """Greatest length of an output, in tokens; 0 for `ratio`."""
+    ratio: float = 2.0
+    """Greatest length of an output, as a multiple of the input's: in tokens, END included, plus 10."""
+
+    def __post_init__(self) -> None:
+        check_range(self, "beam", 1)
+        check_range(self, "length_penalty longest ratio", 0)
+
+
+class SequenceOutput:
+    """See `attend.outputs.output.Output`."""
+
+    unit = "tokens"
+    together = 64
+    varies = True
+
+    def __init__(self, settings: Sequence, field: TextField) -> None:
+        self.settings, self.field = settings, field
+
+    @property
+    def measures(self) -> Mapping[str, Direction]:
+        return self.settings.measures
+
+    def singles(self, raw: Any) -> tuple[str, ...]:
+        return (raw,) if isinstance(raw, str) else tuple(raw)
+
+    def encode(self, targets: abc.Sequence[str], training: bool = False) -> list[Any | Fault]:
+        return self.field.encode(targets, training)
+
+    def column(self) -> Ragged:
+        return self.field.column()
+
+    def length(self, encoded: Any) -> int:
+        return len(encoded)
+
+    def collate(self, encoded: abc.Sequence[Any]) -> Cells:
+        return self.field.collate(encoded)
+
+    def sizes(self) -> Mapping[str, int]:
+        return self.field.sizes()
+
+    def join(self, systems: abc.Sequence[Any]) -> Any:
+        return systems[0] if len(systems) == 1 else decoding.Ensemble(systems)
+
+    def longest(self, batch: Batch, how: Decoding) -> int | Int[Tensor, "batch"]:
+        """The greatest length of each output, END included."""
+        if how.longest:
+            return how.longest + 1
+        source = next((value for value in batch.inputs.values() if isinstance(value, Cells)), None)
+        if source is None:
+            raise ValueError("decoding.longest must be set: the input has no length that one could be a multiple of")
+        return (source.mask.sum(1) * how.ratio + SPARE).long()
+
+    def predict(self, system: Any, batch: Batch, how: Decoding, ask: Ask) -> list[list[Result]]:
+        longest = self.longest(batch, how)
+        watch = None if (stop := ask.stop) is None else lambda *_: stop()
+        if ask.samples:
+            found = decoding.sample(system, batch, longest, ask.samples, generator=ask.generator, watch=watch)
+        elif how.beam == 1 and ask.best == 1:
+            found = decoding.greedy(system, batch, longest, watch=watch)
+        else:
+            found = decoding.beam_search(system, batch, longest, how.beam, how.length_penalty, ask.best, watch=watch)
+        return [[self.result(hypothesis) for hypothesis in several] for several in found]
+
+    def force(self, system: Any, batch: Batch, encoded: abc.Sequence[Any], targets: abc.Sequence[str]) -> list[Result]:
+        found = decoding.forced(system, batch, [list(map(int, ids)) for ids in encoded])
+        return [self.result(hypothesis, target) for hypothesis, target in zip(found, targets, strict=True)]
+
+    def log_probs(self, system: Any, batch: Batch, ids: abc.Sequence[int]) -> Float[Tensor, "batch step"]:
+        written = torch.tensor([list(ids)] * len(batch), device=batch.device)
+        steps = decoding.teacher_forced(system, batch, written)
+        found = [step.logits[:, 0].float().log_softmax(-1)[:, token] for token, step in zip(ids, steps, strict=True)]
+        return torch.stack(found, 1)
+
+    def result(self, hypothesis: decoding.Hypothesis, text: str | None = None) -> Result:
+        """A search's result in text. `text` is given where the target was, to keep what no vocabulary holds."""
+        if text is None:
+            spelt = self.field.codec.spell(hypothesis.tokens)
+        else:
+            spelt = self.field.prepare(text).spelt
+        tokens = tokens_of(spelt)
+        if hypothesis.finished:
+            tokens.append(Token(END_SHOWN))
+        looks = {}
+        if hypothesis.weights is not None:
+            seen = Seen(hypothesis.weights, hypothesis.over, shape=hypothesis.shape, sampled=hypothesis.sampled)
+            looks[hypothesis.over] = seen
+        return Result(
+            spelt.text,
+            hypothesis.score,
+            hypothesis.log_prob,
+            tuple(tokens),
+            tuple(hypothesis.tokens),
+            tuple(hypothesis.token_log_probs),
+            Tokens(spelt.text, tuple(tokens)),
+            looks,
+            hypothesis.finished,
+        )
+
+    def to_measure(self, how: Decoding, lengths: abc.Sequence[tuple[int, int]]) -> Decoding:
+        # Whatever its length, a target can be written: the best weights must not be those that write little.
+        if how.longest:
+            return Decoding(1, 0.0, max(how.longest, self.settings.longest), how.ratio)
+        needed = max((target - SPARE) / source for source, target in lengths)
+        return Decoding(1, how.length_penalty, 0, max(Decoding.ratio, math.ceil(needed)))
+
+    def figures(self, results: abc.Sequence[Result], references: abc.Sequence[Any]) -> Figures:
+        texts = [result.text for result in results]
+        if self.settings.metrics == "captions":
+            several = [self.tidied(self.singles(raw)) for raw in references]
+            bleu4, signature = metrics.caption_bleu(texts, several)
+            found = {"exact_match": metrics.caption_match(texts, several), "bleu4": bleu4}
+            return found | {"cider": metrics.cider(texts, several)}, {"bleu4": signature}
+        singles = [self.tidied(self.singles(raw))[0] for raw in references]
+        scores = metrics.corpus_scores(texts, singles, self.settings.tokenize)
+        found = {"bleu": scores["bleu"], "chrf": scores["chrf"], "ter": scores["ter"]}
+        return found | {"exact_match": metrics.exact_match(texts, singles)}, scores["signatures"]
+
+    def watched(self, results: abc.Sequence[Result], references: abc.Sequence[Any]) -> dict[str, float]:
+        if self.settings.metrics == "captions":
+            return self.figures(results, references)[0]
+        texts, singles = [result.text for result in results], [self.tidied(self.singles(raw))[0] for raw in references]
+        bleu = metrics.bleu(self.settings.tokenize)
+        counts = metrics.sentence_statistics(bleu, texts, singles).sum(0)
+        return {"bleu": bleu.score(counts), "exact_match": metrics.exact_match(texts, singles)}
+
+    def tidied(self, texts: abc.Sequence[str]) -> tuple[str, ...]:
+        """Texts as the targets are that were learnt from."""
+        return tuple(self.field.prepare(text).text for text in texts) if self.settings.tidy else tuple(texts)
+
+    def reference(self, raw: Any) -> str | None:
+        single = self.singles(raw)
+        return self.tidied(single)[0] if len(single) == 1 else None
+
+    def metric(self) -> metrics.CorpusMetric:
+        """What runs are compared by."""
+        return metrics.bleu(self.settings.tokenize) if self.settings.metrics == "translation" else metrics.EXACT_MATCH
+
+    def remarks(self, targets: abc.Sequence[Any]) -> list[str]:
+        if self.settings.metrics != "translation" or self.settings.tokenize == "none":
+            return []
+        if not metrics.looks_tokenized(targets):
+            return []
+        advice = "set output.tokenize to none (--output.tokenize none)"
+        return [f"the targets look tokenised already, and BLEU would cut them once more: if they are, {advice}"]
+
+    def about(self) -> str:
+        return f"a target vocabulary of {self.field.about()}"
+
+    def save(self, folder: Path) -> None:
+        self.field.save(folder, TARGET)

@@ -1,0 +1,416 @@
+"""The one supervised task: fields x an output x examples.
+
+It reads examples into encoded columns, gives the training loop batches of them, asks the output for predictions, and
+knows no system: any that takes a `Batch` of these fields, and answers as the output asks, will do.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from attend.contract import Batch, Direction
+from attend.data.batches import groups, plan
+from attend.data.examples import TARGET, Fixed, Fresh, Log, Row, Split
+from attend.data.files import DataError
+from attend.fields.field import Fault, Field, Value
+from attend.outputs.output import Ask, Output, Result
+from attend.progress import Tell
+from attend.recipe import Recipe, SupervisedSettings
+from attend.settings import nearest
+from attend.training import to_device
+
+# Rows encoded at a time: enough to be fast, too few to weigh beside what is kept of them.
+CHUNK = 4096
+# Greatest size of a batch that is measured or predicted, in padded cells: memory grows with it.
+CELLS = 4096
+# Rows of each kind that a report names.
+SHOWN = 3
+
+Case = Mapping[str, Value]
+"""One example's inputs, prepared for a prediction."""
+
+
+@dataclass
+class LeftOut:
+    """What of the rows read is not used: for each reason how many, and the first of them by name."""
+
+    read: int = 0
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, reason: str, name: str) -> None:
+        self.names.setdefault(reason, []).append(name)
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self.names.values()))
+
+    def __str__(self) -> str:
+        reasons = []
+        for reason, names in self.names.items():
+            shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+            reasons.append(f"{len(names):,} whose {reason} ({shown})")
+        return f"{self.total:,} of {self.read:,} left out: {'; '.join(reasons)}"
+
+
+@dataclass
+class Part:
+    """Encoded rows: the inputs of each row, and the targets with the number of the row that each belongs to.
+
+    `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from.
+    """
+
+    inputs: dict[str, Any]
+    targets: Any
+    row: Any = field(default_factory=lambda: array("q"))
+    rows: list[Row] = field(default_factory=list)
+    given: list[Any] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+class Supervised:
+    """See the module. `fields` are the inputs by name; the output knows the target."""
+
+    def __init__(
+        self, recipe: Recipe, settings: SupervisedSettings, fields: Mapping[str, Field], output: Output
+    ) -> None:
+        self.recipe, self.settings = recipe, settings
+        self.fields, self.output = dict(fields), output
+        self.source: Fixed | Fresh | None = None
+        self.train: Part | None = None
+        self.frozen: dict[Split, Part] = {}
+        self._counts: dict[str, int] = {}
+
+    @classmethod
+    def prepare(cls, recipe: Recipe, settings: SupervisedSettings, folder: Path, log: Log) -> "Supervised":
+        source = settings.open_source(log)
+        fields = learn_fields(settings, source, log)
+        output = learn_output(settings, source, fields, log)
+        for name, one in fields.items():
+            one.save(folder, name)
+        output.save(folder)
+        task = cls(recipe, settings, fields, output)
+        task.read(log, source)
+        return task
+
+    @classmethod
+    def open(cls, recipe: Recipe, settings: SupervisedSettings, folder: Path) -> "Supervised":
+        fields = {name: one.open(folder, name) for name, one in settings.fields().items()}
+        return cls(recipe, settings, fields, settings.output.open(folder))
+
+    @staticmethod
+    def kept(settings: SupervisedSettings) -> tuple[str, ...]:
+        inputs = (file for name, one in settings.fields().items() for file in one.kept(name))
+        return (*inputs, *settings.output.kept())
+
+    @property
+    def unit(self) -> str:
+        return self.output.unit
+
+    @property
+    def measures(self) -> Mapping[str, Direction]:
+        return self.output.measures
+
+    # Reading
+
+    def read(self, log: Log, source: Fixed | Fresh | None = None) -> None:
+        """Read training, validation and test rows. Raises `DataError` if they can't be used."""
+        source = source or self.settings.open_source(log)
+        self.source = source
+        if isinstance(source, Fresh):
+            log(f"training: {len(source):,} new examples an epoch")
+        else:
+            self.train = self.read_part(source, "train", log)
+        for split in source.splits:
+            if split != "train":
+                self.frozen[split] = self.read_part(source, split, log)
+        for name, one in self.fields.items():
+            log(f"{name}: {one.about()}")
+        log(f"{TARGET}: {self.output.about()}")
+        for remark in self.output.remarks(self.frozen["valid"].given):
+            log(remark)
+
+    def read_part(self, source: Fixed | Fresh, split: Split, log: Log) -> Part:
+        files = ", ".join(self.settings.data.files(split))
+        part, left_out = self.encode(source.rows(split), files, split == "train")
+        rows = left_out.read - left_out.total
+        log(f"{split}: {rows:,} examples" + (f"; {left_out}" if left_out.names else ""))
+        for remark in (remark for one in self.fields.values() for remark in one.remarks()):
+            log(f"{split}: {remark}")
+        if not len(part):
+            problem = f"no {split} example is left to use" + (f" ({left_out})" if left_out.names else "")
+            raise DataError(files, problem, "give examples that can be used")
+        return part
+
+    def encode(self, rows: Iterable[Row], files: str, training: bool) -> tuple[Part, LeftOut]:
+        """Rows as encoded columns, and what is left out. Raises `DataError` for what makes the data wrong."""
+        part = Part({name: one.column() for name, one in self.fields.items()}, self.output.column())
+        left_out, rest, used = LeftOut(), iter(rows), 0
+        while chunk := list(islice(rest, CHUNK)):
+            left_out.read += len(chunk)
+            inputs = {
+                name: one.encode([row.values[name] for row in chunk], training) for name, one in self.fields.items()
+            }
+            several = [self.output.singles(row.values[TARGET]) for row in chunk]
+            targets = iter(self.output.encode([target for singles in several for target in singles], training))
+            for place, row in enumerate(chunk):
+                mine = [next(targets) for _ in several[place]]
+                faults = [(name, values[place]) for name, values in inputs.items() if isinstance(values[place], Fault)]
+                faults += [(TARGET, target) for target in mine if isinstance(target, Fault)]
+                for name, fault in faults:
+                    if fault.refused:
+                        raise DataError(files, f"{row.name}: {name} {fault}", "correct or remove it", row.line or None)
+                    left_out.add(f"{name} {fault}", row.name)
+                    break
+                if len(mine) == sum(name == TARGET for name, _ in faults) or any(name != TARGET for name, _ in faults):
+                    continue
+                for name, column in part.inputs.items():
+                    column.append(inputs[name][place])
+                for raw, target in zip(several[place], mine, strict=True):
+                    if not isinstance(target, Fault):
+                        part.targets.append(target)
+                        part.row.append(used)
+                        if not training:
+                            part.given.append(raw)
+                used += 1
+                if not training:
+                    part.rows.append(row)
+        return part, left_out
+
+    def files(self, split: Split) -> tuple[str, ...]:
+        return self.settings.data.files(split)
+
+    def counts(self) -> dict[str, int]:
+        assert self.source is not None, "the task was opened to predict: it has no data"
+        training = len(self.source) if isinstance(self.source, Fresh) else len(self.training)
+        found = {"training examples": training, "validation examples": len(self.frozen["valid"].rows)}
+        for name, one in (*self.fields.items(), (TARGET, self.output)):
+            found |= {f"{name} {size}": count for size, count in one.sizes().items()}
+        return found
+
+    @property
+    def training(self) -> Part:
+        assert self.train is not None, "the task was opened to predict: it has no training data"
+        return self.train
+
+    # Training
+
+    def build(self) -> nn.Module:
+        """A new system, with the sizes that its constructor names. Raises `ValueError` for one that nothing gives."""
+        return self.recipe.construct(self.settings.system, self.sizes())
+
+    def sizes(self) -> dict[str, int]:
+        """What fields and output know, by name: that of the field, and of the size."""
+        found = {f"{name}_{size}": n for name, one in self.fields.items() for size, n in one.sizes().items()}
+        return found | {f"{TARGET}_{size}": count for size, count in self.output.sizes().items()}
+
+    def plan(self, epoch: int) -> list[list[int]]:
+        how = self.settings.training
+        lengths, count = self.lengths(epoch)
+        batches = plan(lengths, count, how.batch, how.batch_tokens, how.seed, epoch)
+        return [batch.tolist() for batch in batches]
+
+    def lengths(self, epoch: int) -> tuple[list[np.ndarray], int]:
+        """The lengths of an epoch's examples, in each input and target that has any; and how many they are."""
+        varying: list[tuple[str, Any]] = [(name, one) for name, one in self.fields.items() if one.varies]
+        varying += [(TARGET, self.output)] if self.output.varies else []
+        if isinstance(self.source, Fresh):
+            found = []
+            for name, one in varying:
+                values = self.source.column(epoch, name)
+                assert values is not None, f"{name} varies in length, but its lengths are not known before it is drawn"
+                if name == TARGET:
+                    values = [self.output.singles(value)[0] for value in values]
+                found.append(np.array([one.length(encoded) for encoded in one.encode(values)]))
+            return found, len(self.source)
+        part = self.training
+        row = np.array(part.row)
+        return [
+            part.targets.lengths() if name == TARGET else part.inputs[name].lengths()[row] for name, _ in varying
+        ], len(part)
+
+    def batch(self, epoch: int, indices: Sequence[int]) -> Batch:
+        if isinstance(self.source, Fresh):
+            rows = self.source.draw(epoch, np.array(indices))
+            inputs = {
+                name: one.collate(one.encode([row.values[name] for row in rows])) for name, one in self.fields.items()
+            }
+            targets = [self.output.singles(row.values[TARGET])[0] for row in rows]
+            return Batch(inputs, self.output.collate(self.output.encode(targets)))
+        return self.collated(self.training, indices)
+
+    def collated(self, part: Part, indices: Sequence[int]) -> Batch:
+        rows = [part.row[index] for index in indices]
+        inputs = {name: one.collate([part.inputs[name][row] for row in rows]) for name, one in self.fields.items()}
+        return Batch(inputs, self.output.collate([part.targets[index] for index in indices]))
+
+    def validation(self) -> Iterator[Batch]:
+        part = self.measured()
+        lengths = [
+            max(self.row_length(part, row), self.output.length(target))
+            for row, target in zip(part.row, part.targets, strict=True)
+        ]
+        for group in groups(lengths, self.output.together, CELLS):
+            yield self.collated(part, group)
+
+    def row_length(self, part: Part, row: int) -> int:
+        return max(one.length(part.inputs[name][row]) for name, one in self.fields.items())
+
+    def measured(self) -> Part:
+        """The validation part, or so many of its rows as are to be measured, evenly chosen."""
+        part, most = self.frozen["valid"], self.settings.training.measured
+        if not most or most >= len(part.rows):
+            return part
+        chosen = np.arange(most) * len(part.rows) // most
+        return self.select(part, chosen.tolist())
+
+    def select(self, part: Part, rows: Sequence[int]) -> Part:
+        """These rows of a part that keeps its rows."""
+        found = Part({name: [column[row] for row in rows] for name, column in part.inputs.items()}, [])
+        found.rows = [part.rows[row] for row in rows]
+        new = {row: place for place, row in enumerate(rows)}
+        for target, row in enumerate(part.row):
+            if row in new:
+                found.targets.append(part.targets[target])
+                found.row.append(new[row])
+                found.given.append(part.given[target])
+        return found
+
+    def measure(self, system: nn.Module) -> dict[str, float]:
+        part = self.measured()
+        lengths = [
+            (self.row_length(part, part.row[place]), self.output.length(part.targets[place]))
+            for place in range(len(part))
+        ]
+        how = self.output.to_measure(self.settings.decoding, lengths)
+        found = self.predict(system, self.cases(part), how, Ask())
+        references = [row.values[TARGET] for row in part.rows]
+        return self.output.watched([best[0] for best in found], references)
+
+    # Predicting
+
+    def case(self, values: Mapping[str, Any], name: str = "") -> Case:
+        """One example's inputs by name. Raises `ValueError` for one that is missing or unknown, or can't be used."""
+        for given in values:
+            if given not in self.fields:
+                raise ValueError(f"there is no input {given!r}; {nearest(given, list(self.fields))}")
+        if missing := [one for one in self.fields if one not in values]:
+            raise ValueError(f"the input {missing[0]!r} is missing: this run reads {', '.join(self.fields)}")
+        found = {}
+        for key, one in self.fields.items():
+            try:
+                found[key] = one.prepare(values[key], name)
+            except DataError:
+                raise
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from error
+        return found
+
+    def cases(self, part: Part) -> list[Case]:
+        """The inputs of a part's rows."""
+        return [
+            {
+                name: one.prepare(row.values[name], row.name, part.inputs[name][place])
+                for name, one in self.fields.items()
+            }
+            for place, row in enumerate(part.rows)
+        ]
+
+    def inputs(self, cases: Sequence[Case], device: torch.device) -> Batch:
+        """A batch to predict from."""
+        collated = {name: one.collate([case[name].encoded for case in cases]) for name, one in self.fields.items()}
+        return to_device(Batch(collated), device)
+
+    def predict(
+        self, system: Any, cases: Sequence[Case], how: Any, ask: Ask, report: Tell | None = None
+    ) -> list[list[Result]]:
+        """For each case, in order, its best outputs, or its samples; cases of like length are taken together."""
+
+        def some(batch: Batch, part: Sequence[int]) -> list[list[Result]]:
+            return self.output.predict(system, batch, how, ask)
+
+        return self.in_groups(system, cases, self.case_lengths(cases), some, report)
+
+    def force(
+        self, system: Any, cases: Sequence[Case], targets: Sequence[Any], report: Tell | None = None
+    ) -> list[Result]:
+        """The given target of each case as if it were the output. Raises `ValueError` for one that can't be one."""
+        encoded = self.output.encode(targets)
+        for number, found in enumerate(encoded, start=1):
+            if isinstance(found, Fault):
+                raise ValueError(f"{TARGET} {number} {found}")
+
+        def some(batch: Batch, part: Sequence[int]) -> list[Result]:
+            return self.output.force(system, batch, [encoded[i] for i in part], [targets[i] for i in part])
+
+        pairs = zip(self.case_lengths(cases), encoded, strict=True)
+        lengths = [max(length, self.output.length(target)) for length, target in pairs]
+        return self.in_groups(system, cases, lengths, some, report)
+
+    def case_lengths(self, cases: Sequence[Case]) -> list[int]:
+        return [max(one.length(case[name].encoded) for name, one in self.fields.items()) for case in cases]
+
+    def in_groups(
+        self,
+        system: Any,
+        cases: Sequence[Case],
+        lengths: Sequence[int],
+        some: Callable[[Batch, Sequence[int]], list[Any]],
+        report: Tell | None,
+    ) -> list[Any]:
+        found: list[Any] = [None] * len(cases)
+        device, done = device_of(system), 0
+        for part in groups(lengths, self.output.together, CELLS):
+            batch = self.inputs([cases[place] for place in part], device)
+            for place, one in zip(part, some(batch, part), strict=True):
+                found[place] = one
+            done += len(part)
+            if report:
+                report(done, len(cases))
+        return found
+
+
+def learn_fields(settings: SupervisedSettings, source: Fixed | Fresh, log: Log) -> dict[str, Field]:
+    """The inputs' fields, each from training values; those that share what they learn, from all of their values."""
+    found: dict[str, Field] = {}
+    all_settings = settings.fields()
+    for name, one in all_settings.items():
+        if one.like:
+            continue
+        sharing = [name, *(other for other, theirs in all_settings.items() if theirs.like == name)]
+
+        def values(sharing: Sequence[str] = sharing, name: str = name) -> Iterator[Any]:
+            for column in sharing:
+                yield from (row.values[column] for row in source.rows("train"))
+            if settings.output.like == name:
+                yield from settings.output.texts(row.values[TARGET] for row in source.rows("train"))
+
+        found[name] = one.learn(values(), log)
+    for name, one in all_settings.items():
+        if one.like:
+            if one.like not in found:
+                raise ValueError(f"inputs.{name}.like is {one.like!r}; {nearest(one.like, list(found))}")
+            found[name] = one.share(found[one.like])
+    return {name: found[name] for name in all_settings}
+
+
+def learn_output(settings: SupervisedSettings, source: Fixed | Fresh, fields: Mapping[str, Field], log: Log) -> Output:
+    like = settings.output.like
+    if like and like not in fields:
+        raise ValueError(f"output.like is {like!r}; {nearest(like, list(fields))}")
+    targets = (row.values[TARGET] for row in source.rows("train"))
+    return settings.output.learn(targets, log, fields[like] if like else None)
+
+
+def device_of(system: Any) -> torch.device:
+    """Where a system is, an ensemble's first member, or what is inside of a decoder around another."""
+    inner = system.members[0] if hasattr(system, "members") else getattr(system, "decoder", system)
+    return next(inner.parameters()).device if isinstance(inner, nn.Module) else torch.device("cpu")
