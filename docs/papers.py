@@ -81,8 +81,9 @@ class Record:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        found = {FORMER.get(name, name): value for name, value in self.content["metrics"].items()}
-        if "pointing_accuracy_either_word" in self.content["metrics"]:  # then this one was of the last word
+        given: Mapping[str, float] = self.content["metrics"]
+        found = {FORMER.get(name, name): value for name, value in given.items()}
+        if "pointing_accuracy_either_word" in given:  # then this one was of the last word
             found["pointing_accuracy_last_step"] = found.pop("pointing_accuracy")
         return found
 
@@ -218,7 +219,7 @@ def figures(plan: Mapping[str, Any], known: Mapping[str, list[Record]], parts: M
         lines.append([f"`{row}`{mark}", measured, budget, seeds, *values])
     text = ""
     if lines:
-        columns = ["", "measured on", "training", "seeds", *(METRICS[metric][0] for metric in metrics)]
+        columns = ["", "measured on", "training, processor time", "seeds", *(METRICS[metric][0] for metric in metrics)]
         text = table(columns, lines, len(metrics)) + "\n"
     if missing:
         text += f"\nNot recorded yet: {', '.join(f'`{row}`' for row in missing)}. [How to](#run-it)\n"

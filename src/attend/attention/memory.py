@@ -18,7 +18,7 @@ class Memory:
     says that the weights are sampling probabilities: in training, one cell is drawn by them.
 
     >>> import torch
-    >>> values, mask = torch.zeros(2, 3, 4), torch.ones(2, 3, dtype=torch.bool)
+    >>> values, mask = torch.zeros(1, 3, 4), torch.ones(1, 3, dtype=torch.bool)
     >>> memory = Memory(keys=values, values=values, mask=mask, forced=torch.tensor([[[0.0, 1.0, 0.0]]]))
     >>> memory.or_forced(torch.full((1, 1, 3), 1 / 3))
     tensor([[[0., 1., 0.]]])

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b, file_digest
-from itertools import combinations, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -121,6 +121,8 @@ class Digest:
         self.part, self.columns = part, columns
         self.places = [places[number] if len(places) == len(columns) else places[0] for number in range(len(columns))]
         self.kinds = [kinds.get(column.name, "text") for column in columns]
+        self.headings = [column.name for column in columns]
+        self.labelled = dict(zip(self.headings, self.kinds, strict=True)).get(TARGET) == "label"
         self.lines = array("q")
         self.names: dict[int, str] = {}
         self.hashes = [array("Q") for _ in columns]
@@ -133,15 +135,13 @@ class Digest:
         self.lines.append(row.line)
         if not row.line:
             self.names[index] = row.name
-        for column, kind, number, kept, lengths in zip(
-            self.columns, self.kinds, hashes, self.hashes, self.lengths, strict=True
-        ):
-            value = row.values.get(column.name)
+        for column, number, kept, lengths in zip(self.headings, hashes, self.hashes, self.lengths, strict=True):
+            value = row.values.get(column)
             kept.append(number)
             lengths.append(len(value) if isinstance(value, str) else 0)
-            if kind == "label" and column.name == TARGET and isinstance(value, str):
-                self.classes[value] += 1
-                self.first.setdefault(value, index)
+        if self.labelled and isinstance(label := row.values.get(TARGET), str):
+            self.classes[label] += 1
+            self.first.setdefault(label, index)
 
     def all(self) -> UInt64[np.ndarray, "row"]:
         """A hash of each row; the factor tells (a, b) from (b, a)."""
@@ -198,35 +198,37 @@ def check_rows(
     rows: Iterable[Row | DataError], digest: Digest, longest: int, probes: Mapping[str, Probe]
 ) -> Iterator[Problem]:
     """What can be seen row by row; usable rows go into the digest."""
+    columns = list(zip((column.name for column in digest.columns), digest.kinds, digest.places, strict=True))
     try:
         for row in rows:
             if isinstance(row, DataError):
                 yield fatal(row)
                 continue
-            usable = True
-            hashes = []
-            for column, kind, place in zip(digest.columns, digest.kinds, digest.places, strict=True):
-                value = row.values.get(column.name)
+            usable, hashes = True, []
+            seen: dict[Any, str] = {}
+            for column, kind, place in columns:
+                value = row.values.get(column)
                 if kind != "file":
                     texts = value if isinstance(value, tuple) else (value or "",)
-                    if not any(text.strip() for text in texts):
+                    if not any(map(str.strip, texts)):
                         usable = False
-                        what = f"the {column.name} is {'blank' if any(texts) else 'empty'}"
+                        what = f"the {column} is {'blank' if any(texts) else 'empty'}"
                         yield warning(place, row.line, row.name, "empty line", what)
+                    elif kind == "text" and (other := seen.setdefault(value, column)) != column:
+                        what = f"{other} and {column} are the same"
+                        yield warning(digest.places[0], row.line, row.name, "same text twice", what)
                     for text in texts:
-                        for fault, what in faults(text, column.name, longest):
-                            yield warning(place, row.line, row.name, fault, what)
+                        # What is looked for is not printable, and a text of so many words has as many characters.
+                        if len(text) > longest or not text.isprintable():
+                            for fault, what in faults(text, column, longest):
+                                yield warning(place, row.line, row.name, fault, what)
                 try:
                     hashes.append(hash_of(value))
-                    if isinstance(value, Path) and column.name in probes:
-                        probes[column.name](value)
+                    if column in probes and isinstance(value, Path):
+                        probes[column](value)
                 except (OSError, ValueError) as error:
                     usable = False
-                    yield warning(place, row.line, row.name, "broken file", f"{column.name} {value}: {error}")
-            for one, other in combinations(texts_of(row, digest), 2):
-                if row.values[one] == row.values[other]:
-                    what = f"{one} and {other} are the same"
-                    yield warning(digest.places[0], row.line, row.name, "same text twice", what)
+                    yield warning(place, row.line, row.name, "broken file", f"{column} {value}: {error}")
             if usable:
                 digest.add(row, hashes)
     except DataError as error:
@@ -237,25 +239,14 @@ def check_rows(
         yield Problem(files, None, "no usable example", "fatal", f"{digest.part} has no usable example", advice)
 
 
-def texts_of(row: Row, digest: Digest) -> list[str]:
-    """The names of columns that are texts, and not blank."""
-    return [
-        column.name
-        for column, kind in zip(digest.columns, digest.kinds, strict=True)
-        if kind == "text" and isinstance(text := row.values.get(column.name), str) and text.strip()
-    ]
-
-
 def faults(text: str, name: str, longest: int) -> Iterator[tuple[str, str]]:
     """What is wrong with one text by itself: its kind, and where."""
-    if not text.isprintable():  # which all that is looked for is not
-        for kind, pattern in CHARACTERS.items():
-            if found := pattern.search(text):
-                yield kind, f"U+{ord(found.group()):04X} at character {found.start()} of the {name}"
-    if len(text) > longest:  # or else it can't have as many words
-        words = max(len(text.split()), len(text) // CHARACTERS_A_WORD)
-        if words > longest:
-            yield "long line", f"the {name} has about {words:,} words ({len(text):,} characters)"
+    for kind, pattern in CHARACTERS.items():
+        if found := pattern.search(text):
+            yield kind, f"U+{ord(found.group()):04X} at character {found.start()} of the {name}"
+    words = max(len(text.split()), len(text) // CHARACTERS_A_WORD)
+    if words > longest:
+        yield "long line", f"the {name} has about {words:,} words ({len(text):,} characters)"
 
 
 def check_ratios(digest: Digest) -> Iterator[Problem]:
@@ -330,13 +321,15 @@ def hash_of(value: Any) -> int:
 
     Of a file it is that of its content. Raises `OSError` if that can't be read.
     """
-    if isinstance(value, Path):
+    if isinstance(value, str):
+        digest = blake2b(value.encode(), digest_size=8)
+    elif isinstance(value, Path):
         with value.open("rb") as file:
             digest = file_digest(file, lambda: blake2b(digest_size=8))
     elif isinstance(value, np.ndarray):
         digest = blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8)
     else:
-        digest = blake2b((value if isinstance(value, str) else repr(value)).encode(), digest_size=8)
+        digest = blake2b(repr(value).encode(), digest_size=8)
     return int.from_bytes(digest.digest(), "little")
 
 

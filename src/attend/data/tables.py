@@ -109,9 +109,7 @@ def check_mapping(paths: Sequence[str], columns: Sequence[Column], mapping: Mapp
 def distinct(columns: Sequence[Column], mapping: Mapping[str, str]) -> list[Column]:
     """Columns without the aliases that are another's own name, or its name in the table."""
     taken = {mapping.get(column.name, column.name) for column in columns}
-    return [
-        replace(column, aliases=tuple(name for name in column.aliases if name not in taken)) for column in columns
-    ]
+    return [replace(column, aliases=tuple(name for name in column.aliases if name not in taken)) for column in columns]
 
 
 def open_lines(

@@ -104,8 +104,8 @@ class Image:
     def example(self, rng: np.random.Generator) -> UInt8[np.ndarray, "channel rows columns"]:
         """A white bar, somewhere."""
         pixels = np.zeros((1 if self.colour == "grey" else 3, 16, 16), dtype=np.uint8)
-        place = int(rng.integers(4))
-        pixels[:, :, 4 * place : 4 * place + 4] = 255
+        place = int(rng.integers(13))
+        pixels[:, :, place : place + 4] = 255
         return pixels
 
 

@@ -11,8 +11,9 @@ from hashlib import blake2b
 from typing import Any
 
 from attend.data.examples import TARGET, Column, Fixed, Log, Row, Split
+from attend.data.files import DataError
 from attend.data.own import Files
-from attend.data.tables import read
+from attend.data.tables import scan
 from attend.fields.text import Text
 from attend.outputs.classes import Classes, Decoding
 from attend.recipe import Recipe, SupervisedSettings, inputs
@@ -37,10 +38,21 @@ SETS = {
 }
 
 
-def judged(path: str, columns: tuple[Sequence[str], str, str], group: str = "") -> Iterator[Row]:
-    """The pairs of a file that people agreed on: of SNLI's, a judgement "-" says that they did not."""
+def judged(
+    path: str, columns: tuple[Sequence[str], str, str], group: str = "", log: Log | None = None
+) -> Iterator[Row]:
+    """The pairs of a file that people agreed on: of SNLI's, a judgement "-" says that they did not.
+
+    A line that is no pair, of which MPE's development part has one, is left out, and named to `log`.
+    """
     premises, hypothesis, judgement = columns
-    for row in read((path,), [Column(name) for name in (*premises, hypothesis, judgement)]):
+    for row in scan((path,), [Column(name) for name in (*premises, hypothesis, judgement)]):
+        if isinstance(row, DataError):
+            if row.line is None:
+                raise row
+            if log:
+                log(f"left out: {row}")
+            continue
         # MPE's premises are captions, each behind the name of its image.
         parts = [row.values[name].rpartition("/")[2] if len(premises) > 1 else row.values[name] for name in premises]
         label = row.values[judgement].lower()
@@ -61,6 +73,10 @@ class SmallSets:
     splits: tuple[Split, ...] = ("train", "valid")
 
     def open(self, columns: Sequence[Column], seed: int, log: Log) -> Fixed:
+        for group in self.sets:
+            for path, where in SETS[group]:
+                for _ in judged(path, where, log=log):
+                    pass
         return self
 
     def rows(self, split: Split) -> Iterator[Row]:

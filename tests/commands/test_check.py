@@ -1,0 +1,44 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from .conftest import Attend, run_attend
+
+
+def test_it_reports_and_fails_on_what_is_fatal(data: Path, tmp_path: Path, attend: Attend) -> None:
+    train = [data / "train.s", data / "train.t"]
+    found = json.loads(attend("check", "--train", *train, "--json").out)
+    assert (found["rows"], found["pairs"], found["fatal"]) == ({"train": 240}, {"train": 240}, False)
+    (tmp_path / "short").write_text("one line\n")
+    done = run_attend("check", "--train", train[0], tmp_path / "short")
+    assert done.status == 1
+    assert "line counts differ" in done.out
+    assert str(tmp_path / "short") in done.out
+
+
+def test_a_recipe_says_what_columns_there_are(pairs: Path, attend: Attend, tmp_path: Path) -> None:
+    files = ["--train", pairs / "train.csv", "--valid", pairs / "valid.csv"]
+    columns = ["--columns", "premise=first", "hypothesis=second"]
+    found = json.loads(attend("check", "entailment", *files, *columns, "--json").out)
+    assert found["rows"] == {"train": 60, "valid": 12}
+    assert {"duplicate", "shared between parts"} <= found["counts"].keys()
+    done = run_attend("check", "entailment", *files, "--json")
+    assert done.status == 1
+    assert "'premise'" in json.loads(done.out)["problems"][0]["what"]
+
+
+def test_files_are_looked_into(pictures: Path, tmp_path: Path, attend: Attend) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree(pictures, folder)
+    (folder / "3.png").write_bytes(b"no picture")
+    for recipe in ("ram", "draw"):
+        found = json.loads(attend("check", recipe, "--folder", folder, "--json").out)
+        assert found["rows"] == {"train": 59}
+        (problem,) = [one for one in found["problems"] if one["kind"] == "broken file"]
+        assert "3.png" in problem["what"]
+
+
+def test_what_is_learnt_from_no_files_is_said(fails: Callable[..., str]) -> None:
+    assert "ram-catch" in fails("check", "ram-catch")
+    assert "--train" in fails("check", "ram-small")
