@@ -337,6 +337,6 @@ def test_a_game_is_learnt_from_its_reward_alone():
 
 
 def test_a_game_has_its_own_number_of_glimpses():
-    for changes in ({"glimpses": 3}, {"copies": 4}, {"reward": "probability"}, {"path": 0.5}):
+    for changes in ({"glimpses": 3}, {"copies": 4}, {"reward": "log-probability"}, {"path": 0.5}):
         with pytest.raises(ValueError, match="glimpses, copies, reward and path"):
             Player(replace(GAME, **changes), 1, 3)

@@ -19,10 +19,10 @@ Deviations from the paper:
 - Adam instead of momentum SGD with a search over rates.
 - Several Monte-Carlo copies of an image may be looked at in one update (`copies`); the paper has one.
 - The first place, too, is sampled, around the location network's answer to a state of zeros.
-- With `reward` "probability" the reward is the probability of the right class: the mean of 1 for a right answer and 0
-  for a wrong one over answers drawn from the softmax. It tells places apart that one answer does not.
-- With `reward` "log-probability" it is the logarithm of that, so that places and answers are learnt from one bound (Ba
-  et al. 2014, as in `wsram`). A place that helps with an image that is named wrongly counts most.
+- With `reward` "probability" the reward is the probability of the right class: the expectation of the paper's over
+  answers drawn from the softmax, which tells places apart that one answer does not.
+- With `reward` "log-probability" the reward is log p of the right class, so that places and answers are learnt from one
+  bound (Ba et al. 2014, as in `wsram`). A place that helps with a misclassified image counts most.
 - With `path` a step has a place of its own, b_t, which is learnt too, and the location network's answer leads away from
   it: tanh(b_t + f_l(h) / 10). They start as a grid, read as a page is, with so much between neighbours: at a patch's
   width glimpses lie beside one another. Without, all places start about the middle, and follow the image far more. The
@@ -75,8 +75,8 @@ class Config:
     copies: int = 1
     """Monte-Carlo copies of an image in an update (M)."""
     reward: Literal["right", "probability", "log-probability"] = "right"
-    """What learnt places are rewarded with: 1 for a right answer and 0 for a wrong one, or the right one's probability,
-    or the logarithm of that."""
+    """What learnt places are rewarded with: 1 for a right answer and 0 for a wrong one, as in the paper; or the
+    probability of the right class, or its logarithm."""
     places: Literal["learnt", "random", "centre"] = "learnt"
     """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
     path: float = 0.0
@@ -218,13 +218,8 @@ class System(nn.Module):
         if not self.training or self.baseline is None:
             nll = -log_likelihood.mean(1).sum()
             return Loss(nll, len(label), {"nll": nll.detach(), **terms})
-        match self.config.reward:
-            case "right":
-                reward = right
-            case "probability":
-                reward = log_likelihood.exp()
-            case "log-probability":
-                reward = log_likelihood
+        rewards = {"right": right, "probability": log_likelihood.exp(), "log-probability": log_likelihood}
+        reward = rewards[self.config.reward]
         found = hybrid(log_likelihood, scan.log_probs, reward.unsqueeze(-1), scan.baselines)
         terms |= {"baseline_error": found.baseline_error / self.config.glimpses}
         return Loss(found.total, len(label), {"nll": found.nll, **terms})
