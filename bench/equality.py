@@ -1,4 +1,4 @@
-"""What must stay equal while everything above the systems is written anew: recorded, compared and raced.
+"""What must stay equal while code is written anew: recorded, compared and raced.
 
 It knows an installed `attend` by its command line alone, and drives it through a short form of every family of recipes:
 
@@ -8,7 +8,8 @@ It knows an installed `attend` by its command line alone, and drives it through 
     python bench/equality.py race --attend OLD/.venv/bin/attend --against NEW/.venv/bin/attend
 
 What is to be compared is recorded into one folder: the data are in it, made by the first recording. Needs ATTEND_DATA
-(Multi30k). Where a flag or the form of a file changes, change `FAMILIES`, `Side` or the functions `*_facts`.
+(Multi30k). Where a flag or the form of a file changes, change `FAMILIES`, `Side` or the functions `*_facts`; record the
+old side with this file as it was before, and race it with the table of that: `race --families-of BEFORE.py`.
 """
 
 import argparse
@@ -17,13 +18,14 @@ import hashlib
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -72,14 +74,14 @@ SCENES = f"{CAPTIONS} --data.scenes 800 --data.measured 40 --training.batch 16 -
 DESCRIBED = f"""{CAPTIONS} --data.folder data/captions --inputs.image.rows 24 --inputs.image.columns 24
     --training.batch 8 --decoding.beam 3"""
 GRIDS = f"{CAPTIONS} --data.train data/grids/train.npz data/grids/train.txt --training.batch 16"
+PAIRS = """--system.embedding 24 --system.hidden 24 --data.train data/pairs/train.tsv --data.valid data/pairs/valid.tsv
+    --training.batch 16"""
 SCORE = "score data/words/test.en data/words/test.de"
 TEST = "evaluate --split test"
 SHOW_DATES = ("show 'den 5. März 1999'", "show 'March 7, 2003' --target 2003-03-07", f"{TEST} --beam 3")
 
 FAMILIES: dict[str, Family] = {
     "dates": Family("rnnsearch-modern", DATES, "dates.txt", SHOW_DATES),
-    "dates uniform": Family("rnnsearch-modern", f"{DATES} --system.attention uniform", "dates.txt"),
-    "dates last": Family("rnnsearch-modern", f"{DATES} --system.attention last", "dates.txt"),
     "subwords": Family("rnnsearch-modern", SUBWORDS, "words.txt", ("show 'a man is sitting .'",)),
     "rnnsearch": Family("rnnsearch", f"{WORDS} --system.maxout 16 --system.alignment 24", "words.txt", (SCORE,)),
     "encdec": Family("encdec", f"{WORDS} --system.maxout 16 {ADAM}", "words.txt", (SCORE,)),
@@ -98,7 +100,6 @@ FAMILIES: dict[str, Family] = {
     ),
     "captioner soft": Family("captioner-small", f"{SCENES} soft", "shapes", (TEST,)),
     "captioner hard": Family("captioner-small", f"{SCENES} hard", "shapes"),
-    "captioner mean": Family("captioner-small", f"{SCENES} mean", "shapes"),
     "captioner folder": Family("captioner", DESCRIBED, "shapes", ("show valid:1",), 4),
     "captioner grids": Family("captioner-paper", GRIDS, "grids.npz", ("show valid:1",)),
     "feedforward": Family("feedforward-mnist", f"{DIGITS} {PLAIN}", "shapes"),
@@ -110,22 +111,26 @@ FAMILIES: dict[str, Family] = {
         f"{DIGITS} {PLAIN} --system.filters 4 --system.size 4 --system.stride 2",
         "shapes",
     ),
+    "entailment": Family("entailment", PAIRS, "pairs.tsv", ("show valid:1",)),
 }
 # How many inputs there are in the folders data/few, for a recording, and data/many, for a race.
 INPUTS = {"few": 20, "many": 600}
 # In a race the old side's updates take so many seconds, and the new one's may take so many times as long.
 TURN, SLOWER = 3.0, 1.05
 KINDS, COLOURS = ("bar", "ring", "cross"), ("blue", "red")
+JUDGEMENTS = ("entailment", "contradiction", "neutral")
 WRITE_DATES = "from attend.data import dates; dates.write('data/dates', 1, {'train': 800, 'valid': 60, 'test': 600})"
 console = Console(width=150, highlight=False)
 
 
 class Side(NamedTuple):
-    """An installed command, the folder that it is called in, which holds the data, and that of its runs in it."""
+    """An installed command, the folder that it is called in, which holds the data, that of its runs in it, and what the
+    families are called in it."""
 
     attend: Path
     work: Path
     runs: str
+    families: Mapping[str, Family] = FAMILIES
 
     def call(self, *words: str) -> tuple[str, float]:
         """What a command prints, and its CPU seconds. Ends the program, with what it said, if it fails."""
@@ -151,14 +156,14 @@ class Side(NamedTuple):
 
     def train(self, name: str, times: int = 1) -> dict[str, float]:
         """Train a family for so many times its epochs; gives CPU seconds of the command and of an update."""
-        recipe, settings, _, _, epochs = FAMILIES[name]
+        recipe, settings, _, _, epochs = self.families[name]
         words = [recipe, "--out", self.run(name), "--overwrite", *shlex.split(f"{settings} {SEED}")]
         _, cpu = self.call("train", *words, "--training.epochs", str(times * epochs))
         made = json.loads(self.read(name, "training.json"))
         return {"train": cpu, "update": made["cpu_seconds"] / made["updates"]}
 
     def predict(self, name: str, inputs: str) -> tuple[str, float]:
-        return self.call("predict", self.run(name), f"data/{inputs}/{FAMILIES[name].inputs}", "--format", "jsonl")
+        return self.call("predict", self.run(name), f"data/{inputs}/{self.families[name].inputs}", "--format", "jsonl")
 
 
 def main() -> int:
@@ -170,6 +175,7 @@ def main() -> int:
         options.add_argument("--only", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="these families alone")
     recording.add_argument("--out", type=Path, required=True, help="in the folder of the data and the runs")
     racing.add_argument("--against", type=Path, required=True, help="another one, which must not be slower")
+    racing.add_argument("--families-of", type=Path, help="a file like this one, with the families as --attend has them")
     racing.add_argument("--rounds", type=int, default=5)
     racing.add_argument("--work", type=Path, default=Path("/tmp/equality"), help="the folder of the data and the runs")
     for name in ("old", "new"):
@@ -181,8 +187,10 @@ def main() -> int:
             return record(Side(given.attend.absolute(), out.parent, f"runs/{out.stem}"), given.only, out)
         case "race":
             work = given.work.absolute()
-            old, new = Side(given.attend.absolute(), work, "race/old"), Side(given.against.absolute(), work, "race/new")
-            return race(old, new, given.only, given.rounds)
+            before = runpy.run_path(str(given.families_of))["FAMILIES"] if given.families_of else FAMILIES
+            old = Side(given.attend.absolute(), work, "race/old", before)
+            new = Side(given.against.absolute(), work, "race/new")
+            return race(old, new, [name for name in given.only if name in before], given.rounds)
     old, new = (json.loads(path.read_text(encoding="utf-8")) for path in (given.old, given.new))
     return compare(old, new)
 
@@ -353,17 +361,17 @@ def race(old: Side, new: Side, names: Sequence[str], rounds: int) -> int:
 
 def turn(side: Side, name: str, times: int) -> dict[str, float]:
     cpu = side.train(name, times)
-    return cpu | ({"predict": side.predict(name, "many")[1]} if FAMILIES[name].inputs else {})
+    return cpu | ({"predict": side.predict(name, "many")[1]} if side.families[name].inputs else {})
 
 
 def make_data(side: Side) -> None:
-    """The folders of the data and of the runs: dates, sentences, shapes in images and as grids of features."""
+    """The folders of the data and of the runs: dates, sentences and pairs of them, shapes in images and as grids."""
     data = side.work / "data"
     (side.work / side.runs).mkdir(parents=True, exist_ok=True)
     if (data / "done").exists():
         return
     shutil.rmtree(data, ignore_errors=True)
-    for name in ("words", "grids", *INPUTS):
+    for name in ("words", "pairs", "grids", *INPUTS):
         (data / name).mkdir(parents=True)
     subprocess.run([side.attend.with_name("python"), "-c", WRITE_DATES], cwd=side.work, check=True)
     dates = [json.loads(line)["source"] for line in (data / "dates/test.jsonl").read_text().splitlines()]
@@ -372,8 +380,12 @@ def make_data(side: Side) -> None:
     for name, count in INPUTS.items():
         write_lines(data / name / "dates.txt", dates[:count])
         write_lines(data / name / "words.txt", sentences[:count])
+        write_lines(data / name / "pairs.tsv", ["premise\thypothesis", *map(judged, range(count))])
         save_images(data / name / "shapes", shapes[:count])
         np.savez(data / name / "grids.npz", features=grids(count))
+    for part, numbers in (("train", range(800)), ("valid", range(800, 860))):
+        rows = [f"{judged(number)}\t{JUDGEMENTS[number % 3]}" for number in numbers]
+        write_lines(data / f"pairs/{part}.tsv", ["premise\thypothesis\ttarget", *rows])
     for number, name in enumerate(KINDS):
         save_images(data / "classes" / name, shapes[number:210:3])
     cut = np.stack([pixels[:10, :12, :3] for pixels in shapes[:210]])
@@ -405,6 +417,13 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def caption(number: int) -> str:
     return f"A {COLOURS[number % 2]} {KINDS[number % 3]}{' on black.' if number % 4 else ''}"
+
+
+def judged(number: int) -> str:
+    """A premise and a hypothesis, of which `JUDGEMENTS[number % 3]` holds."""
+    kind, colour, other = (names[number // 3 % len(names)] for names in (KINDS, COLOURS, COLOURS[::-1]))
+    claim = (f"there is a {kind}", f"the {kind} is {other}", f"the {kind} is old")[number % 3]
+    return f"a {colour} {kind} stands {'alone ' * (number % 5)}here\t{claim}"
 
 
 def shape(number: int) -> np.ndarray:

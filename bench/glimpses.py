@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from attend.contract import Labelled, Pictures
+from attend.contract import Batch, Pictures
 from attend.systems import draw, ram
 from plain_glimpses import PlainDraw, PlainRam, Sizes
 from rounds import alternate, ratio
@@ -99,7 +99,8 @@ def main() -> None:
 
 def ram_case(name: str, config: ram.Config, pixels: int) -> Case:
     """RAM on random images: what is in them does not change what there is to do."""
-    batch = Labelled(torch.rand(BATCH, 1, pixels, pixels), torch.randint(10, (BATCH,)))
+    images, label = torch.rand(BATCH, 1, pixels, pixels), torch.randint(10, (BATCH,))
+    batch = Batch({"image": images}, label)
     ours = ram.System(config, 1, 10)
     sizes = Sizes(
         config.glimpses, config.size, config.scales, config.hidden, config.sensed, config.glimpse, config.deviation
@@ -107,10 +108,10 @@ def ram_case(name: str, config: ram.Config, pixels: int) -> Case:
     plain = PlainRam(sizes, 1, 10)
     return Case(
         name,
-        (updates(ours, lambda: ours(batch).total), predictions(lambda: ours.classify(batch.images))),
+        (updates(ours, lambda: ours(batch).total), predictions(lambda: ours.answer(batch))),
         (
-            updates(plain, lambda: plain(batch.images, batch.label, torch.randn(config.glimpses, BATCH, 2))),
-            predictions(lambda: plain.classify(batch.images)),
+            updates(plain, lambda: plain(images, label, torch.randn(config.glimpses, BATCH, 2))),
+            predictions(lambda: plain.classify(images)),
         ),
     )
 

@@ -31,15 +31,17 @@ def with_length(name: str, folder: Path, lengths: Sequence[int], sentences: int)
 
 
 def with_corpus(folder: Path, sizes: Sequence[int]) -> list[Cost]:
-    """Reading and encoding the first so many pairs of a corpus, each in a process of its own."""
+    """Reading and encoding the first so many pairs of a corpus, each in a process of its own.
+
+    `folder` holds vocabularies.
+    """
     script = Path(__file__).parent / "peers" / "reading.py"
-    codecs = [str(folder / f"{side}.codec.json") for side in ("source", "target")]
     costs = []
     for size in sizes:
         path = folder / "growth.tsv"
         pairs = write_beginning(size, path)
         done = subprocess.run(
-            [sys.executable, str(script), *codecs, str(path)],
+            [sys.executable, str(script), str(folder), str(path)],
             env=surroundings(),
             stdout=subprocess.PIPE,
             text=True,

@@ -66,6 +66,7 @@ console = Console(width=110)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes, to see that it works: not for quoting")
+    parser.add_argument("--alone", action="store_true", help="without JoeyNMT and OpenNMT-py, which are not installed")
     parser.add_argument("--out", type=Path, default=Path("results/bench.json"), help="where the record is written")
     arguments = parser.parse_args()
     extent = QUICK if arguments.quick else FULL
@@ -80,7 +81,8 @@ def main() -> None:
             pythons["bf16"] = Path(sys.executable)
         else:
             console.print("bf16 is not measured: this CPU has no instructions for it")
-        pythons |= {name: environment(peer) for name, peer in PEERS.items()}
+        if not arguments.alone:
+            pythons |= {name: environment(peer) for name, peer in PEERS.items()}
         workers = {name: Worker(name, python, folder) for name, python in pythons.items()}
         warm_up(workers)
         metrics = measure_training(workers, extent, lengths, target_vocabulary)
@@ -144,7 +146,7 @@ def measure_training(
             ("joeynmt_same_batches", name, "joey", f"{NAMES['joey']}, same batches"),
             ("joeynmt", f"{name} own", "joey own", f"{NAMES['joey']}, own loader"),
         ):
-            if ours == theirs:
+            if ours == theirs or theirs not in rates:
                 continue
             faster = ratio(rates[ours], rates[theirs])
             metrics[f"{kind}_vs_{metric}"] = faster.middle
@@ -199,21 +201,23 @@ def measure_floor(
 def measure_decoding(workers: Mapping[str, Worker], extent: Extent) -> Metrics:
     """Sentences a second and the ratios, greedily and with a beam of 5, one at a time and in batches."""
     console.print("\n[bold]Decoding[/]: sentences a second, each as long as its reference")
-    contenders = ("ours", "joey", "opennmt")
-    table = Table("search", *(NAMES[name].split()[0] for name in contenders), "attend / JoeyNMT", "attend / OpenNMT-py")
+    peers = {name: peer for name, peer in PEERS.items() if name in workers}
+    contenders = ("ours", *peers)
+    names = {name: NAMES[name].split()[0] for name in contenders}
+    table = Table("search", *names.values(), *(f"attend / {names[name]}" for name in peers))
     metrics: Metrics = {}
     for search, (beam, size) in DECODING.items():
         turns = {name: decoding(workers[name], extent.sentences[size], size, beam) for name in contenders}
         rates = alternate(turns, extent.rounds)
         for name in contenders:
             metrics[f"sentences_per_second_{search}_{PEERS.get(name, 'attend')}"] = median(rates[name])
-        faster = {name: ratio(rates["ours"], rates[name]) for name in PEERS}
-        for name, peer in PEERS.items():
+        faster = {name: ratio(rates["ours"], rates[name]) for name in peers}
+        for name, peer in peers.items():
             metrics[f"{search}_vs_{peer}"] = faster[name].middle
         what = f"{'greedy' if beam == 1 else f'beam {beam}'}, batch {size}"
         speeds = [f"{median(rates[name]):,.1f}" for name in contenders]
         table.add_row(
-            what, *speeds, *(f"{faster[n].middle:.2f} ({faster[n].low:.2f}-{faster[n].high:.2f})" for n in PEERS)
+            what, *speeds, *(f"{faster[n].middle:.2f} ({faster[n].low:.2f}-{faster[n].high:.2f})" for n in peers)
         )
     console.print(table)
     return metrics

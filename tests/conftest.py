@@ -50,3 +50,14 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"ATTEND_DATA names {folder}, which is not a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def spelling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learnt to spell words backwards, in seconds; of a recipe that the catalogue doesn't know."""
+    import attend
+    from small_models import backwards
+
+    folder = tmp_path_factory.mktemp("spelling")
+    attend.train(backwards(folder), folder / "run", quiet=True)
+    return folder / "run"

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from attend.attention.memory import Memory, Read
 from attend.attention.normalise import softmax
-from attend.contract import BEGIN, END, PAD, UNKNOWN, State, Step
+from attend.contract import BEGIN, END, PAD, UNKNOWN, Batch, State, Step
 from attend.decoding import (
     Ensemble,
     Hypothesis,
     Looks,
+    Shuffled,
     Taken,
     beam_search,
     forced,
@@ -27,8 +28,8 @@ from attend.decoding import (
     sample,
     teacher_forced,
 )
+from attend.fields.field import stack_cells
 from attend.systems import rnnsearch, seq2seq
-from attend.tasks.text import sources_only
 
 HISTORIES = 997
 
@@ -468,13 +469,17 @@ def test_errors_say_what_is_wrong() -> None:
             call()
 
 
+def texts(*ids: list[int]) -> Batch:
+    return Batch({"source": stack_cells(ids)})
+
+
 def obeying(seed: int) -> tuple[Any, Any]:
     """A real system with random weights, and a batch of two sources of different lengths."""
     torch.manual_seed(seed)
     system = rnnsearch.System(rnnsearch.Config(embedding=8, hidden=8, maxout=8), 12, 9).eval()
     for parameter in system.parameters():
         nn.init.normal_(parameter, std=0.7)
-    return system, sources_only([[4, 5, 6, 7], [8, 9]], torch.device("cpu"))
+    return system, texts([4, 5, 6, 7, END], [8, 9, END])
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -497,14 +502,14 @@ def test_a_row_on_one_cell_reads_that_cell_and_only_where_it_is_set() -> None:
     system, batch = obeying(2)
     own = [found[0] for found in greedy(system, batch, 6)]
     row = np.array([0, 0, 1, 0, 0], dtype=np.float32)
-    told = [found[0] for found in greedy(system, batch, 6, looks=[{1: row}, {}])]
-    assert told[0].weights is not None
+    forced_too = [found[0] for found in greedy(system, batch, 6, looks=[{1: row}, {}])]
+    assert forced_too[0].weights is not None
     assert own[0].weights is not None
-    np.testing.assert_array_equal(told[0].weights[1], row)
-    np.testing.assert_allclose(told[0].weights[0], own[0].weights[0], atol=1e-6)
-    same(told[1], own[1])
+    np.testing.assert_array_equal(forced_too[0].weights[1], row)
+    np.testing.assert_allclose(forced_too[0].weights[0], own[0].weights[0], atol=1e-6)
+    same(forced_too[1], own[1])
     state = system.start(batch)
-    memory = replace(state.memory, told=torch.tensor([[[0.0, 0, 1, 0, 0]], [[torch.nan] * 5]]))
+    memory = replace(state.memory, forced=torch.tensor([[[0.0, 0, 1, 0, 0]], [[torch.nan] * 5]]))
     step = system.step(torch.full((2, 1), BEGIN), replace(state, memory=memory))
     torch.testing.assert_close(step.read.context[0, 0], state.memory.values[0, 2])
 
@@ -521,14 +526,14 @@ def test_weights_that_do_not_fit_are_refused(row: list[float], complaint: str) -
 
 def test_a_decoder_that_looks_elsewhere_is_found_out() -> None:
     row = np.eye(5, dtype=np.float32)[0]
-    with pytest.raises(ValueError, match="Toy does not look where it is told"):
+    with pytest.raises(ValueError, match="Toy ignores forced weights"):
         greedy(Toy(1), Sources([1], [5]), 6, looks=[{0: row}])
     nowhere = seq2seq.System(seq2seq.Config(embedding=4, hidden=4, layers=1), 12, 9).eval()
     with pytest.raises(ValueError, match="no attention that could be set by hand"):
-        greedy(nowhere, sources_only([[4, 5]], torch.device("cpu")), 6, looks=[{0: row}])
+        greedy(nowhere, texts([4, 5, END]), 6, looks=[{0: row}])
 
 
-def test_all_members_of_an_ensemble_look_where_they_are_told() -> None:
+def test_all_members_of_an_ensemble_take_the_weights_set_by_hand() -> None:
     ensemble = Ensemble([obeying(1)[0], obeying(2)[0]])
     batch = obeying(1)[1]
     row = np.array([0, 1, 0, 0, 0], dtype=np.float32)
@@ -584,3 +589,63 @@ def test_the_likeliest_is_the_first_of_the_highest(size: int):
     scores = torch.randint(20, (7, 3, size), generator=torch.Generator().manual_seed(size)).float()
     expected = [[row.tolist().index(row.max()) for row in rows] for rows in scores]
     assert likeliest(scores).tolist() == expected
+
+
+def test_a_hypothesis_says_what_its_weights_are_over() -> None:
+    class Named(Toy):
+        def start(self, batch: Sources) -> State:
+            state = super().start(batch)
+            assert state.memory is not None
+            return replace(state, memory=replace(state.memory, over="image", shape=(1, 5), sampled=True))
+
+    for search in (greedy(Named(1), Sources([1], [5]), 4), beam_search(Named(1), Sources([1], [5]), 4, 2)):
+        assert (search[0][0].over, search[0][0].shape, search[0][0].sampled) == ("image", (1, 5), True)
+
+
+class Reader:
+    """Keeps the values of its memory apart: cell i of example b holds 10 b + i. Looks at cells by their number."""
+
+    def start(self, batch: Sources) -> State:
+        cells = torch.arange(5.0).reshape(1, 5, 1) + 10 * torch.arange(len(batch)).reshape(-1, 1, 1)
+        mask = torch.arange(5) < torch.tensor(batch.lengths).unsqueeze(1)
+        return State(Memory(cells, cells, mask), {"none": torch.zeros(len(batch), 1)})
+
+    def step(self, token: Tensor, state: State) -> Step:
+        assert state.memory is not None
+        weights = softmax(state.memory.keys.mT / 10, state.memory.mask).weights
+        return Step(torch.zeros(*token.shape, 6), state, Read(weights @ state.memory.values, weights))
+
+
+def test_shuffled_weights_are_the_same_on_other_real_cells() -> None:
+    sources = Sources([0, 1, 2], [5, 3, 1])
+    shuffled, plain = Shuffled(Reader(), torch.Generator().manual_seed(5)), Reader()
+    state, own = shuffled.start(sources), plain.start(sources)
+    for row, length in enumerate(sources.lengths):
+        moved, kept = state.memory.values[row, :, 0].tolist(), own.memory.values[row, :, 0].tolist()  # type: ignore[union-attr]
+        assert sorted(moved[:length]) == kept[:length]
+        # Padding stays at the right.
+        assert moved[length:] == kept[length:]
+        assert (moved != kept) == (length > 1)
+    token = torch.full((3, 1), BEGIN)
+    found, expected = shuffled.step(token, state).read, plain.step(token, own).read
+    assert found is not None
+    assert expected is not None
+    torch.testing.assert_close(found.weights, expected.weights)
+    torch.testing.assert_close(found.context, expected.weights @ state.memory.values)
+    again = Shuffled(Reader(), torch.Generator().manual_seed(5)).start(sources)
+    assert torch.equal(again.memory.values, state.memory.values)
+
+
+def test_the_members_of_an_ensemble_are_shuffled_alike() -> None:
+    state = Shuffled(Ensemble([Reader(), Reader()]), torch.Generator().manual_seed(5)).start(Sources([0, 1], [5, 3]))
+    one, other = (member.memory.values for member in state.members)
+    assert torch.equal(one, other)
+    alone = Shuffled(Reader(), torch.Generator().manual_seed(5)).start(Sources([0, 1], [5, 3]))
+    assert torch.equal(one, alone.memory.values)
+
+
+def test_shuffled_systems_are_searched_like_any_other() -> None:
+    system, batch = obeying(1)
+    generator = torch.Generator().manual_seed(5)
+    for found in (greedy(Shuffled(system, generator), batch, 4), beam_search(Shuffled(system, generator), batch, 4, 2)):
+        assert [outputs[0].weights.shape[1] for outputs in found] == [5, 3]  # type: ignore[union-attr]

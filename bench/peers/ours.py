@@ -6,20 +6,21 @@ import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from protocol import END, LARGEST_GRADIENT, LEARNING_RATE, SIZE, Pair, handlers, own_loader, read_sizes, serve
 from torch.nn.utils import clip_grad_norm_
 from torch.profiler import ProfilerActivity, profile
 
-from attend.contract import BEGIN, PAD, Pairs
-from attend.data.codec import Codec
-from attend.data.corpus import Corpus, collate, plan
+from attend.contract import BEGIN, PAD, Batch
 from attend.decoding import beam_search, greedy
 from attend.fast import keep_memory, multiply
+from attend.fields.field import stack_cells
 from attend.systems.rnnsearch_modern import Config, System
+from attend.task import Supervised
+
+sys.path.append(str(Path(__file__).parents[1]))
+from corpus import multi30k, silent
 
 # What an operation's name must contain one of, to belong to a group; the first group that fits takes it.
 GROUPS = {
@@ -43,20 +44,20 @@ class Ours:
         self.system = System(config, *read_sizes(folder))
         self.optimizer = torch.optim.Adam(self.system.parameters(), lr=LEARNING_RATE, fused=True)
 
-    def batch(self, pairs: list[Pair]) -> Pairs:
+    def batch(self, pairs: list[Pair]) -> Batch:
         sources, targets = zip(*pairs, strict=True)
-        return collate([np.array(ids) for ids in sources], [np.array(ids) for ids in targets])
+        return Batch({"source": stack_cells(sources)}, stack_cells(targets))
 
-    def own_batches(self) -> Iterator[Pairs]:
+    def own_batches(self) -> Iterator[Batch]:
         """The batches of one epoch after the other, as training gets them."""
-        wanted: dict[str, Any] = json.loads((self.folder / "own.json").read_text())
-        source, target = (Codec.load(str(self.folder / f"{side}.codec.json")) for side in ("source", "target"))
-        corpus, _ = Corpus.read(tuple(wanted["paths"]), source, target, wanted["longest"])
+        made_by = multi30k(json.loads((self.folder / "own.json").read_text())["seed"])
+        task = Supervised.open(made_by, made_by.settings, self.folder)
+        task.read(silent)
         for epoch in count():
-            for members in plan(corpus, 0, wanted["seed"], epoch, wanted["sentences"]):
-                yield collate([corpus.source(i) for i in members], [corpus.target(i) for i in members])
+            for members in task.plan(epoch):
+                yield task.batch(epoch, members)
 
-    def train(self, batch: Pairs) -> int:
+    def train(self, batch: Batch) -> int:
         self.system.train()
         self.optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):  # as training.precision bf16 does
@@ -67,7 +68,7 @@ class Ours:
         loss.total.item()
         return loss.units
 
-    def decode(self, batch: Pairs, beam: int, lengths: list[int]) -> list[int]:
+    def decode(self, batch: Batch, beam: int, lengths: list[int]) -> list[int]:
         self.system.eval()
         # An output that may not end is cut off at its longest.
         forbid, longest = (PAD, BEGIN, END), torch.tensor(lengths)

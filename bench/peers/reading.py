@@ -1,16 +1,22 @@
-"""Reading a corpus through attend.data: the time, and the memory above that of a program which has only its imports."""
+"""Reading a corpus through the task: the time, and the memory above that of a program which has only its imports."""
 
 import sys
 import time
+from pathlib import Path
 
 from memory import peak_memory_mb
 
-from attend.data.codec import Codec
-from attend.data.corpus import Corpus
+from attend.task import Supervised
+
+sys.path.append(str(Path(__file__).parents[1]))
+from corpus import recipe, silent
+
+LONGEST = 400
 
 if __name__ == "__main__":
-    codec_paths, paths = sys.argv[1:3], sys.argv[3:]
-    codecs = [Codec.load(path) for path in codec_paths]
+    folder, table = Path(sys.argv[1]), sys.argv[2]
+    made_by = recipe((table,), (table,), LONGEST)
+    task = Supervised.open(made_by, made_by.settings, folder)
     before, begin = peak_memory_mb(), time.perf_counter()
-    corpus, _ = Corpus.read(tuple(paths), codecs[0], codecs[1], longest=400)
-    print(len(corpus), time.perf_counter() - begin, peak_memory_mb() - before)
+    part = task.read_part(made_by.settings.open_source(silent), "train", silent)
+    print(len(part), time.perf_counter() - begin, peak_memory_mb() - before)

@@ -9,8 +9,7 @@ print(prediction.text, prediction)      # the output, and where the model looked
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attend.run import load
-    from attend.run import train_recipe as train
+    from attend.api import load, train
 
 __version__ = "0.2.0"
 __all__ = ["load", "train"]
@@ -19,7 +18,7 @@ __all__ = ["load", "train"]
 def __getattr__(name: str) -> Any:
     # The command line must start without torch; these bring it in.
     if name in __all__:
-        from attend import run
+        from attend import api
 
-        return run.load if name == "load" else run.train_recipe
+        return getattr(api, name)
     raise AttributeError(f"module 'attend' has no attribute {name!r}")

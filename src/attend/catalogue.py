@@ -79,12 +79,13 @@ def imported(name: str) -> Recipe:
 
 
 def name_of(recipe: Recipe) -> str:
-    """The name of a recipe: in the catalogue, or "module:NAME" where the module of its system has it."""
+    """The name of a recipe: in the catalogue, or "module:NAME" of a module that is imported; else "module:?"."""
     for name, one in RECIPES.items():
         if one is recipe:
             return name
-    module = recipe.system.__module__
-    for name, value in vars(sys.modules.get(module)).items() if module in sys.modules else ():
-        if value is recipe:
-            return f"{module}:{name}"
-    return f"{module}:?"
+    own = recipe.system.__module__
+    for module in (own, *list(sys.modules)):
+        for name, value in vars(sys.modules[module]).items() if module in sys.modules else ():
+            if value is recipe:
+                return f"{module}:{name}"
+    return f"{own}:?"

@@ -17,11 +17,11 @@ from attend.settings import nearest
 
 VERBS = {
     "list": "the recipes, and what each must reach",
-    "check": "look for what is wrong with data, before a model learns it",
+    "check": "look for what is wrong with data, before a model learns from it",
     "train": "train a recipe on your data, or go on with a run",
-    "predict": "an output for each line of a file",
-    "score": "the log-probability of given outputs",
-    "evaluate": "measure a run: BLEU, exact match, perplexity, attention",
+    "predict": "an output for each line, image or row",
+    "score": "the log-probability of given targets",
+    "evaluate": "measure a run: how good its outputs are, its loss, its attention",
     "show": "where a run looked, in the terminal or as a picture",
     "serve": "a page where people see where runs look, and an interface for programs",
     "compare": "several runs on the same data, with tests of their differences",

@@ -288,17 +288,24 @@ class Shuffled:
     def __init__(self, decoder: Decoder, generator: torch.Generator) -> None:
         self.decoder, self.generator = decoder, generator
 
-    def start(self, batch: Any) -> State:
+    def start(self, batch: Any) -> Any:
         state = begin(self.decoder, batch)
-        mask, values = state.memory.mask, state.memory.values
+        mask = state.memory.mask
         # Real cells change places among themselves; padding stays at the right.
         order = torch.rand(mask.shape, generator=self.generator).to(mask.device)
-        order = order.masked_fill(~mask, torch.inf).argsort(1)
-        values = values.gather(1, order.unsqueeze(-1).expand_as(values))
-        return replace(state, memory=replace(state.memory, values=values))
+        return with_values_in(state, order.masked_fill(~mask, torch.inf).argsort(1))
 
-    def step(self, token: Int[Tensor, "batch query"], state: State) -> Step:
+    def step(self, token: Int[Tensor, "batch query"], state: Any) -> Step:
         return self.decoder.step(token, state)
+
+
+def with_values_in(state: Any, order: Int[Tensor, "batch memory"]) -> Any:
+    """The state, with the values of its memory in another order; of an ensemble, those of every member."""
+    if isinstance(state, States):
+        return States(tuple(with_values_in(member, order) for member in state.members))
+    values = state.memory.values
+    values = values.gather(1, order.unsqueeze(-1).expand_as(values))
+    return replace(state, memory=replace(state.memory, values=values))
 
 
 @dataclass(frozen=True)

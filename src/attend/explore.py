@@ -96,12 +96,21 @@ def explore_answer(model: Model, case: Case, query: Query, stop: Callable[[], No
     prediction = model.predict_cases([case])[0][0]
     if not query.evidence:
         return prediction.trace()
+    if attributable(prediction) is None:
+        raise ValueError("evidence needs attention weights over an input, a row for each step of the output")
+    return replace(prediction.trace(), evidence=evidence_of_answer(model, prediction, stop))
+
+
+def evidence_of_answer(
+    model: Model, prediction: Prediction, stop: Callable[[], None] = lambda: None
+) -> Evidence | None:
+    """What an output that is given in one go depends on; None without a look that this could be held beside."""
     seen = attributable(prediction)
     if seen is None:
-        raise ValueError("evidence needs attention weights over an input, a row for each step of the output")
-    batch = model.task.inputs([case], device_of(model.system))
+        return None
+    batch = model.task.inputs([prediction.case], device_of(model.system))
     found = attributed(model, batch, prediction.ids, seen, stop)
-    return replace(prediction.trace(), evidence=Evidence(name_of(prediction, seen), found, ()))
+    return Evidence(name_of(prediction, seen), found, ())
 
 
 def explain(model: Model, prediction: Prediction, target: Any = None) -> Trace:
@@ -111,8 +120,7 @@ def explain(model: Model, prediction: Prediction, target: Any = None) -> Trace:
     """
     trace = prediction.trace()
     if not isinstance(model.task.output, SequenceOutput):
-        able = attributable(prediction) is not None
-        return replace(explore(model, prediction.case, Query(evidence=able)), output=trace.output)
+        return replace(trace, evidence=evidence_of_answer(model, prediction))
     prefix = () if target is None else (*model.task.output.field.prepare(target).spelt.ids, END)
     found = explore(model, prediction.case, Query(prefix, alternatives=ALTERNATIVES, evidence=True))
     search = None if target is not None else found.search

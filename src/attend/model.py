@@ -12,8 +12,8 @@ from torch import nn
 
 from attend import decoding
 from attend.attention.glimpse import Views
-from attend.attention.trace import Alternative, Axis, Look, Named, Token, Trace, Weights, Windows
-from attend.contract import Evaluation, Split
+from attend.attention.trace import Alternative, Axis, Look, Media, Named, Token, Trace, Weights, Windows
+from attend.contract import UNKNOWN, Decoder, Evaluation, Split
 from attend.data.examples import TARGET, Row
 from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
 from attend.inspect.pointing import pointing
@@ -121,16 +121,26 @@ class Prediction:
             )
             found["entropies"] = tuple((-result.probabilities * logs).sum(axis=-1).tolist())
             found["ids"] = result.ids
-        shown = [media for value in self.case.values() if (media := value.media()) is not None]
-        media = {"input": shown[0]} if shown else {}
         return Trace(
-            self.input, self.text, self.looks, self.token_log_probs, about, media=media, finished=self.finished, **found
+            self.input,
+            self.text,
+            self.looks,
+            self.token_log_probs,
+            about,
+            media=self.media(),
+            finished=self.finished,
+            **found,
         )
+
+    def media(self) -> dict[str, Media]:
+        """What a page shows beside the numbers: that of the one input that has any, or of what each look is over."""
+        shown = {name: media for name, value in self.case.items() if (media := value.media()) is not None}
+        if len(shown) == 1:
+            return {"input": next(iter(shown.values()))}
+        return {name: shown[seen.over] for name, seen in self.result.looks.items() if seen.over in shown}
 
     def unknown(self) -> int:
         """How many tokens of input and output are in no vocabulary."""
-        from attend.contract import UNKNOWN
-
         written = 0 if self.result.answers else self.ids.count(UNKNOWN)
         return sum(value.unknown() for value in self.case.values()) + written
 
@@ -187,6 +197,8 @@ class Model:
 
         Raises `ValueError` for an input that can't be used, `TypeError` for one of another type.
         """
+        if given is not None and named:
+            raise TypeError(f"predict takes one input, or inputs by name: {next(iter(named))!r} is beside one")
         found = self.predict_cases([self.case(named if given is None else given)], self.how(beam=beam))
         return found[0][0]
 
@@ -299,7 +311,7 @@ class Model:
         grids = audit_grids([one.looks for one in forced])
         figures |= grids
         figures |= pointing([(one.looks, row.truth) for one, row in zip(forced, part.rows, strict=True)])
-        if grids:
+        if grids and isinstance(self.system, Decoder):
             shuffled = decoding.Shuffled(self.system, torch.Generator().manual_seed(0))
             worse = [several[0] for several in self.task.predict(shuffled, cases, how, Ask())]
             references = [row.values[TARGET] for row in part.rows]

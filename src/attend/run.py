@@ -37,7 +37,7 @@ from attend.data.files import locate
 from attend.fast import keep_memory
 from attend.folder import empty_folder, held
 from attend.model import Model
-from attend.progress import Progress, Report, say, training_report
+from attend.progress import Progress, Report
 from attend.recipe import Recipe
 from attend.settings import merge, nearest
 from attend.task import Supervised
@@ -298,24 +298,3 @@ def load(*paths: str | Path, weights: WeightsName = "model", recipe: Recipe | st
             ) from error
         systems.append(system.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
     return MODELS[configs[0].made_by.task](configs[0], first, systems)
-
-
-def train_recipe(
-    recipe: Recipe | str, out: str | Path, *, overwrite: bool = False, quiet: bool = False, **changes: Any
-) -> Any:
-    """Train a recipe (an object, or its name) in the folder `out`, and give its model: `attend.train`.
-
-    `changes` replace settings, section by section: data={"train": ("train.tsv",)}, training={"epochs": 3}. Raises
-    `ValueError` for a setting that is not known, for data that can't be learnt from, and for a folder that holds
-    something already.
-    """
-    from attend.record import finish
-
-    made_by = find(recipe) if isinstance(recipe, str) else recipe
-    plain = {name: value for name, value in changes.items() if isinstance(value, Mapping)}
-    whole = {name: value for name, value in changes.items() if name not in plain}
-    settings = replace(merge(made_by.settings, plain, "attend.train"), **whole)
-    with training_report(settings.training.epochs) as report:
-        start(recipe, settings, Path(out), (lambda line: None) if quiet else say, report, overwrite)
-    finish(Path(out), made_by)
-    return load(out, recipe=made_by)

@@ -5,6 +5,7 @@ knows no system: any that takes a `Batch` of these fields, and answers as the ou
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -39,23 +40,26 @@ Case = Mapping[str, Value]
 
 @dataclass
 class LeftOut:
-    """What of the rows read is not used: for each reason how many, and the first of them by name."""
+    """What of the examples read is not used: for each reason how many, by the names of their rows.
+
+    An example is a row with one of its targets: of an image's captions, one may be left out alone.
+    """
 
     read: int = 0
-    names: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def add(self, reason: str, name: str) -> None:
-        self.names.setdefault(reason, []).append(name)
+    def add(self, reason: str, name: str, count: int = 1) -> None:
+        self.names.setdefault(reason, Counter())[name] += count
 
     @property
     def total(self) -> int:
-        return sum(map(len, self.names.values()))
+        return sum(names.total() for names in self.names.values())
 
     def __str__(self) -> str:
         reasons = []
         for reason, names in self.names.items():
-            shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-            reasons.append(f"{len(names):,} whose {reason} ({shown})")
+            shown = ", ".join(list(names)[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+            reasons.append(f"{names.total():,} whose {reason} ({shown})")
         return f"{self.total:,} of {self.read:,} left out: {'; '.join(reasons)}"
 
 
@@ -141,8 +145,8 @@ class Supervised:
     def read_part(self, source: Fixed | Fresh, split: Split, log: Log) -> Part:
         files = ", ".join(self.settings.data.files(split))
         part, left_out = self.encode(source.rows(split), files, split == "train")
-        rows = left_out.read - left_out.total
-        log(f"{split}: {rows:,} examples" + (f"; {left_out}" if left_out.names else ""))
+        used = left_out.read - left_out.total
+        log(f"{split}: {used:,} examples" + (f"; {left_out}" if left_out.names else ""))
         for remark in (remark for one in self.fields.values() for remark in one.remarks()):
             log(f"{split}: {remark}")
         if not len(part):
@@ -155,22 +159,26 @@ class Supervised:
         part = Part({name: one.column() for name, one in self.fields.items()}, self.output.column())
         left_out, rest, used = LeftOut(), iter(rows), 0
         while chunk := list(islice(rest, CHUNK)):
-            left_out.read += len(chunk)
             inputs = {
                 name: one.encode([row.values[name] for row in chunk], training) for name, one in self.fields.items()
             }
             several = [self.output.singles(row.values[TARGET]) for row in chunk]
+            left_out.read += sum(map(len, several))
             targets = iter(self.output.encode([target for singles in several for target in singles], training))
             for place, row in enumerate(chunk):
                 mine = [next(targets) for _ in several[place]]
-                faults = [(name, values[place]) for name, values in inputs.items() if isinstance(values[place], Fault)]
-                faults += [(TARGET, target) for target in mine if isinstance(target, Fault)]
-                for name, fault in faults:
+                unread = [(name, values[place]) for name, values in inputs.items() if isinstance(values[place], Fault)]
+                wrong = [(TARGET, target) for target in mine if isinstance(target, Fault)]
+                for name, fault in (*unread, *wrong):
                     if fault.refused:
                         raise DataError(files, f"{row.name}: {name} {fault}", "correct or remove it", row.line or None)
+                if unread:
+                    name, fault = unread[0]
+                    left_out.add(f"{name} {fault}", row.name, len(mine))
+                    continue
+                for name, fault in wrong:
                     left_out.add(f"{name} {fault}", row.name)
-                    break
-                if len(mine) == sum(name == TARGET for name, _ in faults) or any(name != TARGET for name, _ in faults):
+                if len(wrong) == len(mine):
                     continue
                 for name, column in part.inputs.items():
                     column.append(inputs[name][place])

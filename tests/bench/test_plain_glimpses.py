@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from attend.contract import Labelled, Pictures
+from attend.contract import Batch, Pictures
 from attend.systems import draw, ram
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
@@ -26,15 +26,16 @@ def test_the_plain_ram_computes_what_ram_does_at_whole_pixels():
         {name.removeprefix("glimpse.").removeprefix("location."): value for name, value in system.state_dict().items()}
     )
     images, label = torch.rand(6, 1, 12, 12), torch.arange(6) % 5
+    batch = Batch({"image": images}, label)
     torch.manual_seed(1)
-    expected = system.train()(Labelled(images, label)).total
+    expected = system.train()(batch).total
     torch.manual_seed(1)
     noise = torch.stack([torch.randn(6, 1, 2).squeeze(1) for _ in range(3)])
     found = plain(images, label, noise)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     ours = torch.autograd.grad(expected, system.glimpse.patches.weight)
     torch.testing.assert_close(torch.autograd.grad(found, plain.patches.weight), ours, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(plain.classify(images), system.classify(images).logits[:, -1])
+    torch.testing.assert_close(plain.classify(images), system.answer(batch).logits[:, -1])
 
 
 def test_the_plain_draw_computes_what_draw_does():

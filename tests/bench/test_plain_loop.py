@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from attend.contract import BEGIN, PAD
-from attend.data.corpus import collate
+from attend.contract import BEGIN, PAD, Batch
+from attend.fields.field import stack_cells
 from attend.systems import rnnsearch_modern
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
@@ -59,11 +59,11 @@ def test_the_plain_loop_computes_what_the_system_does():
     system, plain = rnnsearch_modern.System(config, 20, 21), PlainLoop((20, 21), 8, 8, 8)
     copy_weights(plain, system)
     generate = np.random.default_rng(1)
-    sources = [generate.integers(4, 20, length) for length in (3, 6, 5)]
-    targets = [generate.integers(4, 20, length) for length in (4, 2, 7)]
-    batch = collate(sources, targets)
-    expected = system(batch).total
-    found = plain(batch.source, batch.source_mask, batch.target, BEGIN, PAD)
+    source, target = (
+        stack_cells([generate.integers(4, 20, length) for length in lengths]) for lengths in ((3, 6, 5), (4, 2, 7))
+    )
+    expected = system(Batch({"source": source}, target)).total
+    found = plain(source.values, source.mask, target.values, BEGIN, PAD)
     torch.testing.assert_close(found, expected)
     gradient = torch.autograd.grad(expected, system.target_embedding.weight)
     torch.testing.assert_close(torch.autograd.grad(found, plain.target_embedding.weight), gradient)

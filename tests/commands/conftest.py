@@ -1,4 +1,4 @@
-"""What the tests of the verbs share: the installed command, small data of every kind, and runs that were trained once."""
+"""What the tests of the verbs share: the installed command, small data of every kind, and runs trained once."""
 
 import io
 import random
@@ -65,9 +65,9 @@ def run_attend(*words: object, stdin: bytes = b"") -> Done:
     (entry,) = entry_points(group="console_scripts", name="attend")
     main, out, err = entry.load(), io.StringIO(), io.StringIO()
     given = io.TextIOWrapper(io.BytesIO(stdin))
-    with redirect_stdout(out), redirect_stderr(err), patch("sys.stdin", given):
-        with patch("sys.argv", ["attend", *map(str, words)]):
-            status = main()
+    argv = patch("sys.argv", ["attend", *map(str, words)])
+    with redirect_stdout(out), redirect_stderr(err), patch("sys.stdin", given), argv:
+        status = main()
     # Training flushes denormals to zero in the whole process, which other tests must not meet.
     torch.set_flush_denormal(False)
     return Done(status, out.getvalue(), err.getvalue())

@@ -311,10 +311,6 @@ def test_a_row_with_an_empty_text_is_named(entailment: Path, tmp_path: Path) -> 
 # What has no predictions.
 
 
-def test_what_has_no_predictions_is_said(
-    drawer: Path, player: Path, scenes: Path, fails: Callable[..., str]
-) -> None:
+def test_what_has_no_predictions_is_said(drawer: Path, player: Path, scenes: Path, fails: Callable[..., str]) -> None:
     assert "drawing has no predictions" in fails("predict", drawer, scenes / "0.png")
     assert "game has no predictions" in fails("predict", player, scenes / "0.png")
-
-

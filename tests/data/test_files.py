@@ -107,19 +107,23 @@ def test_a_byte_order_mark_is_removed_at_the_start_alone(tmp_path):
 def test_what_is_written_into_a_pipe_is_read_at_once(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    read = threading.Event()
+    texts = ["first", "second", "third"]
+    read = threading.Semaphore(0)
+    waited: list[bool] = []
 
     def write():
         with path.open("w") as pipe:
-            pipe.write("first\n")
-            pipe.flush()
-            assert read.wait(10)
-            pipe.write("second\n")
+            for text in texts:
+                pipe.write(f"{text}\n")
+                pipe.flush()
+                waited.append(read.acquire(timeout=5))
 
     writer = threading.Thread(target=write)
     writer.start()
-    lines = read_lines(str(path))
-    assert next(lines) == "first"
-    read.set()
-    assert list(lines) == ["second"]
+    found = []
+    for line in read_lines(str(path)):
+        found.append(line)
+        read.release()
     writer.join()
+    assert found == texts
+    assert all(waited)

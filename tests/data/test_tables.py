@@ -116,6 +116,9 @@ def test_a_name_of_its_own_goes_before_an_alias(tmp_path):
 def test_a_tsv_without_a_head_line_has_the_columns_in_their_order(tmp_path):
     assert values(read((put(tmp_path, "t.tsv", "a\tb\nc\t\n"),), PAIR)) == [("a", "b"), ("c", "")]
     assert values(read((put(tmp_path, "e.tsv", ""),), PAIR)) == []
+    # A row that is like the names is no head line; one that has some of them is.
+    assert values(read((put(tmp_path, "f.tsv", "sources\ttargets\n"),), PAIR)) == [("sources", "targets")]
+    assert values(read((put(tmp_path, "g.tsv", "source\tQuelle\n"),), PAIR)) == [("source", "Quelle")]
 
 
 def test_the_target_may_be_missing_where_it_is_optional(tmp_path):
@@ -317,6 +320,17 @@ def test_files_of_aligned_lines_are_beside_their_own_list(pictures):
     found = list(read(paths, CAPTIONED))
     assert values(found) == [(pictures / "a.png", ("x", "y")), (pictures / "b.PNG", ("z",))]
     assert found[1].name == "b.PNG"
+    columns = (Column("question"), *CAPTIONED)
+    found = list(read((put(pictures.parent, "questions.txt", "why\nhow\n"), *paths), columns))
+    assert values(found)[1] == ("how", pictures / "b.PNG", ("z",))
+
+
+def test_a_link_within_the_folder_is_followed_before_it_is_left(pictures):
+    put(pictures, "sub/deep/d.png", "")
+    (pictures / "short").symlink_to("sub/deep")
+    path = put(pictures, "t.csv", "file_name,caption\nshort/../c.jpg,x\nshort/d.png,y\n")
+    found = list(read((path,), CAPTIONED))
+    assert [row.values["image"].resolve() for row in found] == [pictures / "sub/c.jpg", pictures / "sub/deep/d.png"]
 
 
 def test_rows_that_agree_but_for_the_captions_are_one(pictures):

@@ -1,9 +1,9 @@
-"""Pointing and variation on maps made by hand."""
+"""Cells in boxes, centres and variation, on maps made by hand."""
 
 import numpy as np
 import pytest
 
-from attend.inspect.cells import cells_in_box, centre_of, pairwise_variation, points_inside
+from attend.inspect.cells import cells_in_box, centre_of, pairwise_variation
 
 # Of 2 x 4 cells, those on the right of the lower row: middles at x = 0.25 and 0.75, y = 0.5.
 LOWER_RIGHT = np.array([0.0, 0.0, 1.0, 1.0])
@@ -20,15 +20,6 @@ def test_a_cell_is_in_a_box_if_its_middle_is() -> None:
 )
 def test_a_box_between_the_middles_has_the_cell_that_it_lies_in(box: list[float], cell: int) -> None:
     np.testing.assert_array_equal(np.flatnonzero(cells_in_box(np.array(box), 2, 4)), [cell])
-
-
-def test_pointing_goes_by_the_strongest_cell() -> None:
-    weights = np.zeros((3, 8))
-    weights[0, [6, 1]] = 0.6, 0.4  # inside
-    weights[1, [6, 1]] = 0.4, 0.6  # most of what is inside is not enough
-    weights[2] = 1 / 8  # nowhere in particular: the first of equals, which is outside
-    found = points_inside(weights, np.stack([LOWER_RIGHT] * 3), 2, 4)
-    np.testing.assert_array_equal(found, [True, False, False])
 
 
 def test_the_middle_of_attention_is_the_mean_of_its_cells() -> None:

@@ -4,6 +4,7 @@ import base64
 import io
 import math
 import wave
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -217,6 +218,41 @@ def whole() -> Trace:
     return Trace("house.png", "house", {}, (math.log(0.8),), media=given(), ids=(0,), alternatives=(answers,))
 
 
+def entailment(two_way: bool = False) -> Trace:
+    """A class for two sentences: each word of one looks at the other, and of both ways the other looks back."""
+    premise = tokens("two dogs run on the beach .", ["two", "dogs", "run", "on", "the", "beach", "."])
+    hypothesis = tokens("animals are outside .", ["animals", "are", "outside", "."])
+    looks = {"premise": Weights(peaked(5, 8, [1, 2, 5, 5.6, 7]), hypothesis, premise)}
+    if two_way:
+        looks["hypothesis"] = Weights(peaked(8, 5, [0, 0, 1, 2, 2, 2, 3, 4]), premise, hypothesis)
+    return judgement(premise.text, hypothesis.text, looks)
+
+
+def at_once() -> Trace:
+    """The same with one look at the premise, for the answer, beside what it depends on."""
+    premise = tokens("two dogs run on the beach .", ["two", "dogs", "run", "on", "the", "beach", "."])
+    look = Weights(peaked(1, 8, [1.3]), Named(("1",)), premise)
+    evidence = Evidence("premise", {"leave-one-out": 2 * look.weights - 0.2}, ())
+    return replace(judgement(premise.text, "animals are outside .", {"premise": look}), evidence=evidence)
+
+
+def judgement(premise: str, hypothesis: str, looks: dict[str, Weights]) -> Trace:
+    likely = {"contradiction": 0.08, "entailment": 0.71, "neutral": 0.21}
+    classes = tuple(Alternative(number, name, math.log(share)) for number, (name, share) in enumerate(likely.items()))
+    entropy = -sum(share * math.log(share) for share in likely.values())
+    return Trace(
+        f"premise: {premise}\nhypothesis: {hypothesis}",
+        "entailment",
+        looks,
+        (math.log(0.71),),
+        {"recipe": "golden"},
+        ids=(1,),
+        alternatives=(classes,),
+        entropies=(entropy,),
+        finished=True,
+    )
+
+
 def hostile() -> Trace:
     """Text that would be markup, or would act, if it were let."""
     evil = '"><img src=x onerror=alert(1)></script>&lt;\u202e\u0007'
@@ -246,5 +282,8 @@ EVERY = {
     "odd": odd,
     "nowhere": nowhere,
     "whole": whole,
+    "entailment": entailment,
+    "two-way": lambda: entailment(two_way=True),
+    "at once": at_once,
     "hostile": hostile,
 }

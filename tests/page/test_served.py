@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,17 @@ from playwright.sync_api import Page, expect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
 from echo import LIMITS, Echo, serving
+from models import sentence_pairs, untrained
+from test_accessible import AXE
 
+from attend.fields.text import Text
+from attend.outputs import classes
+from attend.serve.adapter import served as adapted
 from attend.serve.application import application
+from attend.serve.served import Served
+from attend.systems import entailment
+
+PAIR = {"premise": "a dog runs", "hypothesis": "two cats sleep"}
 
 
 @pytest.fixture
@@ -169,3 +178,134 @@ def test_the_server_s_page_saves_one_that_needs_no_server(served: Page, tmp_path
 def test_the_interface_s_page_is_whole(served: Page) -> None:
     served.goto(f"{served.url.split('#')[0]}docs")
     expect(served.get_by_role("heading", name="POST /v1/trace")).to_be_visible()
+
+
+class Mixed(Echo):
+    """Reads a caption and an image, and writes the caption."""
+
+    def __init__(self) -> None:
+        super().__init__("mixed", names=("caption", "image"))
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        return {"caption": "text", "image": "image"}
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Served:
+    """A model of two texts, with an example."""
+    return adapted("pairs", sentence_pairs(), [PAIR])
+
+
+def test_a_model_of_two_texts_has_a_box_for_each(tab: Page, pairs: Served) -> None:
+    with serving(application([pairs], LIMITS)) as port:
+        tab.goto(f"http://127.0.0.1:{port}/")
+        expect(outputs(tab)).to_have_count(1)
+        premise, hypothesis = tab.get_by_label("premise", exact=True), tab.get_by_label("hypothesis", exact=True)
+        expect(premise).to_have_value("a dog runs")
+        expect(hypothesis).to_have_value("two cats sleep")
+        expect(tab.get_by_label("Beam")).to_have_count(0)
+        # Enter asks from either box; an empty one is named, and has the focus then.
+        hypothesis.fill("")
+        premise.focus()
+        tab.keyboard.press("Enter")
+        expect(tab.locator(".said")).to_have_text("Write something in “hypothesis” first.")
+        expect(hypothesis).to_be_focused()
+        tab.keyboard.type("a dog sleeps")
+        tab.keyboard.press("Enter")
+        expect(outputs(tab)).to_have_count(2)
+        expect(tab.locator("[role=status]")).to_have_text(re.compile("Trace 2: “[a-z]+”, probability 0.\\d\\d."))
+        expect(hypothesis).to_have_value("a dog sleeps")
+        expect(tab.locator("article").nth(1).locator(".sentence.rows")).to_contain_text("a dog sleeps")
+        address = tab.url
+        tab.goto("about:blank")
+        tab.goto(address)
+        expect(outputs(tab)).to_have_count(2)
+        expect(tab.locator("article").nth(1).locator(".sentence.rows")).to_contain_text("a dog sleeps")
+        tab.get_by_role("button", name="Undo").click()
+        expect(hypothesis).to_have_value("two cats sleep")
+
+
+def test_what_its_rows_do_not_allow_is_said(tab: Page, pairs: Served) -> None:
+    with serving(application([pairs], LIMITS)) as port:
+        tab.goto(f"http://127.0.0.1:{port}/")
+        actions = tab.get_by_role("group", name="Change this step")
+        expect(actions).to_have_text(re.compile("^The rows are the tokens of “hypothesis”, not steps of the output"))
+        expect(actions.get_by_role("button")).to_have_count(0)
+        tab.locator("attend-matrix .scroll").focus()
+        for key in ("o", "y"):
+            tab.keyboard.press(key)
+            expect(tab.locator(".said")).to_have_text(re.compile("not steps of the output"))
+            tab.keyboard.press("ArrowDown")
+        expect(outputs(tab)).to_have_count(1)
+
+
+def test_what_an_answer_depends_on_can_be_asked(tab: Page) -> None:
+    fields = {"premise": Text("word", 30), "hypothesis": Text("word", 30, like="premise")}
+    values = {"premise": list(PAIR.values()), "hypothesis": list(PAIR.values())}
+    config = entailment.Config(attention="attention", embedding=6, hidden=8)
+    output = classes.Classes(), classes.Decoding()
+    model = untrained(entailment.System, config, fields, *output, values, ["contradiction", "entailment"])
+    with serving(application([adapted("at once", model, [PAIR])], LIMITS)) as port:
+        tab.goto(f"http://127.0.0.1:{port}/#v=evidence")
+        tab.get_by_role("button", name="Find out what the output depends on").click()
+        expect(tab.locator(".why-table")).to_contain_text("leave-one-out")
+        address = tab.url
+        tab.goto("about:blank")
+        tab.goto(address)
+        expect(tab.locator(".why-table")).to_contain_text("gradient x input")
+
+
+def test_what_was_written_goes_along_to_a_model_of_other_inputs(tab: Page, pairs: Served) -> None:
+    with serving(application([Echo(examples=["a dog runs"]), pairs, Echo("second")], LIMITS)) as port:
+        tab.goto(f"http://127.0.0.1:{port}/")
+        expect(outputs(tab)).to_have_text(["A DOG RUNS"])
+        model, text = tab.get_by_label("Model", exact=True), tab.get_by_label("Text to read")
+        model.select_option("pairs")
+        expect(tab.get_by_label("premise", exact=True)).to_have_value("a dog runs")
+        expect(tab.get_by_label("hypothesis", exact=True)).to_have_value("")
+        model.select_option("second")
+        expect(text).to_have_value("a dog runs")
+        text.fill("")
+        model.select_option("pairs")
+        for name, value in PAIR.items():  # nothing was written: an example
+            expect(tab.get_by_label(name, exact=True)).to_have_value(value)
+        tab.get_by_role("button", name="Read").click()
+        expect(tab.locator("article .about").nth(1)).to_contain_text("model pairs")
+        expect(tab.locator("attend-difference")).to_contain_text("they look at different inputs")
+
+
+def test_pictures_among_several_inputs_are_uploaded(tab: Page, tmp_path: Path) -> None:
+    path = tmp_path / "noise.png"
+    Image.effect_noise((96, 96), 90).save(path)
+    with serving(application([Mixed()], LIMITS)) as port:
+        tab.goto(f"http://127.0.0.1:{port}/")
+        expect(tab.get_by_text("Give caption and image above")).to_be_visible()
+        caption = tab.get_by_label("caption", exact=True)
+        caption.fill("two cats")
+        caption.press("Enter")
+        expect(tab.locator(".said")).to_have_text("Choose a picture for “image” first.")
+        expect(tab.get_by_role("button", name="image: Choose a picture…")).to_be_focused()
+        tab.locator("input[type=file][aria-label=image]").set_input_files(path)
+        expect(tab.get_by_role("img", name="The picture that was chosen, image")).to_be_visible()
+        expect(caption).to_have_value("two cats")
+        caption.press("Enter")
+        expect(outputs(tab)).to_have_text(["TWO CATS"])
+        tab.get_by_role("button", name="Copy link").click()
+        assert "q=" not in tab.url
+
+
+@pytest.mark.skipif(not AXE.exists(), reason='axe-core is not here: "make page" installs it where Node is')
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("first", ["pairs", "mixed"])
+def test_nothing_serious_is_wrong_with_several_boxes(tab: Page, pairs: Served, first: str, width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.add_init_script(AXE.read_text(encoding="utf-8"))
+    model = pairs if first == "pairs" else Mixed()
+    with serving(application([model, Echo()], LIMITS)) as port:
+        tab.goto(f"http://127.0.0.1:{port}/")
+        expect(tab.locator(".composer-field")).to_have_count(2)
+        expect(outputs(tab)).to_have_count(len(model.examples))
+        found = tab.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        assert [rule["id"] for rule in found["violations"] if rule["impact"] in ("serious", "critical")] == []
+        assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

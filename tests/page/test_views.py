@@ -22,6 +22,7 @@ from attend.attention.trace import (
     Named,
     Picture,
     PictureEachStep,
+    Tokens,
     Trace,
     Weights,
     Windows,
@@ -77,6 +78,104 @@ def test_words_and_badges_are_those_of_python(opened: Open, kind: str) -> None:
     assert isinstance(look, Weights)
     np.testing.assert_allclose(numbers(opened(trace, address="t=1&u=token")), look.weights, atol=6e-4)
     np.testing.assert_allclose(numbers(opened(trace, address="t=1&u=word")), merge(look).weights, atol=6e-4)
+
+
+def axes(look: Weights) -> list[str]:
+    assert isinstance(look.steps, Tokens)
+    assert isinstance(look.memory, Tokens)
+    return [look.steps.text, look.memory.text]
+
+
+@pytest.mark.parametrize("name", ["premise", "hypothesis"])
+def test_rows_that_are_another_input_have_its_name_on_every_view(opened: Open, name: str) -> None:
+    trace = golden.entailment(two_way=True)
+    look = trace.looks[name]
+    assert isinstance(look, Weights)
+    other = "hypothesis" if name == "premise" else "premise"
+    page = opened(trace)
+    page.get_by_role("group", name="Look").get_by_role("button", name=name).click()
+    expect(page.locator("attend-matrix .legend")).to_contain_text(f"rows: {other}columns: {name}")
+    label = f"Alignment matrix of {len(look.steps)} cells of {other} by {len(look.memory)} cells of {name}"
+    expect(page.get_by_role("application", name=label)).to_be_visible()
+    texts = page.locator("attend-matrix svg text").all_text_contents()
+    assert texts[:2] == [f"{name} →", f"{other} ↓"]
+    assert {*look.steps.labels(), *look.memory.labels()} <= set(texts)
+    heads = page.locator("attend-arcs svg text").all_text_contents()
+    assert heads[:2] == [f"looked at: {name}", f"looking: {other}"]
+    assert heads[2:] == [*look.memory.labels(), *look.steps.labels()]
+    # Both sentences can be moved through by keyboard, and say what they are.
+    expect(page.locator(".sentence .side")).to_have_text(["premise", "hypothesis", "answer"])
+    page.get_by_role("application", name=f"{other}: {axes(look)[0]}").focus()
+    page.keyboard.press("ArrowRight")
+    word, strongest = look.steps.labels()[1], look.memory.labels()[int(look.weights[1].argmax())]
+    expect(page.locator("[role=status]")).to_have_text(re.compile(f"^“{word}” reads “{strongest}” 0"))
+    page.get_by_role("application", name=f"{name}: {axes(look)[1]}").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("[role=status]")).to_contain_text(f"“{look.memory.labels()[0]}” is read by")
+    np.testing.assert_allclose(numbers(opened(trace, address=f"t=1&l={name}")), look.weights, atol=6e-4)
+
+
+@pytest.mark.parametrize("kind", ["entailment", "two-way", "at once"])
+def test_an_answer_is_shown_with_the_probability_of_each(opened: Open, kind: str) -> None:
+    page = opened(golden.EVERY[kind](), address="v=alternatives.matrix")
+    answer = page.locator(".sentence.output")
+    expect(answer).to_have_text(re.compile("^answer entailment probability 0.71; neutral 0.21, contradiction 0.08$"))
+    alternatives = page.locator("attend-alternatives")
+    expect(alternatives).to_contain_text("What it thought")
+    assert alternatives.locator(".figure").all_inner_texts() == ["0.080", "0.710", "0.210"]
+    # Another row leaves it as it is, and a click on a word asks for no other word.
+    page.locator("attend-matrix .scroll").focus()
+    page.keyboard.press("ArrowDown")
+    expect(alternatives).to_contain_text("What it thought")
+    assert alternatives.locator("button:not(.plain), input").count() == 0
+
+
+def test_what_needs_steps_of_the_output_is_not_there_for_other_rows(opened: Open) -> None:
+    page = opened(golden.entailment(), address=ALL_VIEWS)
+    expect(page.locator("attend-matrix")).to_have_count(1)
+    expect(page.locator("attend-why")).to_have_count(0)
+    expect(page.get_by_role("button", name="Why?")).to_have_count(0)
+    expect(page.locator("attend-strips")).to_contain_text("Spread")
+    expect(page.locator("attend-strips").get_by_text("Probability")).to_have_count(0)
+    page.goto(page.url.replace(ALL_VIEWS, "v=matrix.strips"))
+    page.locator(".sentence.rows .piece").nth(1).click()
+    expect(page.locator("attend-alternatives")).to_have_count(0)
+    page.keyboard.press("y")
+    expect(page.locator("attend-why")).to_have_count(0)
+
+
+def test_one_look_for_an_answer_has_its_name_and_its_evidence(opened: Open) -> None:
+    page = opened(golden.at_once(), address="v=matrix.evidence.strips")
+    expect(page.locator(".sentence .side")).to_have_text(["premise", "hypothesis", "answer"])
+    expect(page.locator("attend-matrix svg").get_by_text("entailment", exact=True)).to_be_visible()
+    expect(page.locator("attend-strips").get_by_text("Probability")).to_have_count(1)
+    expect(page.locator("attend-why")).to_contain_text("For “entailment”")
+    expect(page.get_by_role("region", name="Other attention")).to_have_count(0)
+    trace = golden.at_once()
+    back = Weights(
+        np.full((1, 5), 0.2), Named(("1",)), golden.tokens("animals are outside .", ["animals", "are", "outside", "."])
+    )
+    page = opened(replace(trace, looks={**trace.looks, "hypothesis": back}), address="v=evidence&l=hypothesis")
+    expect(page.locator("attend-why")).to_contain_text("is told of the look “premise”")
+
+
+def test_lines_of_a_single_text_are_no_inputs_with_names(opened: Open) -> None:
+    memory, steps = golden.tokens("who: a dog\nwhat: runs", ["who", "a", "dog", "runs"]), golden.tokens("x", ["x"])
+    page = opened(Trace(memory.text, "x", {"source": Weights(golden.peaked(2, 5, [1, 4]), steps, memory)}))
+    expect(page.locator(".sentence")).to_have_count(2)
+    expect(page.locator(".sentence .side")).to_have_count(0)
+
+
+def test_a_look_of_an_input_at_itself_is_no_row_a_step_either(opened: Open) -> None:
+    trace = golden.subwords()
+    look = trace.looks["source"]
+    assert isinstance(look, Weights)
+    inside = Weights(golden.peaked(10, 10, list(range(10))), look.memory, look.memory)
+    page = opened(replace(trace, looks={"self": inside}, gold={}, evidence=None), address=f"{ALL_VIEWS}&u=token")
+    expect(page.locator(".sentence")).to_have_count(3)
+    expect(page.locator(".sentence.output")).to_have_text(trace.output)
+    expect(page.locator("attend-alternatives")).to_have_count(0)
+    expect(page.locator("attend-strips").get_by_text("Probability")).to_have_count(0)
 
 
 @pytest.mark.parametrize("name", ["even", "still"])

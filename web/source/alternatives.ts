@@ -4,7 +4,7 @@ import { aim } from "./act";
 import { chart } from "./chart";
 import { button, isolated, make } from "./elements";
 import { framed, saving, View } from "./view";
-import { alternativesAt, visible, type Alternative } from "./trace";
+import { alternativesAt, answers, visible, type Alternative } from "./trace";
 
 export class Alternatives extends View {
   private body = make("div", { class: "alternatives" });
@@ -29,10 +29,10 @@ export class Alternatives extends View {
     const { step } = aim(this.panel);
     const shown = step >= 0 && step < reading.steps.length ? step : 0;
     const token = alternativesAt(entry.trace, reading, shown);
-    // A classifier with glimpses has a prediction after each step, though its output is one class.
-    const thinks = reading.look.kind === "windows";
+    // A classifier has a prediction after each step, though its output is one class.
+    const thinks = reading.look.kind === "windows" || answers(entry.trace);
     const choices = entry.trace.alternatives?.[token];
-    const key = `${token} ${reading.steps[shown]}`;
+    const key = thinks ? `${token}` : `${token} ${reading.steps[shown]}`;
     if (!choices || key === this.drawn) return;
     this.drawn = key;
     this.choices = choices;
@@ -59,7 +59,8 @@ export class Alternatives extends View {
     const [word, piece] = [reading.steps[shown], this.panel.tokens.steps[token] ?? ""];
     const of = !thinks && word !== piece ? [", which begins ", isolated(`“${word}”`)] : [];
     const instead = ["Step ", String(shown + 1), ": instead of ", isolated(`“${thinks ? word : piece}”`), ...of];
-    const head = make("p", { class: "quiet" }, ...(thinks ? [`What it thought after step ${token + 1}`] : instead));
+    const after = entry.trace.alternatives!.length > 1 ? `What it thought after step ${token + 1}` : "What it thought";
+    const head = make("p", { class: "quiet" }, ...(thinks ? [after] : instead));
     this.head = head.textContent ?? "";
     this.body.replaceChildren(head, ...rows);
     if (can) this.body.append(this.own(token));

@@ -4,7 +4,7 @@ import { link, curveBumpX } from "d3-shape";
 import { draw, FONT, make, shorten, textWidth } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, steered, View } from "./view";
-import { isSpecial, size, type Weights } from "./trace";
+import { answers, harmless, isSpecial, size, type Weights } from "./trace";
 
 const ROW = 24;
 const TEXT = 14;
@@ -40,12 +40,15 @@ export class Arcs extends View {
     const picture = this.drawing(palette(), this.width, true);
     body.append(picture);
     this.append(framed("Arcs", [control, ...special, saving("arcs", () => this.drawing(LIGHT, 640, false))], body));
-    const label = `Arcs between ${reading.cells.length} cells and ${reading.steps.length} steps`;
+    const { sides } = this.panel;
+    const [cells, steps] = [sides.cells ? `cells of ${sides.cells}` : "cells", sides.steps ? `of ${sides.steps}` : "steps"];
+    const label = `Arcs between ${reading.cells.length} ${cells} and ${reading.steps.length} ${steps}`;
     steered(body, this.panel, label, { step: "vertical", cell: "none" });
   }
 
   private drawing(colours: Palette, width: number, live: boolean): SVGSVGElement {
     const { steps, cells } = this.panel.reading;
+    const { sides, ofInput } = this.panel;
     const widest = (names: string[]) => Math.min(Math.max(20, ...names.map((name) => textWidth(name, TEXT))), WIDEST, width * 0.3);
     const [left, right] = [widest(cells) + 14, width - widest(steps) - 14];
     const rows = Math.max(steps.length, cells.length);
@@ -71,10 +74,12 @@ export class Arcs extends View {
       return { kind, index, text: label };
     };
     const names = [...cells.map((text, cell) => name("cell", cell, text)), ...steps.map((text, step) => name("step", step, text))];
-    const heads = [
-      draw("text", { x: 0, y: 14, "font-size": 12, fill: colours.quiet }, "looked at"),
-      draw("text", { x: width, y: 14, "text-anchor": "end", "font-size": 12, fill: colours.quiet }, "written"),
-    ];
+    const head = (x: number, text: string) => {
+      return draw("text", { x, y: 14, "text-anchor": x ? "end" : "start", "font-size": 12, fill: colours.quiet }, shorten(text, 12, width / 2 - 8));
+    };
+    const called = (what: string, name: string | undefined) => (name === undefined ? what : `${what}: ${harmless(name)}`);
+    const written = answers(this.panel.entry.trace) ? "answered" : "written";
+    const heads = [head(0, called("looked at", sides.cells)), head(width, ofInput ? called("looking", sides.steps) : written)];
     const strays = draw("g");
     const frame = { width, height, viewBox: `0 0 ${width} ${height}`, "font-family": FONT, role: "img", "aria-label": "Arcs" };
     const picture = draw("svg", frame, draw("rect", { width, height, fill: colours.paper }), ...heads);

@@ -1,16 +1,21 @@
 // The interface of the server that the page came from.
 
-import type { Ask } from "./store";
+import type { Ask, Input } from "./store";
 import type { Trace } from "./trace";
 
 export interface ModelInfo {
   name: string;
-  reads: "text" | "image";
+  /** The kind of its input; "fields" where it has several. */
+  reads: string;
+  /** The names of its inputs, and the kind of each. */
+  inputs: Record<string, string>;
+  /** The kind of its output: "sequence", "classes". */
+  output: string;
   /** Whether its prefix and its attention can be forced. */
   steerable: boolean;
   beam: number;
   about: Record<string, string>;
-  examples: string[];
+  examples: Input[];
 }
 export interface Told {
   id: number;

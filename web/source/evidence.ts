@@ -27,20 +27,26 @@ export class Why extends View {
     const lead = make("p", { class: "lead" }, SENTENCE);
     if (!evidence || evidence.look !== this.panel.name) {
       const ask = button("Find out what the output depends on", () => act.why(this.panel));
-      const can = act.canExplain(entry);
+      // All that can be asked for is told of one look.
+      const can = act.canExplain(entry) && !evidence;
       const byHand = Object.keys(entry.ask?.weights ?? {}).length > 0;
       const { look } = this.panel.reading;
       const each = look.kind === "weights" && look.memory.kind === "grid" ? "Cover each part of the picture" : "Leave each word out";
+      const written = act.canAsk(entry) ? ", and make the attention another one" : "";
       const text = can
-        ? `${each} in turn, follow the gradient back to it, and make the attention another one.`
-        : byHand
+        ? `${each} in turn${written ? "," : " and"} follow the gradient back to it${written}.`
+        : evidence
+          ? `What the output depends on is told of the look “${evidence.look}”.`
+          : byHand
           ? "A row of this attention was set by hand: what the output depends on is told of the model's own."
           : "What else the output depends on is not in this trace; a served model can be asked for it.";
       this.append(framed("Why?", [], lead, make("p", { class: "quiet" }, text), ...(can ? [ask] : [])));
       return;
     }
+    // An answer that is given in one go is given again with no other attention.
+    const other = evidence.interventions.length ? [scrolling("Other attention", false, this.interventions(evidence))] : [];
     const save = saving("attributions", () => this.drawing(evidence));
-    this.append(framed("Why?", [save], lead, this.body, scrolling("Other attention", false, this.interventions(evidence))));
+    this.append(framed("Why?", [save], lead, this.body, ...other));
     steered(this.body, this.panel, "Attention beside attributions", { step: "horizontal", cell: "vertical" });
   }
 

@@ -1,7 +1,7 @@
 // The alignment matrix: steps are rows, cells are columns.
 
-import { alignmentErrorRate, briefly, coverage, hasWords, links, marked, strongest, sum, unspecial, type Gold, type Weights } from "./trace";
-import { choice, draw, FONT, make, shorten, textWidth } from "./elements";
+import { alignmentErrorRate, briefly, coverage, harmless, hasWords, links, marked, strongest, sum, unspecial, type Gold, type Weights } from "./trace";
+import { choice, draw, FONT, isolated, make, shorten, textWidth } from "./elements";
 import { heat, LIGHT, palette, type Palette } from "./colour";
 import type { Panel } from "./panel";
 import { framed, saving, steered, View } from "./view";
@@ -22,6 +22,8 @@ interface Geometry {
   width: number;
   height: number;
   sums: boolean;
+  /** What the columns and the rows are, where the inputs have names. */
+  titles: string[];
 }
 
 export class Matrix extends View {
@@ -44,8 +46,10 @@ export class Matrix extends View {
     );
     const large = look.weights.length > LARGE || reading.cells.length > LARGE;
     const body = make("div", { class: large ? "field" : "scroll" });
-    const label = `Alignment matrix of ${reading.steps.length} steps by ${reading.cells.length} cells`;
-    this.append(framed("Matrix", [scale, saving("matrix", () => this.picture())], body, legend(this.settings.scale, gold, look)));
+    const { sides } = this.panel;
+    const [steps, cells] = [sides.steps ? `cells of ${sides.steps}` : "steps", sides.cells ? `cells of ${sides.cells}` : "cells"];
+    const label = `Alignment matrix of ${reading.steps.length} ${steps} by ${reading.cells.length} ${cells}`;
+    this.append(framed("Matrix", [scale, saving("matrix", () => this.picture())], body, legend(this.panel, gold)));
     if (large) {
       this.field = new Field(body, look, reading, this.settings.scale, store, gold);
       this.lit = null;
@@ -123,12 +127,14 @@ function geometry(panel: Panel, width: number): Geometry {
   const { steps } = panel.reading;
   const cells = briefly((panel.reading.look as Weights).memory, panel.reading.cells);
   const widest = (names: string[]) => Math.min(Math.max(0, ...names.map((name) => textWidth(name, TEXT))), WIDEST_LABEL);
-  const left = Math.ceil(Math.min(widest(steps), width ? width * 0.3 : WIDEST_LABEL)) + 12;
+  const { sides } = panel;
+  const titles = sides.cells ? [`${harmless(sides.cells)} →`, ...(sides.steps ? [`${harmless(sides.steps)} ↓`] : [])] : [];
+  const left = Math.ceil(Math.min(Math.max(widest(steps), widest(titles)), width ? width * 0.3 : WIDEST_LABEL)) + 12;
   const sums = width >= NARROW;
   const right = sums ? ROW_SUMS : 6;
   const size = Math.floor(Math.min(Math.max((width - left - right) / Math.max(cells.length, 1), sums ? 15 : 12), 30));
   const slanted = cells.filter((name) => !isUpright(name, size));
-  const top = slanted.length ? Math.ceil(widest(slanted) * 0.82) + 20 : 26;
+  const top = slanted.length ? Math.ceil(widest(slanted) * 0.82) + 20 : titles.length ? 40 : 26;
   // Slanted names reach beyond the last column.
   const beyond = slanted.length ? Math.max(0, Math.ceil(widest(cells.slice(-1)) * 0.6) - right) : 0;
   return {
@@ -138,6 +144,7 @@ function geometry(panel: Panel, width: number): Geometry {
     width: left + cells.length * size + right + beyond,
     height: top + steps.length * size + 62,
     sums,
+    titles,
   };
 }
 
@@ -153,6 +160,10 @@ function matrixPicture(panel: Panel, at: Geometry, colours: Palette, gold: Gold 
   const absolute = store.settings.scale === "absolute";
   const parts: SVGElement[] = [draw("rect", { width: at.width, height: at.height, fill: colours.paper })];
   const text = { "font-size": TEXT, fill: colours.ink };
+  at.titles.forEach((title, index) => {
+    const place = { x: left - 8, y: index ? top - 7 : top - 23, "text-anchor": "end", "font-size": 12, fill: colours.quiet };
+    parts.push(titled(draw("text", place, shorten(title, 12, left - 12)), title));
+  });
   briefly(look.memory, reading.cells).forEach((name, cell) => {
     const x = left + (cell + 0.5) * size;
     const turn = isUpright(name, size)
@@ -245,7 +256,8 @@ function goldOf(panel: Panel): Gold | null {
   return panel.store.settings.unit === "word" || !hasWords(panel.tokens.look) ? gold : null;
 }
 
-function legend(scale: "row" | "absolute", gold: Gold | null, look: Weights): HTMLElement {
+function legend({ reading, store, sides }: Panel, gold: Gold | null): HTMLElement {
+  const { scale } = store.settings;
   const colours = palette();
   const colour = heat(colours);
   const shades = Array.from({ length: 12 }, (_, step) =>
@@ -254,8 +266,10 @@ function legend(scale: "row" | "absolute", gold: Gold | null, look: Weights): HT
   const ramp = draw("svg", { width: 120, height: 10, "aria-hidden": "true" }, ...shades);
   const most = scale === "row" ? "strongest of the row" : "1";
   const parts: (Node | string)[] = [make("span", {}, "0 ", ramp, ` ${most}`), make("span", {}, "○ strongest of its row")];
+  if (sides.steps) parts.push(make("span", {}, "rows: ", isolated(sides.steps)));
+  if (sides.cells) parts.push(make("span", {}, "columns: ", isolated(sides.cells)));
   if (gold) {
-    const rate = alignmentErrorRate(links(look), gold);
+    const rate = alignmentErrorRate(links(reading.look as Weights), gold);
     parts.push(make("span", {}, "□ a person’s link, dashed where only possible"));
     if (rate !== null) parts.push(make("span", { class: "figure" }, `alignment error rate ${rate.toFixed(3)}`));
   }

@@ -14,13 +14,14 @@ import { aim, FORCED, forcedRow, upTo } from "./act";
 import { Client, Refused, type ModelInfo } from "./client";
 import { onSchemeChange } from "./colour";
 import { type Difference } from "./difference";
-import { button, choice, draw, isolated, make, pictured } from "./elements";
+import { asked as askedWith, box, fitting } from "./composer";
+import { button, choice, isolated, make } from "./elements";
 import { SENTENCE } from "./evidence";
 import type { Act, Forced, Panel } from "./panel";
 import { csv, json, nematus, onePage, pharaoh, saveFile } from "./save";
-import { BOTH, INITIAL, linked, NOWHERE, Store, understood, VIEWS, type Ask, type Asked, type Entry, type ViewName } from "./store";
+import { BOTH, INITIAL, linked, NOWHERE, Store, understood, VIEWS, type Ask, type Asked, type Entry, type Input, type ViewName } from "./store";
 import "./table";
-import { badges, hasWords, inputPicture, ranking, read, stepLogProbs, stepPictures, understoodTrace, type Look, type Trace } from "./trace";
+import { answers, badges, hasWords, inputPicture, ofInput, ranking, read, sidesOf, stepLogProbs, stepPictures, understoodTrace, type Look, type Trace } from "./trace";
 import { summary, View } from "./view";
 
 const ELEMENTS: Record<Exclude<ViewName, "difference">, string> = {
@@ -114,8 +115,8 @@ class Explorer extends HTMLElement implements Act {
     if (!asked.length && !this.store.entries.length && first) {
       // Models that were started with the same text stand side by side.
       const input = first.examples[0];
-      const alike = this.models.filter((model) => model.examples[0] === input).slice(0, 2);
-      asked = alike.map((model, index) => ({ index, label: "", ask: { model: model.name, input, beam: widthOf(model) } }));
+      const alike = this.models.filter((model) => JSON.stringify(model.examples[0]) === JSON.stringify(input)).slice(0, 2);
+      asked = alike.map((model, index) => ({ index, label: "", ask: { model: model.name, input, ...searching(model, widthOf(model)) } }));
       const { settings } = this.store;
       if (settings.shown === INITIAL.shown) this.store.settings = { ...settings, shown: alike.map((_, index) => index) };
     }
@@ -218,14 +219,18 @@ class Explorer extends HTMLElement implements Act {
   private panel(entry: Entry, index: number): Panel {
     const names = Object.keys(entry.trace.looks);
     const name = names.includes(this.store.settings.look) ? this.store.settings.look : (names[0] ?? "");
-    const look = entry.trace.looks[name] ?? nowhere(entry.trace);
+    const look = lookOf(entry.trace, name);
     const tokens = read(look, "token");
     const reading = this.store.settings.unit === "word" ? read(look, "word") : tokens;
-    return { entry, index, name, reading, tokens, store: this.store, act: this };
+    const rows = { ofInput: ofInput(entry.trace, look), sides: sidesOf(entry.trace, name) };
+    return { entry, index, name, reading, tokens, ...rows, store: this.store, act: this };
   }
 
   private nothing(): HTMLElement {
-    const first = this.models[0]?.reads === "image" ? "Choose a picture above" : "Write something above";
+    const [model] = this.models;
+    const names = Object.keys(model?.inputs ?? {});
+    const one = model?.reads === "image" ? "Choose a picture above" : "Write something above";
+    const first = names.length > 1 ? `Give ${names.slice(0, -1).join(", ")} and ${names.at(-1)} above` : one;
     const text = this.client
       ? `${first}, and see where the model looks.`
       : "There is no trace here yet: open one, or drop its .json file on this page.";
@@ -243,12 +248,14 @@ class Explorer extends HTMLElement implements Act {
       if (!drawn || this.store.settings.table) found.push("windows");
     } else if (cells.length) {
       if (look.memory.kind === "grid") found.push("picture");
-      if (trace.alternatives) found.push("alternatives");
+      // What could stand at a step is told where rows are steps, or after all of them.
+      const told = !panel.ofInput || answers(trace);
+      if (trace.alternatives && told) found.push("alternatives");
       found.push("matrix");
       if (look.memory.kind !== "grid" && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
       found.push("strips");
     }
-    if (trace.alternatives && !found.includes("alternatives")) found.push("alternatives");
+    if (trace.alternatives && !found.includes("alternatives") && !panel.ofInput) found.push("alternatives");
     if (trace.search) found.push("beam");
     if (cells.length && (trace.evidence || this.canExplain(panel.entry))) found.push("evidence");
     return found;
@@ -273,7 +280,7 @@ class Explorer extends HTMLElement implements Act {
     const looks = [...new Set(this.panels.flatMap((panel) => Object.keys(panel.entry.trace.looks)))];
     if (looks.length > 1) {
       const options = looks.map((name): [string, string] => [name, name]);
-      bar.append(choice("Look", options, this.panels[0].name, (look) => this.store.change({ look, pins: [] })));
+      bar.append(choice("Look", options, this.panels[0].name, (look) => this.setLook(look)));
     }
     if (this.panels.some((panel) => hasWords(panel.tokens.look))) {
       const units = [
@@ -293,6 +300,11 @@ class Explorer extends HTMLElement implements Act {
     const pin = this.store.settings.pins.at(-1);
     const reading = this.panels[0]?.reading;
     if (pin && reading && pin.step < reading.steps.length && pin.cell < reading.cells.length) this.store.light(pin);
+  }
+
+  private setLook(look: string): void {
+    this.store.focus = NOWHERE;
+    this.store.change({ look, pins: [] });
   }
 
   private setUnit(unit: "token" | "word"): void {
@@ -360,7 +372,8 @@ class Explorer extends HTMLElement implements Act {
     this.views.push(sentences.show(panel));
     article.append(bar, actions);
     this.bars.push({ panel, bar, actions });
-    if (this.canAsk(entry)) this.actions(panel, actions);
+    if (this.client && entry.ask && panel.ofInput) actions.append(make("span", { class: "quiet" }, unchangeable(panel)));
+    else if (this.canAsk(entry)) this.actions(panel, actions);
     const { look } = reading;
     const noAttention = !Object.keys(entry.trace.looks).length;
     if (noAttention) article.append(make("p", { class: "quiet" }, "This system has no attention: there is nothing it looked at to show."));
@@ -459,7 +472,11 @@ class Explorer extends HTMLElement implements Act {
   }
 
   canExplain(entry: Entry): boolean {
-    return this.canAsk(entry) && !Object.keys(entry.ask?.weights ?? {}).length;
+    if (this.canAsk(entry)) return !Object.keys(entry.ask?.weights ?? {}).length;
+    // Of an answer that is given in one go, where a look has a row for it.
+    const { trace, ask } = entry;
+    const looked = (look: Look) => look.kind === "weights" && look.weights.length === 1 && (look.memory.kind === "tokens" || look.memory.kind === "grid");
+    return this.client !== null && ask !== null && this.modelOf(entry)?.steerable === false && answers(trace) && Object.values(trace.looks).some((look) => looked(look) && !ofInput(trace, look));
   }
 
   private modelOf(entry: Entry): ModelInfo | undefined {
@@ -469,7 +486,8 @@ class Explorer extends HTMLElement implements Act {
   key(key: string, panel: Panel): boolean {
     const can = this.canAsk(panel.entry);
     const forced: Record<string, Forced> = { o: "one", u: "uniform", w: "window" };
-    if (key in forced && can) this.look(panel, forced[key]);
+    if ((key in forced || key === "y") && this.client && panel.ofInput) this.say(unchangeable(panel));
+    else if (key in forced && can) this.look(panel, forced[key]);
     else if (key === "a") this.offer(panel, aim(panel).step, true);
     else if (key === "y" && this.canExplain(panel.entry)) this.why(panel);
     else if (key === "t") this.store.change({ table: !this.store.settings.table });
@@ -480,7 +498,8 @@ class Explorer extends HTMLElement implements Act {
   }
 
   offer(panel: Panel, step: number, go: boolean): void {
-    if (!panel.entry.trace.alternatives) return;
+    if (!this.available(panel).includes("alternatives")) return;
+    if (panel.ofInput) step = -1;
     if (step >= 0) this.store.focus = { step, cell: -1 };
     const { views, pins } = this.store.settings;
     const pinned = step >= 0 && !pins.some((pin) => pin.step === step) ? [...pins, { step, cell: -1 }] : pins;
@@ -533,7 +552,8 @@ class Explorer extends HTMLElement implements Act {
 
   /** Attributions and interventions of a trace, as a part of it. */
   private async evidence(ask: Ask, trace: Trace): Promise<Pick<Trace, "evidence"> | undefined> {
-    const found = await this.fetched({ ...ask, prefix: trace.ids }, true);
+    const steerable = this.models.find(({ name }) => name === ask.model)?.steerable;
+    const found = await this.fetched(steerable === false ? ask : { ...ask, prefix: trace.ids }, true);
     return found?.evidence && { evidence: found.evidence };
   }
 
@@ -543,7 +563,8 @@ class Explorer extends HTMLElement implements Act {
     this.store.add({ trace, label, ask: { ...ask, why: undefined } }, beside);
     const made = this.querySelector(`article[aria-label="Trace ${this.store.entries.length}"]`);
     if (made && made.getBoundingClientRect().top > window.innerHeight) made.scrollIntoView({ behavior: calm() ? "instant" : "smooth" });
-    this.spoken.textContent = `Trace ${this.store.entries.length}: “${trace.output}”.`;
+    const sure = answers(trace) && trace.scores ? `, probability ${Math.exp(trace.scores[0]).toFixed(2)}` : "";
+    this.spoken.textContent = `Trace ${this.store.entries.length}: “${trace.output}”${sure}.`;
   }
 
   /** The trace, or null after an error message. A newer request cancels an older one. */
@@ -552,6 +573,8 @@ class Explorer extends HTMLElement implements Act {
     const asking = new AbortController();
     this.asking = asking;
     this.say("Reading…");
+    const model = this.models.find(({ name }) => name === ask.model);
+    ask = { ...ask, beam: searching(model, ask.beam).beam };
     const written: string[] = [];
     try {
       const greedy = ask.beam === 1 && !evidence;
@@ -572,13 +595,13 @@ class Explorer extends HTMLElement implements Act {
     this.said.classList.toggle("empty", !text);
   }
 
-  private draft: { input: string; model: string; beam: string } | null = null;
+  private draft: { input: Input; model: string; beam: string } | null = null;
 
   private composer(): HTMLElement {
     const entry = this.store.entries[this.store.settings.shown[0]];
     const model = this.models.find(({ name }) => name === (this.draft?.model ?? entry?.ask?.model)) ?? this.models[0];
-    const written = this.draft?.input ?? entry?.ask?.input ?? "";
-    const isPicture = written.startsWith("data:image/");
+    const inputs = model?.inputs ?? { text: "text" };
+    const written = fitting(inputs, this.draft?.input ?? entry?.ask?.input ?? "");
     const select = make("select", { "aria-label": "Model" }, ...this.models.map(({ name }) => make("option", { value: name, selected: name === model?.name }, name)));
     const beams = [...new Set([1, 4, 8, model?.beam ?? 1])].sort((a, b) => a - b);
     const chosen = this.draft?.beam ?? String(entry?.ask?.beam ?? widthOf(model));
@@ -589,41 +612,39 @@ class Explorer extends HTMLElement implements Act {
     );
     const submit = make("button", { type: "submit", class: "primary", disabled: !model }, "Read");
     const form = make("form", { class: "composer", "aria-label": "Ask the model" });
-    let value: () => string;
-    if (model?.reads === "image") {
-      const file = make("input", { type: "file", accept: "image/png,image/jpeg", "aria-label": "Picture", hidden: true });
-      const picture = isPicture ? written : "";
-      file.addEventListener("change", () => {
-        void asDataUri(file.files?.[0]).then((input) => {
-          this.draft = { input, model: select.value, beam: beam.value };
-          this.render();
-        });
+    const alone = Object.keys(inputs).length === 1;
+    const boxes = Object.entries(inputs).map(([name, kind]) => {
+      return box(name, kind, written[name] ?? "", alone, (uri) => {
+        this.draft = { input: askedWith(inputs, { ...values(), [name]: uri }), model: select.value, beam: beam.value };
+        this.render();
       });
-      value = () => picture;
-      if (picture) form.append(make("span", { class: "chosen" }, thumbnail(picture)));
-      form.append(button(picture ? "Another picture…" : "Choose a picture…", () => file.click()), file);
-    } else {
-      const input = make("input", { type: "text", "aria-label": "Text to read", value: isPicture ? "" : written, placeholder: "Text for the model to read", dir: "auto", autocomplete: "off" });
-      value = () => input.value;
-      form.append(input);
-    }
-    const keep = () => (this.draft = { input: value(), model: select.value, beam: beam.value });
+    });
+    const values = () => Object.fromEntries(boxes.map((one) => [one.name, one.value()]));
+    for (const { element } of boxes) form.append(...element);
+    const keep = () => (this.draft = { input: askedWith(inputs, values()), model: select.value, beam: beam.value });
     form.addEventListener("input", (event) => {
       if ((event.target as HTMLInputElement).type !== "file") keep();
     });
-    select.addEventListener("change", () => this.render());
+    select.addEventListener("change", () => {
+      const chosen = this.models.find(({ name }) => name === select.value);
+      // Several boxes of which none has anything yet are filled with an example.
+      const empty = chosen && Object.keys(chosen.inputs).length > 1 && !Object.keys(fitting(chosen.inputs, keep().input)).length;
+      if (empty && chosen.examples.length) this.draft = { ...keep(), input: chosen.examples[0] };
+      this.render();
+    });
     if (this.models.length > 1) form.append(select);
     // Models that can't be forced have no beam search.
     if (model?.steerable ?? true) form.append(beam);
     form.append(submit);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const input = value();
-      if (!input.trim()) {
-        this.say(model?.reads === "image" ? "Choose a picture to read first." : "Write something to read first.");
+      const empty = boxes.find((one) => !one.value().trim());
+      if (empty) {
+        this.say(empty.missing);
+        if (!alone) empty.focus();
         return;
       }
-      const ask = { model: select.value || model!.name, input, beam: Number(beam.value) };
+      const ask = { model: select.value || model!.name, input: askedWith(inputs, values()), ...searching(model, Number(beam.value)) };
       const shown = this.store.settings.shown[0];
       keep();
       const label = entry?.ask && entry.ask.model !== ask.model ? ask.model : entry?.ask ? "edited" : "";
@@ -704,6 +725,24 @@ function nowhere(trace: Trace): Look {
   return { kind: "weights", weights: steps.map(() => []), steps: { kind: "named", names: steps }, memory: { kind: "named", names: [] }, hard: false };
 }
 
+/** A look; with its row called by the answer where it has one row for that. */
+function lookOf(trace: Trace, name: string): Look {
+  const look = trace.looks[name];
+  if (!look) return nowhere(trace);
+  const single = look.kind === "weights" && look.steps.kind === "named" && look.steps.names.length === 1;
+  return single && answers(trace) ? { ...look, steps: { kind: "named", names: [trace.output] } } : look;
+}
+
+/** Why nothing can be changed at the rows of a look that are no steps of the output. */
+function unchangeable({ sides }: Panel): string {
+  return `The rows are ${sides.steps ? `the tokens of “${sides.steps}”` : "cells of the input"}, not steps of the output: they can’t be written otherwise, set by hand or explained.`;
+}
+
+/** The beam to ask for, of a model that searches for its output. */
+function searching(model: ModelInfo | undefined, beam: number | undefined): { beam?: number } {
+  return (model?.steerable ?? true) && beam !== undefined ? { beam } : {};
+}
+
 /** The default beam width: wide enough for a tree. */
 function widthOf(model: ModelInfo | undefined): number {
   return Math.max(model?.beam ?? 1, 4);
@@ -729,18 +768,6 @@ function kept(active: Element | null): (() => void) | null {
     const found = [...(scope?.querySelectorAll<HTMLElement>("a, button, input, select, summary, [tabindex]") ?? [])];
     found.find((element) => name(element) === wanted)?.focus({ preventScroll: true });
   };
-}
-
-function thumbnail(picture: string): SVGSVGElement {
-  const size = { width: 32, height: 32 };
-  return draw("svg", { ...size, role: "img", "aria-label": "The picture that was chosen" }, pictured(picture, { ...size, preserveAspectRatio: "xMidYMid meet" }));
-}
-
-async function asDataUri(file: File | undefined): Promise<string> {
-  if (!file) return "";
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-  return `data:${file.type};base64,${btoa(binary)}`;
 }
 
 // The one-file page before anything is drawn, from which others are made.

@@ -1,7 +1,7 @@
 // What views and actions share: a trace on the page, and what can be done with it.
 
 import type { Entry, Store } from "./store";
-import type { Reading } from "./trace";
+import type { Reading, Sides } from "./trace";
 
 /** One trace on the page: a look of it in the unit chosen. */
 export interface Panel {
@@ -11,6 +11,10 @@ export interface Panel {
   reading: Reading;
   /** The same look in tokens, which is what a model knows. */
   tokens: Reading;
+  /** Whether the rows of the look are the cells of an input, and not the output's steps. */
+  ofInput: boolean;
+  /** The inputs that its rows and columns are, where the inputs have names. */
+  sides: Sides;
   store: Store;
   act: Act;
 }

@@ -2,12 +2,14 @@
 
 import { draw, isolated, make, pictured, type Child } from "./elements";
 import { steered, View } from "./view";
-import { column, harmless, labels, mediaOf, size, stepLogProbs, strongest, visible, type Axis } from "./trace";
+import { answers, column, fieldsOf, harmless, inputPicture, labels, mediaOf, size, stepLogProbs, strongest, visible, type Axis } from "./trace";
 
 const UNSURE = Math.log(0.5);
 const MOST_NAMES = 80;
 const LONG = 150;
 const THUMBNAIL = 44;
+// Of classes, how many are named with their probabilities.
+const LIKELIEST = 4;
 
 export class Sentences extends View {
   private cells: (HTMLElement | undefined)[] = [];
@@ -15,27 +17,60 @@ export class Sentences extends View {
   private lit: HTMLElement[] = [];
 
   protected draw(): void {
-    const { entry, reading } = this.panel;
+    const { entry, reading, ofInput, sides } = this.panel;
     const { look } = reading;
     this.cells = [];
     this.steps = [];
     this.lit = [];
-    const input = look.kind === "weights" && look.memory.kind !== "grid" ? this.line(look.memory, "cell") : [entry.trace.input];
+    const cells = look.kind === "weights" && look.memory.kind !== "grid" ? this.line(look.memory, "cell") : null;
+    const rows = ofInput && look.steps.kind !== "grid" ? this.line(look.steps, "step") : null;
+    const media = mediaOf(entry.trace, this.panel.name);
+    const sound = media?.kind === "sound" ? [" ", make("audio", { controls: true, preload: "metadata", src: media.uri, "aria-label": "The sound that was given" })] : [];
+    const fields = fieldsOf(entry.trace);
+    for (const [name, text] of fields) {
+      let line = this.sentence(name, "source", [text], null);
+      if (cells && name === sides.cells) line = this.sentence(name, "source", [...cells, ...sound], "cell");
+      else if (rows && name === sides.steps) line = this.sentence(name, "source rows", rows, "step");
+      line.prepend(side(name));
+      this.append(line);
+    }
+    // What has no name among the inputs stands by itself.
+    if (!fields.length || (cells && !sides.cells)) this.append(this.sentence("Input", "source", [...(cells ?? [entry.trace.input]), ...sound], "cell"));
+    if (rows && !sides.steps) this.append(this.sentence("Rows", "source rows", rows, "step"));
+    const output = this.sentence("Output", "output", this.output(), ofInput ? null : "step");
+    if (fields.length) output.prepend(side(answers(entry.trace) ? "answer" : "output"));
+    this.append(output);
+  }
+
+  private output(): Child[] {
+    const { entry, reading, ofInput } = this.panel;
+    const { look } = reading;
     // A class that is its own only step has nothing to point at.
-    const answered = look.steps.kind !== "tokens" && labels(look.steps).join() === entry.trace.output;
+    const answered = ofInput || (look.steps.kind !== "tokens" && labels(look.steps).join() === entry.trace.output);
     const output = answered ? [isolated(entry.trace.output)] : this.line(look.steps, "step");
     // Steps that are not the output's tokens (hops, glimpses) follow it.
     if (look.steps.kind !== "tokens" && entry.trace.output && !answered) output.unshift(isolated(entry.trace.output), make("span", { class: "after" }, " after steps "));
     if (entry.trace.finished === false) output.push(make("span", { class: "after" }, " cut off at the greatest length"));
-    const media = mediaOf(entry.trace, this.panel.name);
-    if (media?.kind === "sound") input.push(" ", make("audio", { controls: true, preload: "metadata", src: media.uri, "aria-label": "The sound that was given" }));
-    this.append(this.sentence("Input", "source", input, "cell"), this.sentence("Output", "output", output, "step"));
+    return [...output, ...this.likely()];
+  }
+
+  /** The probabilities of the answers that there are, where no picture has them beside it. */
+  private likely(): Child[] {
+    const { trace } = this.panel.entry;
+    if (!answers(trace) || this.panel.reading.look.kind === "windows" || (inputPicture(trace) && !Object.keys(trace.looks).length)) return [];
+    const all = [...trace.alternatives!.at(-1)!].sort((a, b) => b.log_prob - a.log_prob);
+    const chance = (logProb: number) => Math.exp(logProb).toFixed(2);
+    const others = all.filter(({ text }) => text !== trace.output).slice(0, LIKELIEST - 1);
+    const written = all.find(({ text }) => text === trace.output)!;
+    const more = others.flatMap(({ text, log_prob }, index): Child[] => [index ? ", " : "; ", isolated(visible(text)), ` ${chance(log_prob)}`]);
+    const left = all.length - others.length - 1;
+    return [make("span", { class: "after" }, ` probability ${chance(written.log_prob)}`, ...more, left ? `, and ${left} more` : "")];
   }
 
   /** A side of the example, whose words the keyboard can move through too. */
-  private sentence(name: string, side: string, parts: Child[], kind: "step" | "cell"): HTMLElement {
+  private sentence(name: string, side: string, parts: Child[], kind: "step" | "cell" | null): HTMLElement {
     const made = make("p", { class: parts.length > LONG ? `sentence ${side} long` : `sentence ${side}`, dir: "auto" });
-    if (!(kind === "step" ? this.steps : this.cells).length) {
+    if (!kind || !(kind === "step" ? this.steps : this.cells).length) {
       made.append(...parts);
       return made;
     }
@@ -85,14 +120,14 @@ export class Sentences extends View {
   }
 
   private point(span: HTMLElement, kind: "step" | "cell", index: number): void {
-    const { store, act } = this.panel;
+    const { store, act, ofInput } = this.panel;
     const place = kind === "step" ? { step: index, cell: -1 } : { step: -1, cell: index };
     span.addEventListener("pointerenter", () => store.light(place));
     span.addEventListener("pointerleave", () => store.light({ step: -1, cell: -1 }));
     span.addEventListener("click", () => {
       store.togglePin(place);
       const pinned = store.settings.pins.some((pin) => pin.step === place.step && pin.cell === place.cell);
-      if (kind === "step" && pinned) act.offer(this.panel, index, false);
+      if (kind === "step" && pinned && !ofInput) act.offer(this.panel, index, false);
     });
   }
 
@@ -137,6 +172,11 @@ export class Sentences extends View {
       this.lit.push(span);
     });
   }
+}
+
+/** What a line is, which does not turn its direction. */
+function side(name: string): HTMLElement {
+  return make("bdi", { class: "side" }, `${harmless(name)} `);
 }
 
 function thumbnail(uri: string, name: string): SVGSVGElement {

@@ -16,10 +16,13 @@ export const VIEWS = {
 } as const;
 export type ViewName = keyof typeof VIEWS;
 
+/** A text or a picture; of a model of several inputs, one by name for each. */
+export type Input = string | Record<string, string>;
+
 /** What the server was asked for: enough to ask again. */
 export interface Ask {
   model: string;
-  input: string;
+  input: Input;
   prefix?: (number | string)[];
   weights?: Record<number, number[]>;
   beam?: number;
@@ -174,11 +177,15 @@ const LONGEST_INPUT = 4000;
 export function linked(entries: Entry[]): Asked[] {
   const asked: Asked[] = [];
   for (const [index, { label, ask }] of entries.entries()) {
-    if (ask && ask.input.length > LONGEST_INPUT) break;
+    if (ask && lengthOf(ask.input) > LONGEST_INPUT) break;
     if (ask) asked.push({ index, label, ask });
     else if (asked.length) break; // opened from a file: those after it would come in its place
   }
   return asked;
+}
+
+function lengthOf(input: Input): number {
+  return typeof input === "string" ? input.length : Object.values(input).reduce((total, text) => total + text.length, 0);
 }
 
 export interface Asked {
@@ -229,13 +236,18 @@ function packed(value: unknown): string {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
+function isInput(given: unknown): given is Input {
+  if (typeof given === "string") return true;
+  return typeof given === "object" && given !== null && Object.values(given).every((text) => typeof text === "string");
+}
+
 function unpacked(text: string | null): Asked[] {
   if (!text) return [];
   try {
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     const found: unknown = JSON.parse(new TextDecoder().decode(bytes));
     if (!Array.isArray(found)) return [];
-    return found.filter((asked: Partial<Asked>) => typeof asked?.ask?.model === "string" && typeof asked.ask.input === "string");
+    return found.filter((asked: Partial<Asked>) => typeof asked?.ask?.model === "string" && isInput(asked.ask.input));
   } catch {
     // The link was truncated; the settings in it still hold.
     return [];

@@ -83,7 +83,9 @@ export class Strips extends View {
       });
       const caption = make("caption", { class: "spoken" }, strips.map(({ name, about }) => `${name}: ${about}`).join("; "));
       const table = make("table", { class: "plain-table figures" }, caption, make("thead", {}, head), make("tbody", {}, ...rows));
-      return scrolling(kind === "step" ? "Figures of each output" : "Figures of what was looked at", true, table);
+      const { sides, ofInput } = this.panel;
+      const looking = ofInput ? `Figures of ${sides.steps ?? "each row"}` : "Figures of each output";
+      return scrolling(kind === "step" ? looking : `Figures of ${sides.cells ?? "what was looked at"}`, true, table);
     });
   }
 

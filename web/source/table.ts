@@ -65,7 +65,7 @@ export class Table extends View {
   private figures: Figures | null = null;
 
   protected draw(): void {
-    const { reading, store } = this.panel;
+    const { reading, store, sides } = this.panel;
     const { weights } = reading.look as Weights;
     const most = Math.max(1, Math.floor(MOST_CELLS / Math.max(reading.cells.length, 1)));
     const best = weights.map(strongest);
@@ -73,7 +73,8 @@ export class Table extends View {
       const text = weights[step][cell].toFixed(3);
       return cell === best[step] ? make("strong", {}, text) : text;
     };
-    const caption = "Weights: a row is a step, a column a cell, the strongest of each row in bold";
+    const [row, column] = [sides.steps ? `one of ${sides.steps}` : "a step", sides.cells ? `one of ${sides.cells}` : "a cell"];
+    const caption = `Weights: a row is ${row}, a column ${column}, the strongest of each row in bold`;
     this.figures = figures(store, caption, { rows: reading.steps.slice(0, most), columns: reading.cells }, told);
     const left = weights.length - most;
     const note = left > 0 ? [make("p", { class: "quiet" }, `The first ${most} steps; ${left} more are in the .csv file.`)] : [];

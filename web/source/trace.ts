@@ -83,8 +83,61 @@ export interface Reading {
   cellTokens: number[][];
 }
 
+/** Whether the output is one of a few answers, given in one go, and not a sequence that was written step by step. */
+export function answers(trace: Trace): boolean {
+  if (trace.ids?.length !== 1 || trace.finished === false) return false;
+  return trace.alternatives?.at(-1)?.some(({ text }) => text === trace.output) ?? false;
+}
+
+/** The names and texts of several inputs, of which a trace's input has one a line ("premise: a dog runs"); else none. */
+export function fieldsOf(trace: Trace): [string, string][] {
+  const fields: [string, string][] = [];
+  for (const line of trace.input.split("\n")) {
+    const named = /^([\p{L}_][\p{L}\p{N}_-]*): (.*)$/u.exec(line);
+    if (named) fields.push([named[1], named[2]]);
+    else if (fields.length) fields[fields.length - 1][1] += `\n${line}`;
+    else return [];
+  }
+  // A single text may have lines like these.
+  const whole = Object.values(trace.looks).some((look) => textsOf(look).includes(trace.input));
+  return fields.length > 1 && !whole ? fields : [];
+}
+
+function textsOf(look: Look): string[] {
+  const axes = look.kind === "weights" ? [look.steps, look.memory] : [look.steps];
+  return axes.flatMap((axis) => (axis.kind === "tokens" ? [axis.text] : []));
+}
+
+/** Whether the rows of a look are the cells of an input (the words of a second sentence), and not the output's steps. */
+export function ofInput(trace: Trace, { steps }: Look): boolean {
+  if (answers(trace)) return steps.kind !== "named";
+  if (steps.kind !== "tokens" || steps.text === trace.output) return steps.kind === "grid";
+  return steps.text === trace.input || fieldsOf(trace).some(([, text]) => text === steps.text);
+}
+
+/** The inputs that the rows and the columns of a look are, where the inputs have names. */
+export interface Sides {
+  steps?: string;
+  cells?: string;
+}
+
+export function sidesOf(trace: Trace, name: string): Sides {
+  const look = trace.looks[name];
+  const fields = fieldsOf(trace);
+  if (!look || !fields.length) return {};
+  const named = (axis: Axis) => fields.filter(([, text]) => axis.kind === "tokens" && axis.text === text).map(([field]) => field);
+  // A look is often called by what it is over; of two inputs with the same text this tells which one that is.
+  const over = look.kind === "weights" ? named(look.memory) : [];
+  const called = fields.some(([field]) => field === name) && (over.includes(name) || (look.kind === "weights" && look.memory.kind !== "tokens"));
+  const cells = called ? name : over[0];
+  const rows = ofInput(trace, look) ? named(look.steps) : [];
+  return { cells, steps: rows.find((field) => field !== cells) ?? rows[0] };
+}
+
 /** The index of the alternatives at a step of a look: several windows, one for each scale, may share them. */
 export function alternativesAt(trace: Trace, reading: Reading, step: number): number {
+  // After all rows that are no steps of the output there is one answer.
+  if (ofInput(trace, reading.look)) return (trace.alternatives?.length ?? 1) - 1;
   if (reading.look.kind !== "windows" || !trace.alternatives?.length) return reading.stepTokens[step]?.[0] ?? 0;
   return Math.min(Math.floor(step / windowsAStep(trace, reading)), trace.alternatives.length - 1);
 }
@@ -455,18 +508,18 @@ export function rankCorrelation(first: number[], second: number[]): number | nul
   return spreadA && spreadB ? covariance / Math.sqrt(spreadA * spreadB) : null;
 }
 
-/** The log-probability of each step in its unit: pieces of a word add up. Null where the trace has none. */
+/** The log-probability of each step in its unit: pieces of a word add up. Null where the trace has none, or rows are no steps. */
 export function stepLogProbs(trace: Trace, reading: Reading): number[] | null {
-  return inUnit(trace.scores, reading);
+  return inUnit(trace, trace.scores, reading);
 }
 
 /** The entropy of each step's prediction, in nats, likewise. */
 export function stepEntropies(trace: Trace, reading: Reading): number[] | null {
-  return inUnit(trace.entropies, reading);
+  return inUnit(trace, trace.entropies, reading);
 }
 
-function inUnit(values: number[] | null | undefined, reading: Reading): number[] | null {
-  if (!values || reading.stepTokens.some((tokens) => tokens.some((token) => token >= values.length))) return null;
+function inUnit(trace: Trace, values: number[] | null | undefined, reading: Reading): number[] | null {
+  if (!values || ofInput(trace, reading.look) || reading.stepTokens.some((tokens) => tokens.some((token) => token >= values.length))) return null;
   return reading.stepTokens.map((tokens) => sum(tokens.map((token) => values[token])));
 }
 

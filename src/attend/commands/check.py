@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 
 from attend.commands.options import Columns, Data, parse
 from attend.commands.output import print_json
-from attend.data.examples import SPLITS, TARGET, Column
+from attend.data.examples import SPLITS, TARGET, Column, Split
 from attend.data.own import Files
 from attend.progress import say
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     data = Files(**given) if given else data
     if not data.train and not data.folder:
         raise ValueError("missing --train FILE (or --folder FOLDER): --valid and --test go with it")
-    places = {split: getattr(data, split) or (data.folder,) for split in SPLITS}
+    places: dict[Split, Sequence[str]] = {split: getattr(data, split) or (data.folder,) for split in SPLITS}
     report = check(data.scan(columns, say), columns, kinds, options.longest, probes, places)
     if options.json:
         print_json(report.to_json())

@@ -107,8 +107,8 @@ def main(arguments: Sequence[str]) -> int:
         }
     if options.out is not None:
         if not buckets:
-            why = "varies in length" if references else "is measured against a single reference"
-            raise ValueError(f"--out draws quality by input length, but nothing of {base_run.model.config.recipe!r} {why}")
+            why = "no input varies in length" if references else "no example has a single right output"
+            raise ValueError(f"--out draws quality by input length, but in {base} {why}")
         from attend.show.figure import length_curve
 
         length_curve(list(buckets.items()), metric.name, options.out, "tokens")
@@ -132,8 +132,9 @@ def check_alike(models: Mapping[str, Any]) -> None:
     for name, model in others:
         if kind_of(model) != kind_of(first):
             raise ValueError(f"{name} is a run of {kind_of(model)}, {base} of {kind_of(first)}: they can't be compared")
+        outputs = [getattr(one.config.settings, "output", None) for one in (model, first)]
         for setting in ("metrics", "tokenize"):
-            here, there = (getattr(getattr(one.config.settings, "output", None), setting, None) for one in (model, first))
+            here, there = (getattr(output, setting, None) for output in outputs)
             if here != there:
                 raise ValueError(f"{name} has output.{setting} {here!r}, {base} {there!r}: figures would not compare")
 
@@ -157,10 +158,10 @@ def measured(name: str, model: Any, options: Options) -> Measured:
     with counting(f"outputs of {name}") as report:
         found = model.evaluate_part(part, model.how(), report)
     fields = {key: one for key, one in model.task.fields.items() if one.varies}
-    lengths = [max(one.length(part.inputs[key][row]) for key, one in fields.items()) for row in range(len(part.rows))]
+    each = [[one.length(part.inputs[key][row]) for row in range(len(part.rows))] for key, one in fields.items()]
     # Inputs may be large (images): names tell them apart.
     examples = [(row.name, model.task.output.singles(row.values["target"])) for row in part.rows]
-    return Measured(model, found, examples, lengths if fields else ())
+    return Measured(model, found, examples, [max(lengths) for lengths in zip(*each, strict=True)])
 
 
 def metric_of(model: Any) -> "CorpusMetric":

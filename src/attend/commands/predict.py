@@ -223,9 +223,7 @@ class Given:
             return None
 
 
-def predictions(
-    model: "Model", options: Options, given: Given
-) -> "Iterator[list[tuple[Row, list[Prediction]]]]":
+def predictions(model: "Model", options: Options, given: Given) -> "Iterator[list[tuple[Row, list[Prediction]]]]":
     """Each example with its outputs, chunk by chunk: none for an empty text, nor for what can't be used."""
     how = model.how(beam=options.beam, length_penalty=options.length_penalty, longest=options.longest)
     ask = asked(model, options)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attend.commands.options import named
-from attend.data.files import DataError, locate, text_suffix
+from attend.data.files import DataError, locate, scan_lines, text_suffix
 from attend.progress import say
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def model_of(runs: Sequence[Path], recipe: str | None, weights: Any = "model") -
 
 def kind_of(model: Any) -> str:
     """What a model does, in a word: the kind of its output, or of its task where that is not supervised."""
-    return type(model.task).__name__.lower() if not hasattr(model, "predict_cases") else model.config.settings.output.kind
+    if hasattr(model, "predict_cases"):
+        return model.config.settings.output.kind
+    return type(model.task).__name__.lower()
 
 
 def check_predicts(model: Any, run: Path, what: str = "predictions") -> None:
@@ -42,13 +44,19 @@ def refused(model: Any, run: Path, flag: str, why: str) -> ValueError:
 
 
 def mapping_of(model: Any, paths: Sequence[str], given: Sequence[str], target: bool = True) -> dict[str, str]:
-    """By which name a person's table has each column: as said, or else as the run's own tables have them."""
+    """By what name a person's table has each column: as said, or else as the run's own tables, if it has those."""
     if given:
         return named(given, "--columns")
-    if len(paths) != 1 or not (text_suffix(paths[0]) in TABLES or (paths[0] != "-" and locate(paths[0]).is_dir())):
+    if len(paths) != 1 or paths[0] == "-":
         return {}
     own = named(getattr(model.config.settings.data, "columns", ()), "data.columns")
-    return own if target else {name: column for name, column in own.items() if name in model.task.fields}
+    own = own if target else {name: column for name, column in own.items() if name in model.task.fields}
+    if not own or locate(paths[0]).is_dir():
+        return own
+    if text_suffix(paths[0]) not in TABLES:
+        return {}
+    head = str(next(scan_lines(paths[0]), ""))
+    return {name: column for name, column in own.items() if column in head}
 
 
 def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tuple[Part, int]":

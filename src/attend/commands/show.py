@@ -87,9 +87,17 @@ def main(arguments: Sequence[str]) -> int:
         problem = f"show does not support {kind_of(model)}: {options.run} is a run of {model.config.recipe!r}"
         raise ValueError(f"{problem}; attend evaluate measures it")
     write(options, trace)
-    if not trace.looks and not options.files:
-        say("this model has no attention: there are no looks to show")
+    if not options.files and not looked(trace):
+        say("this model has no attention: there is nothing but the output to show")
     return 0
+
+
+def looked(trace: "Trace") -> bool:
+    """Whether it has weights over several cells, or windows."""
+    from attend.attention.trace import Windows
+    from attend.show.words import drawable
+
+    return bool(drawable(trace)) or any(isinstance(look, Windows) for look in trace.looks.values())
 
 
 def check(options: Options) -> None:

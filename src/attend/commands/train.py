@@ -161,9 +161,7 @@ def unit_of(recipe: "Recipe", settings: Any) -> str:
     return "tokens" if settings.output.kind == "sequence" else "examples"
 
 
-def train(
-    folder: Path, recipe: "Recipe", settings: Any, name: str, go: "Callable[[Report], Progress]"
-) -> int:
+def train(folder: Path, recipe: "Recipe", settings: Any, name: str, go: "Callable[[Report], Progress]") -> int:
     import torch
 
     from attend.record import finish

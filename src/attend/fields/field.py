@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from attend.attention.trace import Axis, Media
+from attend.attention.trace import Axis, Grid, Media, Named
 from attend.contract import Cells
 from attend.data.examples import Column, Log
 
@@ -131,10 +131,6 @@ class FieldSettings(Protocol):
         """The field, from training values (and those of all fields that are `like` it)."""
         ...
 
-    def share(self, other: Field) -> Field:
-        """The field, with what another has learnt; asked for where it is `like` that one."""
-        ...
-
     def open(self, folder: Path, name: str) -> Field:
         """The field that a run folder keeps. Raises `DataError` if its file is damaged."""
         ...
@@ -142,6 +138,22 @@ class FieldSettings(Protocol):
     def example(self, rng: Any) -> Any:
         """A small random raw value, for tests of every system."""
         ...
+
+
+@runtime_checkable
+class Sharing(FieldSettings, Protocol):
+    """Settings of a field that may be `like` another."""
+
+    def share(self, other: Field) -> Field:
+        """The field, with what the other one has learnt."""
+        ...
+
+
+def axis_of_image(cells: int, shape: tuple[int, ...]) -> Axis:
+    """The names of an image's memory cells: they tile it, or are one mean, or are numbered."""
+    if len(shape) == 2:
+        return Grid(*shape)
+    return Named(("mean",) if cells == 1 else tuple(map(str, range(cells))))
 
 
 def stack_cells(values: Sequence[Any]) -> Cells:

@@ -13,12 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attend.atomic import write_atomically
-from attend.attention.trace import Axis, Named
-from attend.attention.trace import Grid as GridAxis
+from attend.attention.trace import Axis
 from attend.data.examples import Column, Log
 from attend.data.files import DataError
 from attend.data.grids import as_grids, read_features
-from attend.fields.field import Fault
+from attend.fields.field import Fault, axis_of_image
 
 FILE_AND_NUMBER = re.compile(r"(.+):(\d+)")
 
@@ -126,7 +125,7 @@ class GridValue:
         return Path(self.name).name or self.name
 
     def axis(self, cells: int, shape: tuple[int, ...]) -> Axis:
-        return GridAxis(*shape) if len(shape) == 2 else Named(("mean",))
+        return axis_of_image(cells, shape)
 
     def media(self) -> None:
         return None

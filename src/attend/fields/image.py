@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from attend.atomic import write_atomically
-from attend.attention.trace import Axis, Grid, Named, Picture
+from attend.attention.trace import Axis, Picture
 from attend.data.examples import Column, Log
 from attend.data.files import DataError, locate
 from attend.data.image import (
@@ -31,7 +31,7 @@ from attend.data.image import (
     formed,
     size_of,
 )
-from attend.fields.field import Fault
+from attend.fields.field import Fault, axis_of_image
 from attend.settings import check_range
 
 # From more pixels a side on, what a glimpse sees of an image taken as it is, is next to nothing.
@@ -209,7 +209,7 @@ class ImageValue:
         return Path(self.name).name or self.name
 
     def axis(self, cells: int, shape: tuple[int, ...]) -> Axis:
-        return Grid(*shape) if len(shape) == 2 else Named(("mean",) if cells == 1 else tuple(map(str, range(cells))))
+        return axis_of_image(cells, shape)
 
     def media(self) -> Picture:
         return Picture(as_data_uri(self.encoded))

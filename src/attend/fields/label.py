@@ -25,7 +25,7 @@ class LabelField:
     @staticmethod
     def learn(values: Iterable[str], log: Log) -> "LabelField":
         """Raises `ValueError` for fewer than two classes."""
-        classes = sorted(set(values))
+        classes = sorted({name for name in values if name.strip()})
         if all(name.isascii() and name.isdigit() and len(name) < 19 for name in classes):
             classes.sort(key=int)
         if len(classes) < 2:

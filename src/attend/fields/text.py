@@ -77,6 +77,8 @@ class TextField:
         return given
 
     def encode(self, values: Sequence[str], training: bool = False) -> list[Any]:
+        for value in values:
+            check_text(value)
         texts = [tidy(text) for text in values] if self.settings.tidy else values
         ids = self.codec.encode_many(texts)
         return [
@@ -94,8 +96,7 @@ class TextField:
         return None
 
     def prepare(self, raw: Any, name: str = "", encoded: Any = None) -> "TextValue":
-        if not isinstance(raw, str):
-            raise TypeError(f"a text was expected, not {type(raw).__name__}")
+        check_text(raw)
         text = tidy(raw) if self.settings.tidy else raw
         # Whatever is too long to learn from can be read all the same.
         if fault := self.fault(raw, text, (), False):
@@ -152,6 +153,12 @@ class TextValue:
 
     def unknown(self) -> int:
         return self.spelt.ids.count(UNKNOWN)
+
+
+def check_text(value: Any) -> None:
+    """Raise `TypeError` for what is no text."""
+    if not isinstance(value, str):
+        raise TypeError(f"a text was expected, not {type(value).__name__}")
 
 
 def tokens_of(spelt: Encoded) -> list[Token]:

@@ -20,16 +20,6 @@ def cells_in_box(box: Float[np.ndarray, "4"], rows: int, columns: int) -> Bool[n
     return inside.ravel()
 
 
-def points_inside(
-    weights: Float[np.ndarray, "object memory"], boxes: Float[np.ndarray, "object 4"], rows: int, columns: int
-) -> Bool[np.ndarray, "object"]:
-    """Whether each object's strongest cell, the first of equals, is one of its box (`cells_in_box`)."""
-    strongest = weights.argmax(axis=1)
-    return np.array(
-        [cells_in_box(box, rows, columns)[cell] for box, cell in zip(boxes, strongest, strict=True)], dtype=bool
-    )
-
-
 def centre_of(weights: Float[np.ndarray, "step memory"], rows: int, columns: int) -> Float[np.ndarray, "step 2"]:
     """The mean place (x, y) in [-1, 1] under each step's weights, the cells being taken at their middles."""
     maps = weights.reshape(-1, rows, columns)

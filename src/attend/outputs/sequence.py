@@ -167,10 +167,7 @@ class SequenceOutput:
 
     def result(self, hypothesis: decoding.Hypothesis, text: str | None = None) -> Result:
         """A search's result in text. `text` is given where the target was, to keep what no vocabulary holds."""
-        if text is None:
-            spelt = self.field.codec.spell(hypothesis.tokens)
-        else:
-            spelt = self.field.prepare(text).spelt
+        spelt = self.field.codec.spell(hypothesis.tokens) if text is None else self.field.prepare(text).spelt
         tokens = tokens_of(spelt)
         if hypothesis.finished:
             tokens.append(Token(END_SHOWN))

@@ -1,0 +1,38 @@
+"""Training from Python: `attend.train`, beside `attend.load` of `attend.run`."""
+
+from contextlib import nullcontext
+from dataclasses import is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from attend.catalogue import find
+from attend.progress import say, training_report
+from attend.recipe import Recipe
+from attend.record import finish
+from attend.run import load, start
+from attend.settings import merge
+
+__all__ = ["load", "train"]
+
+
+def train(
+    recipe: Recipe | str, out: str | Path, *, overwrite: bool = False, quiet: bool = False, **changes: Any
+) -> Any:
+    """Train a recipe (an object, or its name) in the folder `out`, and give its model.
+
+    `changes` replace settings, section by section: data={"train": ("train.tsv",)}, training={"epochs": 3}; a section
+    may also be given whole. `quiet` says nothing of data and progress. Raises `ValueError` for a setting that is not
+    known, for data that can't be learnt from, and for a folder that holds something already.
+    """
+    made_by = find(recipe) if isinstance(recipe, str) else recipe
+    whole = {name: value for name, value in changes.items() if is_dataclass(value)}
+    plain = {name: value for name, value in changes.items() if name not in whole}
+    settings = merge(replace(made_by.settings, **whole), plain, "attend.train")
+    with nullcontext(unheard) if quiet else training_report(settings.training.epochs) as report:
+        start(recipe, settings, Path(out), unheard if quiet else say, report, overwrite)
+    finish(Path(out), made_by)
+    return load(out, recipe=made_by)
+
+
+def unheard(*_: Any) -> None:
+    """Take a report, and say nothing."""
