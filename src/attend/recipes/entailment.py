@@ -119,7 +119,7 @@ class Snli:
 
 
 WORDS = Text("word", 20_000, 120, tidy=True)
-TRAINING = Training(epochs=12, batch=64, learning_rate=1e-3, schedule="cosine", watch="accuracy", clip=5.0)
+TRAINING = Training(epochs=8, batch=64, learning_rate=1e-3, schedule="cosine", watch="accuracy", clip=5.0)
 SMALL = entailment.Config(embedding=100)
 
 
