@@ -69,7 +69,7 @@ def test_the_command_records_the_run_and_compares_it_with_its_controls(
 
 def test_an_overwritten_demo_leaves_nothing_behind(tiny: None, tmp_path: Path):
     for _ in range(2):
-        demo.demo(tmp_path / "demo", overwrite=True)
+        demo.train(demo.RECIPE, tmp_path / "demo", overwrite=True)
         (tmp_path / "demo" / "compare.png").touch()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo"]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from commands.conftest import run_attend
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -30,7 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         sources, targets = ([" ".join(order(one)) for one in words] for order in (list, reversed))
         write(place / f"{part}.en", sources)
         write(place / f"{part}.de", targets)
-        write(place / f"{part}.tsv", ["text\tlabel", *(f"{text}\t{'warm' if 'red' in text else 'cold'}" for text in sources)])
+        labels = ["warm" if "red" in text else "cold" for text in sources]
+        write(place / f"{part}.tsv", ["text\tlabel", *map("\t".join, zip(sources, labels, strict=True))])
         write(place / f"pairs-{part}.tsv", map("\t".join, zip(sources, targets, strict=True)))
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(place)
@@ -64,10 +66,9 @@ def test_a_score_of_ones_own_is_what_the_run_looks_with(distance: str) -> None:
     model = importlib.import_module("attend").load(distance, recipe="own_score:RECIPE")
     score = model.system.attend.score
     assert type(score).__name__ == "Distance"
-    query, values = torch.randn(1, 2, 16), torch.randn(1, 3, 32)
-    keys = score.project(values)
-    expected = [[-float(((one - key) ** 2).sum()) / 4 for key in keys[0]] for one in query[0]]
-    assert torch.allclose(score(query, score.prepare(values))[0], torch.tensor(expected), atol=1e-5)
+    query, keys = torch.randn(1, 2, 16), score.prepare(torch.randn(1, 3, 32))
+    distances = torch.cdist(query, keys) ** 2
+    torch.testing.assert_close(score(query, keys), -distances / 4, rtol=1e-4, atol=1e-4)
 
 
 def test_a_recipe_from_outside_must_be_named_again(distance: str) -> None:

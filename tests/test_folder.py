@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from attend.catalogue import RECIPES
-from attend.folder import OWN_FILES, PREPARED, empty_folder, held
+from attend.folder import KEPT, OWN_FILES, PREPARING, empty_folder, held, kept_in
 
-CONFIGURATION = {"attend": "0", "recipe": "ram", "settings": {}}
+FIELDS = ("source.tokenizer.json", "target.json")
+CONFIGURATION = {"attend": "0", "recipe": "ram", "settings": {}, "kept": list(FIELDS)}
 
 
 def run_in(folder: Path, *more: str) -> None:
     """What a run, the demo and TensorBoard leave, and more files."""
-    for name in (*OWN_FILES, "checkpoint.pt.partial", "tensorboard/events.out.tfevents.1.host.2.0", *more):
+    events = "tensorboard/events.out.tfevents.1.host.2.0"
+    for name in (*OWN_FILES, *FIELDS, "checkpoint.pt.partial", "target.json.partial", events, *more):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(json.dumps(CONFIGURATION))
 
@@ -24,22 +26,24 @@ def names(folder: Path) -> list[str]:
 
 def test_all_that_a_task_keeps_is_a_run_s_own() -> None:
     for name, recipe in RECIPES.items():
-        assert set(recipe.task.kept) <= set(PREPARED), name
+        for kept in recipe.task.kept(recipe.settings):
+            assert KEPT.fullmatch(kept), f"{name}: {kept}"
+            assert kept not in OWN_FILES
 
 
 def test_a_run_is_overwritten_as_often_as_one_likes(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for _ in range(3):
         run_in(folder)
-        with empty_folder(folder, overwrite=True):
-            assert names(folder) == []
+        with empty_folder(folder, True, FIELDS):
+            assert names(folder) == [PREPARING]
         assert names(tmp_path) == ["run"]
 
 
 def test_a_link_to_a_run_stays_one(tmp_path: Path) -> None:
     run_in(tmp_path / "large" / "run")
     (tmp_path / "run").symlink_to(tmp_path / "large" / "run")
-    with empty_folder(tmp_path / "run", overwrite=True):
+    with empty_folder(tmp_path / "run", True, FIELDS):
         (tmp_path / "run" / "config.json").touch()
     assert (tmp_path / "run").is_symlink()
     assert names(tmp_path / "large") == ["run", "run/config.json"]
@@ -50,7 +54,7 @@ def test_the_folder_one_is_in_is_not_replaced(tmp_path: Path, monkeypatch: pytes
     before = names(tmp_path)
     monkeypatch.chdir(tmp_path / "run")
     for folder in (Path(), tmp_path / "run"):
-        with pytest.raises(ValueError, match="is the folder that this is run in"), empty_folder(folder, overwrite=True):
+        with pytest.raises(ValueError, match="is the current folder"), empty_folder(folder, True, FIELDS):
             pass
     assert names(tmp_path) == before
 
@@ -59,9 +63,9 @@ def test_what_is_not_a_run_s_own_is_kept_every_time(tmp_path: Path, capsys: pyte
     folder = tmp_path / "run"
     for _ in range(3):
         run_in(folder, "notes", "tensorboard/notes")
-        with empty_folder(folder, overwrite=True):
+        with empty_folder(folder, True, FIELDS):
             pass
-    assert f"is now in {tmp_path / 'run.old-3'}" in capsys.readouterr().err
+    assert f"are now in {tmp_path / 'run.old-3'}" in capsys.readouterr().err
     kept = ["notes", "tensorboard", "tensorboard/notes"]
     assert {path.name: names(path) for path in tmp_path.iterdir()} == {
         "run": [],
@@ -71,16 +75,16 @@ def test_what_is_not_a_run_s_own_is_kept_every_time(tmp_path: Path, capsys: pyte
     }
 
 
-@pytest.mark.parametrize("left", [["source.tokenizer.json"], ["source.tokenizer.json", "config.json.partial"]])
+@pytest.mark.parametrize("left", [[], ["target.json"], [*FIELDS, "target.json.partial", "config.json.partial"]])
 def test_a_run_killed_before_it_began_can_be_overwritten(tmp_path: Path, left: list[str]) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    for name in left:
-        (folder / name).touch()
+    for name in (PREPARING, *left):
+        (folder / name).write_text(json.dumps({"attend": "preparing", "kept": FIELDS}))
     with pytest.raises(ValueError, match="already holds a run: choose another folder, or --overwrite it"):
-        empty_folder(folder, overwrite=False).__enter__()
-    with empty_folder(folder, overwrite=True):
-        assert names(folder) == []
+        empty_folder(folder, False, FIELDS).__enter__()
+    with empty_folder(folder, True, FIELDS):
+        assert names(folder) == [PREPARING]
     assert names(tmp_path) == ["run"]
 
 
@@ -90,7 +94,7 @@ def test_what_only_looks_like_a_run_is_left_alone(tmp_path: Path, left: str) -> 
     (tmp_path / "source.tokenizer.json").touch()
     for folder in (tmp_path, tmp_path / left):
         with pytest.raises(ValueError, match="exists and is not a run"):
-            empty_folder(folder, overwrite=True).__enter__()
+            empty_folder(folder, True, FIELDS).__enter__()
     assert names(tmp_path) == sorted([left, "source.tokenizer.json"])
 
 
@@ -98,7 +102,7 @@ def test_what_only_looks_like_a_run_is_left_alone(tmp_path: Path, left: str) -> 
 def test_another_program_s_configuration_is_no_run(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_text(content)
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(ValueError, match="exists and is not a run"), empty_folder(tmp_path, overwrite=True):
+    with pytest.raises(ValueError, match="exists and is not a run"), empty_folder(tmp_path, True, FIELDS):
         pass
     assert names(tmp_path) == ["config.json", "model.safetensors"]
 
@@ -111,7 +115,7 @@ def test_a_run_that_is_being_trained_is_not_replaced(tmp_path: Path) -> None:
 from pathlib import Path
 from attend.folder import empty_folder, held
 try:
-    with empty_folder(Path({str(folder)!r}), overwrite=True): pass
+    with empty_folder(Path({str(folder)!r}), True, ()): pass
 except ValueError as error:
     print(error)
 """
@@ -131,11 +135,37 @@ def test_what_was_there_is_there_again_after_a_failure(tmp_path: Path) -> None:
     before = names(folder)
 
     def prepare() -> None:
-        with empty_folder(folder, overwrite=True):
+        with empty_folder(folder, True, FIELDS):
             (folder / "source.tokenizer.json").write_text("half")
+            (folder / "target.json.partial").write_text("half")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         prepare()
     assert names(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_a_stranger_s_folder_says_it_keeps_is_removed_only_if_it_is_a_field_s_own(tmp_path: Path) -> None:
+    """No path, and no file of another kind."""
+    safe = ["source.tokenizer.json", "target-2.json"]
+    others = ["notes.txt", "..json", ".json", "deep.notes.json", "folder/target.json", "model.py"]
+    paths = ["../outside.json", str(tmp_path / "absolute.json"), "folder/../../outside.json"]
+    folder = tmp_path / "run"
+    run_in(folder, *safe, *others)
+    content = CONFIGURATION | {"kept": [*paths, *others, *safe, 3, None]}
+    (folder / "config.json").write_text(json.dumps(content))
+    for name in ("outside.json", "absolute.json"):
+        (tmp_path / name).touch()
+    assert kept_in(folder) == safe
+    with empty_folder(folder, True, FIELDS):
+        pass
+    assert {"outside.json", "absolute.json"} <= {path.name for path in tmp_path.iterdir()}
+    # target.json is none of those that this folder names.
+    assert names(tmp_path / "run.old") == sorted(["folder", "target.json", "target.json.partial", *others])
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"kept": 3}', '{"kept": "target.json"}', "no JSON", "[" * 100_000])
+def test_a_folder_that_says_nothing_of_what_it_keeps_keeps_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    assert kept_in(tmp_path) == []

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from attend.contract import Loss
+from attend.contract import Direction, Loss, Task
 from attend.training import Interrupted, Progress, Training, check_training, rate, train
-from toy_run import SETTINGS, toy
+from toy_run import ALONE, toy
 
 TOY = Path(__file__).with_name("toy_run.py")
 
@@ -53,19 +53,24 @@ def losses(folder: Path) -> list[tuple[int, float]]:
     return [(line["update"], line["loss"]) for line in lines]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    toy(folder, False)
+    return folder
+
+
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_run_resumed_equals_one_never_stopped(stop: signal.Signals, tmp_path: Path):
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    whole.mkdir()
-    stopped.mkdir()
-    toy(whole, False, SETTINGS.training, SETTINGS.system)
+def test_a_stopped_run_resumed_equals_one_never_stopped(stop: signal.Signals, whole: Path, tmp_path: Path):
+    stopped = tmp_path
     with program(stopped, wait=0.2) as process:
         wait_for(stopped / "checkpoint.pt")
         time.sleep(1.0)
         process.send_signal(stop)
     assert process.returncode != 0
     assert not (stopped / "last.safetensors").exists()
-    toy(stopped, True, SETTINGS.training, SETTINGS.system)
+    toy(stopped, True)
     assert_same_weights(stopped, whole)
     assert losses(stopped) == losses(whole)
 
@@ -73,16 +78,14 @@ def test_a_stopped_run_resumed_equals_one_never_stopped(stop: signal.Signals, tm
 def test_two_processes_learn_as_one(tmp_path: Path):
     # Two processes want a GPU each, or none.
     settings = {} if torch.cuda.device_count() > 1 else {"CUDA_VISIBLE_DEVICES": ""}
-    found: list[list[tuple[int, float]]] = []
-    for processes in ("1", "2"):
-        folder = tmp_path / processes
-        folder.mkdir()
-        launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes)
-        with program(folder, launcher=launcher, settings=settings) as process:
-            pass
-        assert process.returncode == 0
-        found.append(losses(folder))
-    one, two = found
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    (tmp_path / "two").mkdir()
+    with program(tmp_path / "two", launcher=launcher, settings=settings) as process:
+        pass
+    assert process.returncode == 0
+    (tmp_path / "one").mkdir()
+    toy(tmp_path / "one", False, ALONE)
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert [update for update, _ in two] == [update for update, _ in one]
     assert [loss for _, loss in two] == pytest.approx([loss for _, loss in one], rel=2e-4)
 
@@ -111,7 +114,7 @@ class Line(nn.Module):
 class Lines:
     """Examples 0 to 7; the best weight is their mean, 3.5. `quality` falls from the third validation on."""
 
-    measures: tuple[str, ...] = ("quality",)
+    measures: Mapping[str, Direction] = {"quality": "higher"}
 
     def __init__(self) -> None:
         self.validations = 0
@@ -122,16 +125,20 @@ class Lines:
     def plan(self, epoch: int) -> Sequence[Any]:
         return [[0, 1, 2], [3, 4, 5], [6, 7]]
 
-    def batch(self, indices: Sequence[int]) -> Places:
+    def batch(self, epoch: int, indices: Sequence[int]) -> Places:
         return Places(torch.tensor(indices, dtype=torch.float32))
 
     def validation(self) -> Iterator[Any]:
-        yield self.batch(range(8))
+        yield self.batch(0, range(8))
 
     def measure(self, system: nn.Module) -> dict[str, float]:
         assert not system.training
         self.validations += 1
         return {"quality": -abs(self.validations - 2.0)}
+
+
+def test_it_is_a_task_like_any_other():
+    assert isinstance(Lines(), Task)
 
 
 def learn(folder: Path, **fields: Any) -> tuple[float, Progress]:
@@ -176,6 +183,14 @@ def test_where_what_is_watched_is_the_same_the_loss_tells(tmp_path: Path, monkey
     last, progress = learn(tmp_path, epochs=8, learning_rate=0.01, watch="quality", patience=3)
     assert progress.epoch == 8
     assert float(load_file(tmp_path / "model.safetensors")["weight"]) == last > 0.5
+
+
+def test_lower_is_better_where_the_task_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Lines, "measures", {"quality": "lower"})
+    _, progress = learn(tmp_path, epochs=50, learning_rate=0.01, watch="quality", patience=3)
+    # It falls from the second validation on, so that every one is better than that before.
+    assert progress.epoch == 50
+    assert progress.best == -48
 
 
 def test_what_is_watched_must_be_measured(tmp_path: Path):

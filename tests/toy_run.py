@@ -9,55 +9,54 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from attend.recipes.recipe import Settings
+from attend.data.own import Files
+from attend.fields.text import Text
+from attend.outputs.sequence import Decoding, Sequence
+from attend.recipe import Recipe, SupervisedSettings, inputs
 from attend.systems import rnnsearch_modern
-from attend.tasks.text import Decoding, TextData, TextToText
+from attend.task import Supervised
 from attend.training import Progress, Training, leave_processes, train
 
+SYSTEM = rnnsearch_modern.Config(embedding=12, hidden=12, alignment=12)
+ALONE = replace(SYSTEM, embedding_dropout=0.0, annotation_dropout=0.0, readout_dropout=0.0)
 # Dropout and several accumulated batches, so that a run depends on everything a checkpoint must hold.
-SETTINGS = Settings(
-    rnnsearch_modern.Config(embedding=12, hidden=12, alignment=12),
-    TextData(unit="character", vocabulary=100, batch_sentences=8),
-    Training(epochs=3, learning_rate=5e-3, average=0.9, accumulate=2, save_minutes=0.0),
-    Decoding(beam=1),
-)
-ALONE = replace(SETTINGS.system, embedding_dropout=0.0, annotation_dropout=0.0, readout_dropout=0.0)
+TRAINING = Training(epochs=3, batch=8, learning_rate=5e-3, average=0.9, accumulate=2, save_minutes=0.0)
 
 
-def write_data(folder: Path) -> TextData:
+def recipe(folder: Path, config: rnnsearch_modern.Config) -> Recipe:
     """Words to be spelt backwards."""
     choose = random.Random(3)
     lines = ["".join(choose.choices("abcdef", k=choose.randint(2, 6))) for _ in range(100)]
     path = folder / "pairs.tsv"
     if not path.exists():
         path.write_text("".join(f"{line}\t{line[::-1]}\n" for line in lines))
-    return replace(SETTINGS.data, train=(str(path),), valid=(str(path),))
+    data = Files(train=(str(path),), valid=(str(path),))
+    source, target = inputs(source=Text("character", 100)), Sequence("character", 100)
+    settings: Any = SupervisedSettings(config, source, target, data, TRAINING, Decoding(beam=1))
+    return Recipe("backwards", settings, rnnsearch_modern.System, Supervised)
 
 
-def toy(folder: Path, resume: bool, training: Training, config: rnnsearch_modern.Config, wait: float = 0.0) -> Progress:
-    data = write_data(folder)
-
-    def build(source: int, target: int) -> rnnsearch_modern.System:
-        return rnnsearch_modern.System(config, source, target)
+def toy(folder: Path, resume: bool, config: rnnsearch_modern.Config = SYSTEM, wait: float = 0.0) -> Progress:
+    made_by = recipe(folder, config)
 
     def report(progress: Progress, figures: dict[str, float]) -> None:
         time.sleep(wait)
 
     if resume:
-        task = TextToText.open(build, data, training.seed, folder)
+        task = Supervised.open(made_by, made_by.settings, folder)
         task.read(print)
     else:
-        task = TextToText.prepare(build, data, training.seed, folder, print)
-    return train(task, training, folder, resume, report)
+        task = Supervised.prepare(made_by, made_by.settings, folder, print)
+    return train(task, TRAINING, folder, resume, report)
 
 
 if __name__ == "__main__":
     several = "WORLD_SIZE" in os.environ
     # What is dropped differs between processes, so they are compared without dropout.
-    config = ALONE if several else SETTINGS.system
     try:
-        toy(Path(sys.argv[1]), "resume" in sys.argv, SETTINGS.training, config, float(os.environ.get("SLOW", "0")))
+        toy(Path(sys.argv[1]), "resume" in sys.argv, ALONE if several else SYSTEM, float(os.environ.get("SLOW", "0")))
     finally:
         leave_processes()
     if several:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,11 +7,10 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` write a file beside `path`, then put it in place in one move: readers see the old file or the new.
+    """Let `write` write a temporary file beside `path`, then rename it: readers see the old file or the new.
 
-    Of a symbolic link it is what the link leads to that is written. The file can be read by whoever the umask lets,
-    however `write` made it. Raises `ValueError` naming `path` if it can't be written, or is a device or a pipe; what
-    was there is there still.
+    Symbolic links are followed. The file's permissions follow the umask, whatever `write` set. Raises `ValueError`
+    naming `path` if it can't be written, or is a device or a pipe; the old file is then unchanged.
     """
     with whole_file(path) as partial:
         write(partial)
@@ -19,7 +18,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """As `write_atomically`, for what is written piece by piece: gives the file beside `path`."""
+    """As `write_atomically`, for incremental writing: gives the temporary file's path."""
     place = Path(os.path.realpath(path))
     if place.exists() and not place.is_file():
         raise ValueError(f"{path} is a folder, a device or a pipe: name a plain file")
@@ -28,7 +27,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
         partial.touch()
-        # Some libraries make files that only their owner can read; this is what the umask says.
+        # Some libraries make files that only their owner can read; follow the umask instead.
         mode = partial.stat().st_mode
         yield partial
         partial.chmod(mode)

@@ -15,6 +15,8 @@ from attend.recipes import captions, dates, draw, entailment, glimpses, translat
 from attend.settings import nearest
 
 GROUP = "attend.recipes"
+UNNAMED = "a recipe without a name"
+"""What a recipe is called that no module has, such as one that was made in a function."""
 
 RECIPES: dict[str, Recipe] = {
     **translation.RECIPES,
@@ -79,13 +81,12 @@ def imported(name: str) -> Recipe:
 
 
 def name_of(recipe: Recipe) -> str:
-    """The name of a recipe: in the catalogue, or "module:NAME" of a module that is imported; else "module:?"."""
+    """The name of a recipe: in the catalogue, or "module:NAME" of a module that is imported; else `UNNAMED`."""
     for name, one in RECIPES.items():
         if one is recipe:
             return name
-    own = recipe.system.__module__
-    for module in (own, *list(sys.modules)):
-        for name, value in vars(sys.modules[module]).items() if module in sys.modules else ():
+    for module, content in list(sys.modules.items()):
+        for name, value in list(getattr(content, "__dict__", {}).items()):
             if value is recipe:
                 return f"{module}:{name}"
-    return f"{own}:?"
+    return UNNAMED

@@ -1,7 +1,7 @@
-"""The command line: which file each verb is in, and how every verb ends.
+"""The command line: dispatch to verbs, and handling of their errors.
 
-A verb is a module of `attend.commands` with a `main(arguments)` that gives the exit status. Nothing slow is imported
-before a verb needs it, so that help comes at once.
+A verb is a module of `attend.commands` with a `main(arguments)` that returns the exit status. Slow imports wait until a
+verb needs them, so that help is fast.
 """
 
 import os
@@ -16,22 +16,22 @@ from attend.progress import say
 from attend.settings import nearest
 
 VERBS = {
-    "list": "the recipes, and what each must reach",
-    "check": "look for what is wrong with data, before a model learns from it",
-    "train": "train a recipe on your data, or go on with a run",
-    "predict": "an output for each line, image or row",
-    "score": "the log-probability of given targets",
-    "evaluate": "measure a run: how good its outputs are, its loss, its attention",
-    "show": "where a run looked, in the terminal or as a picture",
-    "serve": "a page where people see where runs look, and an interface for programs",
-    "compare": "several runs on the same data, with tests of their differences",
-    "demo": "train a small model on built-in data, and look at its attention",
-    "doctor": "what is installed here, and what may get in the way",
+    "list": "list the recipes, and the figures that each must reach",
+    "check": "find problems in data before training",
+    "train": "train a recipe on your data, or resume a run",
+    "predict": "predict an output for each line, image or row",
+    "score": "give the log-probability of given targets",
+    "evaluate": "measure a run's outputs, loss and attention",
+    "show": "show where a run looked, in the terminal or as a picture",
+    "serve": "serve runs as a web page that shows where they look, and as an API",
+    "compare": "compare runs on the same data, with tests of their differences",
+    "demo": "train a small model on built-in data, and show its attention",
+    "doctor": "report what is installed here, and likely problems",
 }
 
 HELP = """usage: attend VERB ...
 
-Attention-based models: train them on your own data, and look where they look.
+Attention-based models: train them on your own data, and see what they attend to.
 
 verbs:
 {verbs}
@@ -41,16 +41,16 @@ examples:
   attend train rnnsearch-modern --out runs/mine --data.train train.en train.de --data.valid valid.en valid.de
   echo "a dog runs" | attend predict runs/mine
 
-"attend VERB --help" says more about a verb, "attend train RECIPE --help" about a recipe's settings.
-"attend --version" says which version this is.
+"attend VERB --help" describes a verb, "attend train RECIPE --help" a recipe's settings.
+"attend --version" prints the version.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb. Gives the exit status: 0 if all went well, 2 for a mistake in the command or in a file it names."""
+    """Run a verb. Returns the exit status: 0 on success, 2 for an error in the command or in a file that it names."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # A file's name may hold bytes that are no text.
+            # A file's name may hold bytes that aren't valid text.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         status = verb(sys.argv[1:] if arguments is None else list(arguments))
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as ended:  # after --help, or a value that is not of its flag's type
         return int(ended.code or 0)
     except BrokenPipeError:
-        # Whoever read the output has gone, such as `head`. Python would complain when it closes standard output.
+        # The reader of standard output, such as `head`, has exited. Python would complain when closing it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
@@ -82,7 +82,7 @@ def verb(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in VERBS:
         raise ValueError(f"there is no verb {name!r}; {nearest(name, list(VERBS))}")
-    # Before torch is imported. More threads help on a machine with nothing else to do; where another program keeps one
-    # of them waiting, ten minutes were measured for what one thread did in one. Training has its own setting.
+    # Before torch is imported. More threads help on an idle machine; beside another busy program they were measured to
+    # be ten times slower than one. Training has its own setting.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return import_module(f"attend.commands.{name}").main(rest)

@@ -1,8 +1,8 @@
-"""torch's own arithmetic in less time on a CPU.
+"""Faster matrix products and tanh on a CPU.
 
-Matrix products: torch takes those in float32 from MKL, and on a processor that is not Intel's MKL keeps to AVX2, half
-the width of AVX-512. oneDNN, which torch has for its convolutions, uses all of it: on an AMD EPYC of 2024 a product
-takes half the time. Elsewhere, and where a product is too small to gain, torch does as it always does.
+For float32 products torch calls MKL, which on processors other than Intel's uses AVX2, half the width of AVX-512.
+oneDNN, torch's library for convolutions, uses AVX-512: on an AMD EPYC of 2024 a product takes half the time. On other
+processors, and for products too small to gain, torch's own are used.
 """
 
 import ctypes
@@ -22,15 +22,15 @@ from torch.nn import functional as F
 # glibc's names for what `keep_memory` sets.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGE = 2**30
-# From so many multiplications on a product of oneDNN pays, and its backward pass by hand.
+# The least multiplications at which oneDNN, with a hand-written backward pass, is faster.
 GAIN, GAIN_WITH_GRADIENT = 2**20, 2**21
 
 
 def tanh_(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """tanh of values that nobody needs any more: written over them where no gradient is asked for.
+    """tanh of values that are not needed afterwards: in place where no gradient is needed.
 
-    There it is 2 sigmoid(2 x) - 1, with an error of one unit in 2^24 or so: on processors for which torch's tanh has no
-    vector instructions (0.39 million values: 1.0 ms on an AMD EPYC) its sigmoid has them (0.16 ms).
+    There it is 2 sigmoid(2 x) - 1, with an error of about one unit in 2^24: on some processors torch's tanh is not
+    vectorised (0.39 million values: 1.0 ms on an AMD EPYC), but its sigmoid is (0.16 ms).
     """
     if values.requires_grad:
         return torch.tanh(values)
@@ -38,10 +38,10 @@ def tanh_(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def keep_memory() -> None:
-    """Let this process keep memory that it has freed for its next arrays, until it ends (Linux with glibc).
+    """Let this process keep freed memory for its next arrays, until it ends (Linux with glibc).
 
-    Otherwise arrays of some size go back to the system and come back page by page, each to be cleared: every step of a
-    search makes some of tens of megabytes.
+    Otherwise large arrays are returned to the system and come back page by page, each zeroed: every step of a search
+    allocates tens of megabytes.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -51,7 +51,7 @@ def keep_memory() -> None:
 
 @cache
 def by_onednn() -> bool:
-    """Whether large products are oneDNN's here: with AVX-512, on a processor not of Intel's, where torch has MKL."""
+    """Whether to use oneDNN for large products: AVX-512, a processor other than Intel's, and torch with MKL."""
     processor = Path("/proc/cpuinfo")
     return (
         torch.backends.mkl.is_available()
@@ -64,7 +64,7 @@ def by_onednn() -> bool:
 
 
 def gains(left: Tensor, columns: int, least: int = GAIN) -> bool:
-    """Whether the product of this with a matrix of so many columns is to be oneDNN's."""
+    """Whether to use oneDNN for the product of `left` with a matrix of `columns` columns."""
     return (
         left.numel() * columns >= least
         and left.dtype == torch.float32
@@ -81,19 +81,19 @@ def onednn_linear(
 ) -> Float[Tensor, "*batch columns"]:
     """inputs weight^T + bias, without a gradient."""
     if not (weight.is_contiguous() or weight.mT.is_contiguous()):
-        weight = weight.contiguous()  # oneDNN takes a matrix with gaps too, in a thousand times as long
+        weight = weight.contiguous()  # oneDNN is a thousand times slower for strided matrices
     return torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
 
 
 def multiply(
     left: Float[Tensor, "*batch rows inner"], right: Float[Tensor, "*batch inner columns"]
 ) -> Float[Tensor, "*batch rows columns"]:
-    """left right, without a gradient: as `torch.matmul`, of matrices or of equally many of both."""
+    """left right, without a gradient: as `torch.matmul`, for matrices or batches of equal size."""
     if not gains(left, right.shape[-1]):
         return torch.matmul(left, right)
     if left.ndim == 2:
         if not left.is_contiguous() and left.numel() > right.numel():
-            return onednn_linear(right.mT, left).mT  # its first argument it would copy: better the smaller one
+            return onednn_linear(right.mT, left).mT  # it would copy its first argument: make that the smaller one
         return onednn_linear(left, right.mT)
     return torch.stack([onednn_linear(one, other.mT) for one, other in zip(left, right, strict=True)])
 
@@ -133,14 +133,14 @@ def linear(
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear` with its product from here."""
+    """`torch.nn.Linear` with this module's `linear`."""
 
     def forward(self, input: Float[Tensor, "*batch inner"]) -> Float[Tensor, "*batch columns"]:
         return linear(input, self.weight, self.bias)
 
 
 def joined(*layers: nn.Linear) -> Callable[..., Float[Tensor, "*batch columns"]]:
-    """W x + U h + ... as one product [W U ...] [x; h; ...]: made once for what is done at many steps."""
+    """W x + U h + ... as one product [W U ...] [x; h; ...]: made once, for use at many steps."""
     weight = torch.cat([layer.weight for layer in layers], dim=1)
     bias = torch.stack([layer.bias for layer in layers]).sum(0)
     return lambda *inputs: linear(torch.cat(inputs, dim=-1), weight, bias)

@@ -1,4 +1,4 @@
-"""Making room for a run, without losing anything that is not a run's own."""
+"""Creating a run's folder, without deleting files that are not a run's own."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 from attend.progress import say
 
-# Says what a folder is being prepared with; config.json takes its place when all of it is there.
+# Written while a folder is being prepared; replaced by config.json when that is complete.
 PREPARING = "preparing.json"
 OWN_FILES = (
     PREPARING,
@@ -31,18 +31,17 @@ OWN_FILES = (
     "compare.png",
 )
 EVENTS = "tensorboard"
-# What a run keeps of its fields: never a path, whatever a stranger's folder says.
+# Names of the files that a run keeps of its fields: never paths, so that an untrusted folder can't point elsewhere.
 KEPT = re.compile(r"\w[\w-]*(\.tokenizer)?\.json")
 
 
 @contextmanager
 def empty_folder(folder: Path, overwrite: bool, kept: Sequence[str]) -> Iterator[None]:
-    """An empty folder to prepare a run in, with the files `kept` of its fields. If that fails, what was there is there
-    again.
+    """An empty folder to prepare a run in, with the files `kept` of its fields. On failure the old content is restored.
 
-    Of a run that is overwritten only its own files go: anything else in its folder is kept in `folder`.old, or
-    `folder`.old-2 and so on if there is one already. Raises `ValueError` if the folder holds something that is no run,
-    or a run that may not be overwritten.
+    Overwriting deletes only a run's own files: anything else in its folder is kept in `folder`.old, or `folder`.old-2
+    and so on if that exists. Raises `ValueError` if the folder holds something that is not a run, or a run that may not
+    be overwritten.
     """
     aside, place = None, folder.resolve()
     if folder.is_dir():
@@ -55,7 +54,7 @@ def empty_folder(folder: Path, overwrite: bool, kept: Sequence[str]) -> Iterator
             advice = "--resume it, or --overwrite it" if (folder / "config.json").exists() else "or --overwrite it"
             raise ValueError(f"{folder} already holds a run: choose another folder, {advice}")
         if Path.cwd().is_relative_to(place):
-            raise ValueError(f"{folder} is the folder that this is run in: go to another, and name it from there")
+            raise ValueError(f"{folder} is the current folder: change to another one, and name it from there")
         aside = free_name(place)
         place.rename(aside)
     place.mkdir(parents=True, exist_ok=True)
@@ -71,22 +70,23 @@ def empty_folder(folder: Path, overwrite: bool, kept: Sequence[str]) -> Iterator
     if aside is not None:
         remove_own(aside)
         if aside.exists():
-            say(f"what was not the old run's own is now in {aside}")
+            say(f"files that were not the old run's own are now in {aside}")
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether there is a run here, or nothing but what one is prepared with."""
+    """Whether there is a run here, or only what an interrupted preparation left."""
     if not folder.is_dir():
         return False
     if (folder / "config.json").exists():
         content = read(folder / "config.json")
         return isinstance(content, dict) and {"attend", "recipe", "settings"} <= content.keys()
-    prepared = {name + suffix for name in (PREPARING, "data.json", *kept_in(folder)) for suffix in ("", ".partial")}
+    written = (PREPARING, "data.json", "config.json", *kept_in(folder))
+    prepared = {name + suffix for name in written for suffix in ("", ".partial")}
     return all(path.name in prepared for path in folder.iterdir())
 
 
 def read(path: Path) -> Any:
-    """What a JSON file holds; None if it can't be read. Other programs have files called config.json too."""
+    """A JSON file's content; None if it can't be read. Other programs have files called config.json too."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -105,7 +105,7 @@ def kept_in(folder: Path) -> list[str]:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a run's folder, where the system can do that (it can't on Windows): nobody else trains in it or replaces it.
+    """Lock a run's folder (except on Windows): no other process trains in it or replaces it.
 
     Raises `ValueError` if another process holds it.
     """
@@ -126,7 +126,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def free_name(folder: Path) -> Path:
-    """A name beside the folder that nothing has yet."""
+    """An unused name beside the folder."""
     names = (f"{folder.name}.old{f'-{number}' if number > 1 else ''}" for number in count(1))
     return next(aside for name in names if not (aside := folder.with_name(name)).exists())
 

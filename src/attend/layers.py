@@ -1,4 +1,4 @@
-"""Parts that several systems share: encoders, read-outs, and the order of a reversed sequence."""
+"""Layers that several systems share: encoders, readouts, and sequence reversal."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,14 +9,14 @@ from attend.recurrence import gru
 
 
 def reverse_order(mask: Bool[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:
-    """Indices that reverse each sequence within its own length; padding stays where it is, at the right."""
+    """Indices that reverse each sequence within its own length; padding stays at the right."""
     positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
     lengths = mask.sum(dim=1, keepdim=True)
     return torch.where(mask, lengths - 1 - positions, positions)
 
 
 def shift_right(target: Int[Tensor, "batch step"], begin: int) -> Int[Tensor, "batch step"]:
-    """What a decoder takes in under teacher forcing: BEGIN, then each target token but the last."""
+    """A decoder's input under teacher forcing: BEGIN, then each target token but the last."""
     return torch.cat([target.new_full((len(target), 1), begin), target[:, :-1]], dim=1)
 
 
@@ -54,8 +54,8 @@ class GatedUnit(nn.Module):
 
         r, z = sigmoid(W_rz x + U_rz h),  n = tanh(W_n x + U_n (r h)),  h' = z h + (1 - z) n
 
-    torch's GRU applies r after U_n, which is a different function. (RNNsearch writes z for 1 - z.) The input's part is
-    taken apart, as it needs no state: `input(x)` gives it for reset, update and new.
+    torch's GRU applies r after U_n, which is a different function. (RNNsearch writes z for 1 - z.) The input's
+    projection does not need the state, and is separate: `input(x)` gives it for reset, update and new.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -73,7 +73,7 @@ class GatedUnit(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "*batch three_hidden"], state: Float[Tensor, "*batch hidden"]
     ) -> Float[Tensor, "*batch hidden"]:
-        """One step, from what `input` gave (and whatever else was added to it)."""
+        """One step, from the output of `input` (plus any other terms)."""
         gates, new = inputs.split((2 * self.hidden_size, self.hidden_size), dim=-1)
         reset, update = torch.sigmoid(gates + self.gates(state)).chunk(2, dim=-1)
         new = torch.tanh(new + self.new(reset * state))
@@ -85,7 +85,7 @@ class GatedUnit(nn.Module):
         state: Float[Tensor, "batch hidden"],
         mask: Bool[Tensor, "batch step"],
     ) -> Float[Tensor, "batch step hidden"]:
-        """All states; on padding a state stays what it was, so the last is that of the last real step."""
+        """All states; padding copies the state, so the last is that of the last real step."""
         states = []
         for step in range(inputs.shape[1]):
             state = torch.where(mask[:, step, None], self(inputs[:, step], state), state)
@@ -116,5 +116,5 @@ def masked_mean(
 
 
 def project(inputs: Tensor, layer: nn.GRUCell) -> Tensor:
-    """W x + b of a GRU unit for all its gates: the part that needs no state."""
+    """W x + b of a GRU unit for all its gates, which does not depend on the state."""
     return linear(inputs, layer.weight_ih, layer.bias_ih)

@@ -1,7 +1,7 @@
-"""How good outputs are: pure functions over sacreBLEU, and metrics as sums over sentences; CIDEr for captions.
+"""Metrics of outputs: pure functions over sacreBLEU, metrics as sums over sentences, and CIDEr for captions.
 
-BLEU, chrF and TER are on sacreBLEU's scale, 0 to 100, CIDEr from 0 to 10, exact match is a share; higher is better, but
-for TER.
+BLEU, chrF and TER are on sacreBLEU's scale, 0 to 100, CIDEr from 0 to 10, exact match is a share; higher is better,
+except for TER.
 """
 
 import math
@@ -22,7 +22,7 @@ TOKENIZERS = ("13a", "intl", "char", "zh", "none")
 
 
 class CorpusScores(TypedDict):
-    """What a paper reports of a translated corpus; `signature` is BLEU's, `signatures` are all three by name."""
+    """The metrics that papers report for translation; `signature` is BLEU's, `signatures` are all three by name."""
 
     bleu: float
     chrf: float
@@ -33,10 +33,10 @@ class CorpusScores(TypedDict):
 
 @dataclass(frozen=True)
 class CorpusMetric:
-    """A metric of a corpus that depends on its sentences only through the sum of their statistics.
+    """A corpus metric that depends on its sentences only through the sum of their statistics.
 
-    `statistics` counts in a hypothesis and its reference; `score` takes the sums of these counts. A corpus drawn again
-    from the same sentences is then scored by adding, without looking at a word.
+    `statistics` counts in a hypothesis and its reference; `score` takes the sums of these counts. So a bootstrap sample
+    is scored by adding counts.
     """
 
     name: str
@@ -48,7 +48,7 @@ def corpus_scores(hypotheses: Sequence[str], references: Sequence[str], tokenize
     """BLEU (Papineni et al. 2002), chrF (Popović 2015) and TER (Snover et al. 2006), with their signatures.
 
     `tokenize` is BLEU's tokenizer, one of `TOKENIZERS`: "13a" for plain text, "none" for text tokenized already. Raises
-    `ValueError` if it is another, or if hypotheses and references are none or not equally many.
+    `ValueError` if it is another, or if hypotheses and references are empty or not equally many.
     """
     check_pairs(hypotheses, references)
     metrics = {"bleu": _sacrebleu(tokenize), "chrf": CHRF(), "ter": TER()}
@@ -64,7 +64,7 @@ def corpus_scores(hypotheses: Sequence[str], references: Sequence[str], tokenize
 
 
 def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """The share of hypotheses that are their reference, from 0 to 1. Raises `ValueError` as `corpus_scores` does."""
+    """The share of hypotheses equal to their reference, from 0 to 1. Raises `ValueError` as `corpus_scores` does."""
     check_pairs(hypotheses, references)
     return sum(map(str.__eq__, hypotheses, references)) / len(references)
 
@@ -109,7 +109,7 @@ ERROR = CorpusMetric(
 def sentence_statistics(
     metric: CorpusMetric, hypotheses: Sequence[str], references: Sequence[str]
 ) -> Int[np.ndarray, "sentence statistic"]:
-    """What each sentence adds to the corpus. Raises `ValueError` if there are none, or not equally many."""
+    """The statistics of each sentence. Raises `ValueError` if there are none, or not equally many."""
     check_pairs(hypotheses, references)
     return np.array([metric.statistics(*pair) for pair in zip(hypotheses, references, strict=True)])
 
@@ -130,24 +130,24 @@ def _sacrebleu(tokenize: str) -> BLEU:
             f"tokenize is {tokenize!r}; choose one of {', '.join(TOKENIZERS)} "
             "(for Japanese: char, or none over text tokenized beforehand)"
         )
-    # force: no warnings of text that looks tokenized: training warns of that once, with what to do (`looks_tokenized`).
+    # force: no warnings of text that looks tokenized; training gives one, with advice (`looks_tokenized`).
     return BLEU(tokenize=tokenize, force=True)
 
 
 def looks_tokenized(texts: Sequence[str]) -> bool:
-    """Whether a tenth of the texts or more end in a full stop that stands alone, as tokenizers leave it."""
+    """Whether a tenth of the texts or more end in a full stop after a space, as tokenizers leave it."""
     return bool(texts) and sum(text.endswith(" .") for text in texts) >= len(texts) / 10
 
 
 def caption_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, str]:
     """BLEU-4 of a corpus of captions, each with one reference or several, and sacreBLEU's signature.
 
-    Texts are cut into words at spaces and taken as they are: nothing is lower-cased or split. Raises `ValueError` as
-    `corpus_scores` does, and if an image has no reference.
+    Texts are split into words at spaces alone; nothing is lower-cased. Raises `ValueError` as `corpus_scores` does, and
+    if an image has no reference.
     """
     check_captions(hypotheses, references)
     metric = _sacrebleu("none")
-    # Images have different numbers of references: sacreBLEU passes over None.
+    # Images have different numbers of references: sacreBLEU skips None.
     streams: Any = [list(stream) for stream in zip_longest(*references)]
     return metric.corpus_score(hypotheses, streams).score, str(metric.get_signature())
 
@@ -161,18 +161,16 @@ def caption_match(hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 
 
 def cider(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """CIDEr-D (Vedantam et al. 2015): what the evaluation of COCO captions, and with it most papers, call CIDEr.
+    """CIDEr-D (Vedantam et al. 2015): what the COCO evaluation, and so most papers, call CIDEr.
 
-    How much a caption's n-grams are those of its image's references, where an n-gram counts for the more, the fewer
-    images' references it is in. With g(s) the n-grams' counts in s times log(images / images with it in a reference),
-    l(s) the n-grams in s, and the mean over n = 1 to 4,
+    The TF-IDF-weighted n-gram similarity of a caption to its image's references. With g(s) the n-grams' counts in s
+    times log(images / images with it in a reference), l(s) the n-grams in s, and the mean over n = 1 to 4,
 
         10 / references sum_r exp(-(l(c) - l(r))^2 / (2 6^2)) min(g(c), g(r)) . g(r) / (|g(c)| |g(r)|)
 
-    As in the authors' code, counts are not divided by a text's length, and l is of word pairs for every n. Words are
-    what stands between spaces; the authors' code tokenises, lower-cases and drops punctuation before, and stems
-    nothing. From 0 to 10; of a single image it is 0, as every n-gram is in all of them. Raises `ValueError` as
-    `caption_bleu` does.
+    As in the authors' code, counts are not divided by a text's length, and l counts bigrams for every n. Words are
+    split at spaces; the authors' code first tokenises, lower-cases and drops punctuation, without stemming. From 0 to
+    10; for a single image it is 0, as every n-gram is in all images. Raises `ValueError` as `caption_bleu` does.
     """
     check_captions(hypotheses, references)
     of_references = [[ngrams(reference) for reference in several] for several in references]
@@ -188,7 +186,7 @@ def cider(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> flo
 
 
 class Weighted(NamedTuple):
-    """A text's n-grams with their weights, for each n from 1 to 4, the norms of these, and its number of pairs."""
+    """A text's n-grams with their weights, for each n from 1 to 4, their norms, and the number of bigrams."""
 
     vectors: list[dict[tuple[str, ...], float]]
     norms: list[float]

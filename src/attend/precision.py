@@ -1,4 +1,4 @@
-"""Mixed precision: hand-written functions under it, and whether a CPU is made for it."""
+"""Mixed precision: hand-written functions under autocast, and whether a CPU is fast in bf16."""
 
 import time
 from collections.abc import Callable
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from attend.fast import gains, multiply, onednn_linear
 
 HALVES = (torch.bfloat16, torch.float16)
-# From this `bf16_speed` on training gains: the rest of it does not get faster, and changing types takes time.
+# The least `bf16_speed` at which training gets faster: casts cost time, and only matrix products gain.
 WORTH_IT = 1.2
 
 
 def full(values: Tensor) -> Tensor:
-    """The values in float32 at least: what is summed, scored or measured in pixels is past half precision."""
+    """The values in float32 at least: half precision is too coarse for sums, scores and pixel coordinates."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def recur(layers: nn.LSTM, *arguments: Any) -> Any:
-    """What torch's LSTM gives: in float32 on a CPU that has no instructions for bfloat16, where oneDNN has no other."""
+    """torch's LSTM, in float32 on a CPU without bfloat16 instructions, where oneDNN has no bfloat16 LSTM."""
     onednn = next(layers.parameters()).device.type == "cpu" and torch.backends.mkldnn.is_available()
     missing = onednn and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
     with torch.autocast("cpu", enabled=False) if missing else nullcontext():
@@ -30,10 +30,10 @@ def recur(layers: nn.LSTM, *arguments: Any) -> Any:
 
 
 def by_hand(function: type[torch.autograd.Function], *arguments: Any) -> Any:
-    """Apply a function to the type that its large products may have, and then to `arguments`, in float32 at least.
+    """Apply a function to the type for its large products, followed by `arguments`, in float32 at least.
 
-    Autocast knows nothing of a hand-written backward pass, nor of products that are written into a given place: it is
-    off in there. The function itself takes those products in autocast's type, or in the arguments' where that is off.
+    Autocast does not handle hand-written backward passes, nor products with `out=`: it is disabled inside. The function
+    itself computes those products in autocast's type, or in the arguments' where autocast is off.
     """
     first: Tensor = arguments[0]
     device = first.device.type
@@ -51,7 +51,7 @@ def plus_product(
 ) -> Float[Tensor, "*batch rows columns"]:
     """addend + left right, into `out` if given: the product in `right`'s type, the sum in `addend`'s."""
     if right.dtype != addend.dtype:
-        # Two passes: torch takes three times as long for one that adds two types.
+        # Two passes: torch takes three times as long for one pass with mixed types.
         return torch.add(addend, torch.matmul(left.to(right.dtype), right).to(addend.dtype), out=out)
     if gains(left, right.shape[-1]):
         if addend.ndim == 1 and out is None:
@@ -63,20 +63,20 @@ def plus_product(
 def product(
     left: Float[Tensor, "*batch rows inner"], right: Float[Tensor, "*batch inner columns"], dtype: torch.dtype
 ) -> Float[Tensor, "*batch rows columns"]:
-    """left right, taken in `dtype` and returned in `left`'s type."""
+    """left right, computed in `dtype` and returned in `left`'s type."""
     return multiply(left.to(dtype), right.to(dtype)).to(left.dtype)
 
 
 def bf16_speed(size: int = 512, tries: int = 20) -> float:
-    """How many times faster than in float32 this CPU takes a matrix product in bf16, on one thread.
+    """How many times faster than in float32 a matrix product in bf16 is on this CPU, on one thread.
 
-    About two where it has instructions for that (AVX-512 BF16, AMX), a third where it has none.
+    About 2 with instructions for it (AVX-512 BF16, AMX), about 1/3 without.
     """
     wide = torch.randn(size, size, generator=torch.Generator())
     narrow = wide.bfloat16()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    # In turns, and the least of many: whatever else runs here only ever adds to a time.
+    # Alternating, and the minimum of many: other load only ever adds to a time.
     pairs = [(timed(lambda: multiply(wide, wide)), timed(lambda: narrow @ narrow)) for _ in range(tries)]
     torch.set_num_threads(threads)
     in_float32, in_bf16 = (min(seconds) for seconds in zip(*pairs, strict=True))
@@ -84,7 +84,7 @@ def bf16_speed(size: int = 512, tries: int = 20) -> float:
 
 
 def timed(function: Callable[[], object]) -> float:
-    """The seconds that a call takes."""
+    """The seconds a call takes."""
     begin = time.perf_counter()
     function()
     return time.perf_counter() - begin

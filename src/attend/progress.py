@@ -1,6 +1,6 @@
-"""How far along: on standard error, live on a terminal, else a plain line now and then.
+"""Progress on standard error: live on a terminal, else a plain line every ten seconds.
 
-Standard output is for data alone. Of several processes only the first says anything.
+Standard output is only for data. Of several processes only the first prints.
 """
 
 import math
@@ -33,15 +33,15 @@ class Progress:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-# Takes the progress and the figures of each update and, with its metrics, of each validation.
+# Takes the progress and the figures of each update, and of each validation with its metrics.
 Report = Callable[[Progress, dict[str, float]], None]
-# Takes how many are done so far, and of how many: 0 where that isn't known.
+# Takes how many are done so far, and the total: 0 where that isn't known.
 Tell = Callable[[int, int], None]
 
-# Seconds between lines, and before the first one about something that may be over soon.
+# Seconds between lines, and before the first one of something that may be short.
 EVERY = 10.0
 PATIENCE = 2.0
-# Seconds between changes of the line on a terminal.
+# Seconds between updates of the line on a terminal.
 LIVE = 0.5
 
 
@@ -51,14 +51,14 @@ def first_process() -> bool:
 
 
 def say(line: str) -> None:
-    """A line on standard error."""
+    """Print a line on standard error."""
     if first_process():
         print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def counting(what: str) -> Iterator[Tell]:
-    """To be told how many are done so far: says so every ten seconds, once it has taken more than two."""
+    """A function to call with how many are done so far: prints it every ten seconds, after the first two."""
     started = time.monotonic()
     due = started + PATIENCE
 
@@ -76,7 +76,7 @@ def counting(what: str) -> Iterator[Tell]:
 
 @contextmanager
 def training_report(epochs: int, unit: str = "tokens") -> Iterator[Report]:
-    """What `attend.training.train` reports, shown: a bar and a line on a terminal, else a line every ten seconds."""
+    """A report for `attend.training.train`: a bar and a line on a terminal, else a line every ten seconds."""
     if not first_process():
         yield lambda progress, figures: None
     elif sys.stderr.isatty():
@@ -97,7 +97,7 @@ def training_report(epochs: int, unit: str = "tokens") -> Iterator[Report]:
 
 
 def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, unit: str) -> Report:
-    """A report that shows a line every so many seconds, and says what each validation found."""
+    """A report that shows a line every `every` seconds, and prints each validation."""
     then, units = time.monotonic(), -1
 
     def report(progress: Progress, figures: dict[str, float]) -> None:
@@ -117,7 +117,7 @@ def training_line(
     progress: Progress, figures: Mapping[str, float], epochs: int, speed: float, unit: str = "tokens"
 ) -> str:
     """How far training is; `speed` in units a second, 0 if not known yet."""
-    # Epochs differ by a few batches: the last one may go beyond what the first one's count promised.
+    # Epochs differ by a few batches: the last one may exceed the number expected from the first.
     left = max(0, progress.updates_expected - progress.update) * progress.seconds / progress.update
     parts = [
         f"epoch {progress.epoch + 1}/{epochs}",

@@ -1,4 +1,4 @@
-"""What a finished run leaves for people to read: a picture of its learning curve, a model card, a results record."""
+"""Human-readable results of a finished run: a learning curve, a model card, a results record."""
 
 import json
 import shlex
@@ -51,7 +51,7 @@ The weights are in `model.safetensors`, all settings in `config.json`, the figur
 
 
 def finish(folder: Path, recipe: Any = None) -> dict[str, float]:
-    """Measure the best weights on the validation part, write the results, and return the figures."""
+    """Evaluate the best weights on the validation part, write the results, and return the figures."""
     model = load(folder, recipe=recipe)
     with counting("outputs") as report:
         found = model.evaluate("valid", report)
@@ -60,7 +60,7 @@ def finish(folder: Path, recipe: Any = None) -> dict[str, float]:
 
 
 def write_results(folder: Path, model: Any, split: Split, found: Evaluation, more: Mapping[str, Any]) -> None:
-    """Write what people read of a run: metrics.json (with `more` in it), curve.png, and README.md, the model card."""
+    """Write metrics.json (including `more`), curve.png, and README.md, the model card."""
     settings = model.config.settings
     metrics = {
         "attend": attend.__version__,
@@ -84,7 +84,7 @@ def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
 
 
 def draw_curve(folder: Path, config: RunConfig) -> None:
-    """Write curve.png: the loss, and what is watched, over updates. (Smoothing and dropout are in training's alone.)"""
+    """Write curve.png: losses and the watched measure. (Only the training loss has smoothing and dropout.)"""
     training = averaged(learning_curve(folder, "loss"))
     panels = {"loss": {"training": training, "validation": learning_curve(folder, "valid_loss")}}
     if (watched := watched_measure(config)) != "loss":
@@ -94,7 +94,7 @@ def draw_curve(folder: Path, config: RunConfig) -> None:
 
 
 def watched_measure(config: RunConfig) -> str:
-    """What a run's learning curve shows: what it is watched by or, where that is the loss, its task's first measure."""
+    """The measure of a run's learning curve: the watched one or, if that is the loss, the task's first."""
     watch: str = config.settings.training.watch
     output = getattr(config.settings, "output", None)
     measures = getattr(output, "measures", None) or config.made_by.task.measures
@@ -102,7 +102,7 @@ def watched_measure(config: RunConfig) -> str:
 
 
 def averaged(points: Sequence[tuple[int, float]], most: int = 100) -> list[tuple[float, float]]:
-    """At most so many points, each the mean of its neighbours: single batches differ more than the curve moves."""
+    """At most `most` points, each the mean of its neighbours: single batches are too noisy."""
     parts = np.array_split(np.array(points, dtype=float).reshape(-1, 2), min(most, max(len(points), 1)))
     return [tuple(part.mean(axis=0).tolist()) for part in parts if len(part)]
 
@@ -150,7 +150,7 @@ def write_card(folder: Path, config: RunConfig) -> None:
 
 
 def usage(config: RunConfig, folder: Path) -> str:
-    """How the trained model is used, in Markdown."""
+    """How to use the trained model, in Markdown."""
     place, string = shlex.quote(str(folder)), json.dumps(str(folder), ensure_ascii=False)
     settings = config.settings
     kinds = {name: one.kind for name, one in settings.fields().items()} if hasattr(settings, "fields") else {}
@@ -176,7 +176,7 @@ def sample(kind: str) -> str:
 
 
 def search_of(evaluated: Mapping[str, Any], settings: Any) -> dict[str, float]:
-    """How outputs were searched for, as an evaluation has it beside its figures."""
+    """The decoding settings, as an evaluation keeps them beside its figures."""
     return {part.name.replace("_", " "): evaluated[part.name] for part in fields(settings.decoding)}
 
 
@@ -191,10 +191,10 @@ def result(
 ) -> dict[str, Any]:
     """A run, or an ensemble of several, and an evaluation of it as one record, for the results folder.
 
-    `command` is what evaluated it, None if that also trained it.
+    `command` is what evaluated it, None if the same command trained it.
 
-    That of one run has its `seed` and its learning `curve`; that of an ensemble has its `seeds`. Times are the sums
-    over the runs, memory is the most that one of them took.
+    A run's record has its `seed` and its learning `curve`, an ensemble's has its `seeds`. Times are sums over the runs,
+    memory is the maximum.
     """
     trainings = [read_json(folder / "training.json") for folder in folders]
     seeds = [config.settings.training.seed for config in configs]

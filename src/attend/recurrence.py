@@ -1,9 +1,8 @@
-"""Recurrences whose backward pass is written by hand: the same numbers as autograd's, in fewer and larger products.
+"""Recurrences with hand-written backward passes: autograd's gradients, in fewer and larger products.
 
-Autograd takes a weight's gradient at every step: a thin product and an addition a step. Here a step's backward keeps
-only what the recurrence itself needs; the weights' gradients are one large product after the loop. Everything that
-does not depend on the state before (input and key projections, read-out) is the caller's to do outside. Sequences are
-time-major: step first.
+Autograd computes a weight's gradient at every step: a thin product and an addition. Here the backward loop contains
+only the recurrence; the weights' gradients are one large product after it. Callers compute whatever does not depend on
+the previous state (input and key projections, readout) outside. Sequences are time-major: step first.
 
 Gates follow torch's GRU, in its order reset, update, new:
 
@@ -20,13 +19,13 @@ from torch.autograd.function import once_differentiable
 from attend.fast import tanh_
 from attend.precision import by_hand, plus_product, product
 
-# Into a given place.
+# With `out=`.
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
 
 class Gates(NamedTuple):
-    """What a step of a gated recurrent unit has to remember for its backward pass."""
+    """What a step of a gated recurrent unit saves for its backward pass."""
 
     reset_update: Float[Tensor, "*batch two_hidden"]
     new: Float[Tensor, "*batch hidden"]
@@ -38,7 +37,7 @@ def gru_step(
     recurrent: Float[Tensor, "*batch three_hidden"],
     state: Float[Tensor, "*batch hidden"],
 ) -> tuple[Float[Tensor, "*batch hidden"], Gates]:
-    """One step from the two projections, W x + b and U h + b. The second is written over: its gates stay in it."""
+    """One step from the two projections, W x + b and U h + b. The second is overwritten with the gates."""
     size = state.shape[-1]
     reset_update = recurrent[..., : 2 * size].add_(inputs[..., : 2 * size]).sigmoid_()
     reset, update = reset_update[..., :size], reset_update[..., size:]
@@ -50,7 +49,7 @@ def gru_step(
 def _gru_step_backward(
     grad: Tensor, gates: Gates, state: Tensor, grad_inputs: Tensor, grad_recurrent: Tensor
 ) -> Float[Tensor, "*batch hidden"]:
-    """Fill the gradients of both projections; return the part of the state's that does not go through them."""
+    """Fill in the gradients of both projections; return the part of the state's gradient that bypasses them."""
     size = state.shape[-1]
     reset_update, new, recurrent_new = gates
     through = grad * reset_update[..., size:]
@@ -129,7 +128,7 @@ def gru(
     bias: Float[Tensor, "direction three_hidden"],
     mask: Bool[Tensor, "step batch"] | None = None,
 ) -> Float[Tensor, "step direction batch hidden"]:
-    """The states of one or two independent GRUs run side by side; where `mask` is False a state stays as it was."""
+    """The states of one or two independent GRUs, in parallel; where `mask` is False the state is copied."""
     return by_hand(_GRU, inputs, initial, weight, bias, None if mask is None else mask[:, None, :, None])
 
 
@@ -157,10 +156,10 @@ class _ConditionalGRU(torch.autograd.Function):
         states[0] = initial
         transposed1 = weight1.mT.to(products).contiguous()
         if query is not None and energy is not None and keys is not None:
-            # tanh(x) is 2 sigmoid(2 x) - 1, and softmax does not see what is taken from all scores alike:
-            # 2 sigmoid(2 x) will do. The factors cost nothing here, and two passes over the largest array a step.
+            # tanh(x) is 2 sigmoid(2 x) - 1, and softmax is invariant to a constant: use 2 sigmoid(2 x). Folded in here,
+            # the factors are free; applied to the largest array, they would cost two passes a step.
             twice_keys, twice_energy = 2 * keys, 2 * energy
-            # The query and the second unit's recurrent product take the same state: one product gives both.
+            # The query and the second unit's recurrent projection have the same input: one product gives both.
             both = torch.cat([weight2, 2 * query]).mT.to(products).contiguous()
             bias_both = torch.cat([bias2, bias2.new_zeros(len(query))])
             padding, weights = weights, inputs.new_empty(steps, batch, cells)
@@ -219,7 +218,7 @@ class _ConditionalGRU(torch.autograd.Function):
                 ).squeeze(1)
                 mean = (weights[step] * grad_weight).sum(-1, keepdim=True)
                 torch.mul(weights[step], grad_weight - mean, out=grad_scores[step])
-                # The gradient before the sigmoid, less a factor that is the same for every cell and step.
+                # The gradient before the sigmoid, without a factor common to all cells and steps.
                 before_factor = grad_scores[step].unsqueeze(-1).expand_as(grad_hidden)
                 _sigmoid_backward(before_factor, hidden[step], grad_input=grad_hidden)
                 grad_keys += grad_hidden
@@ -234,7 +233,7 @@ class _ConditionalGRU(torch.autograd.Function):
         grad_query = grad_energy = None
         if attending:
             grad_query = grad_both[3 * size :]
-            # The gradients of a look's scores sum to zero: here too the -1 of the tanh does nothing.
+            # The gradients of a look's scores sum to zero: here too the -1 of the tanh cancels.
             grad_energy = 2 * (hidden.view(-1, hidden.shape[-1]).mT @ grad_scores.view(-1))
             grad_keys = grad_keys * factor
         return (
@@ -266,9 +265,9 @@ def conditional_gru(
 ) -> tuple[Float[Tensor, "step batch hidden"], Float[Tensor, "step batch memory"]]:
     """The conditional GRU with additive attention: all its states, and the weights of all its looks.
 
-    Each step is GRU 1 over the input, a look with its state as the query, and GRU 2 over what was read. `projected` is
-    the memory's values times GRU 2's input matrix (plus its bias): reading the products is the product of the read, and
-    can be prepared once. `unit1` and `unit2` are the recurrent weights and biases.
+    Each step is GRU 1 over the input, a look with its state as the query, and GRU 2 over the context. `projected` is
+    the memory's values times GRU 2's input matrix (plus its bias): a read of projections is the projection of the read,
+    and they can be prepared once. `unit1` and `unit2` are the recurrent weights and biases.
     """
     padding = torch.zeros(mask.shape, device=inputs.device, dtype=initial.dtype).masked_fill(~mask, -torch.inf)
     return by_hand(_ConditionalGRU, inputs, initial, *unit1, *unit2, query, energy, keys, projected, padding)
@@ -282,5 +281,5 @@ def fixed_read_gru(
     projected: Float[Tensor, "batch memory three_hidden"],
     weights: Float[Tensor, "batch memory"],
 ) -> tuple[Float[Tensor, "step batch hidden"], Float[Tensor, "step batch memory"]]:
-    """The conditional GRU when every step reads with the same given weights: the controls without attention."""
+    """The conditional GRU with the same given weights at every step: the controls without attention."""
     return by_hand(_ConditionalGRU, inputs, initial, *unit1, *unit2, None, None, None, projected, weights)

@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 
 import attend
 from attend.atomic import write_atomically
-from attend.catalogue import RECIPES, announced, find, name_of
+from attend.catalogue import RECIPES, UNNAMED, announced, find, name_of
 from attend.contract import StoredTask
 from attend.data.checksum import changes, check_unchanged, checksums
 from attend.data.files import locate
@@ -143,7 +143,7 @@ def recipe_of(name: str, given: Recipe | str | None, path: Path) -> Recipe:
     if isinstance(given, Recipe):
         return given
     if given is not None:
-        if given != name:
+        if given != name and name != UNNAMED:
             raise ValueError(f"{path.parent} is a run of {name!r}, not of {given!r}")
         return find(given)
     if name in RECIPES or name in announced():
@@ -153,6 +153,8 @@ def recipe_of(name: str, given: Recipe | str | None, path: Path) -> Recipe:
             f"{path.parent} is a run of {name!r}, a recipe from outside of attend, whose module is imported only if you"
             f" name it: --recipe {name}, or attend.load(path, recipe=...)"
         )
+    if name == UNNAMED:
+        raise ValueError(f"{path.parent} is a run of {UNNAMED}: give it again, with attend.load(path, recipe=...)")
     return find(name)  # raises, with the nearest name
 
 

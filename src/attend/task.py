@@ -18,8 +18,10 @@ from torch import nn
 
 from attend.contract import Batch, Direction
 from attend.data.batches import groups, plan
-from attend.data.examples import TARGET, Fixed, Fresh, Log, Row, Split
-from attend.data.files import DataError
+from attend.data.check import check
+from attend.data.examples import SPLITS, TARGET, Fixed, Fresh, Log, Row, Split
+from attend.data.files import DataError, counted
+from attend.data.own import Files
 from attend.fields.field import Fault, Field, Value
 from attend.outputs.output import Ask, Output, Result
 from attend.progress import Tell
@@ -95,6 +97,7 @@ class Supervised:
 
     @classmethod
     def prepare(cls, recipe: Recipe, settings: SupervisedSettings, folder: Path, log: Log) -> "Supervised":
+        check_files(settings, log)
         source = settings.open_source(log)
         fields = learn_fields(settings, source, log)
         output = learn_output(settings, source, fields, log)
@@ -146,7 +149,7 @@ class Supervised:
         files = ", ".join(self.settings.data.files(split))
         part, left_out = self.encode(source.rows(split), files, split == "train")
         used = left_out.read - left_out.total
-        log(f"{split}: {used:,} examples" + (f"; {left_out}" if left_out.names else ""))
+        log(f"{split}: {counted(used, 'example')}" + (f"; {left_out}" if left_out.names else ""))
         for remark in (remark for one in self.fields.values() for remark in one.remarks()):
             log(f"{split}: {remark}")
         if not len(part):
@@ -171,7 +174,8 @@ class Supervised:
                 wrong = [(TARGET, target) for target in mine if isinstance(target, Fault)]
                 for name, fault in (*unread, *wrong):
                     if fault.refused:
-                        raise DataError(files, f"{row.name}: {name} {fault}", "correct or remove it", row.line or None)
+                        what = f"{name} {fault}" if row.line else f"{row.name}: {name} {fault}"
+                        raise DataError(files, what, "correct or remove it", row.line or None)
                 if unread:
                     name, fault = unread[0]
                     left_out.add(f"{name} {fault}", row.name, len(mine))
@@ -384,6 +388,24 @@ class Supervised:
             if report:
                 report(done, len(cases))
         return found
+
+
+def check_files(settings: SupervisedSettings, log: Log) -> None:
+    """Check a person's files before anything is learnt from them: `attend check` in short.
+
+    Raises `ValueError` if they can't be learnt from; `log` takes how many things look wrong.
+    """
+    data: Any = settings.data
+    if not isinstance(data, Files) or not data.reads():
+        return
+    columns = settings.columns()
+    places = {split: files for split in SPLITS if (files := data.files(split))}
+    found = check(data.scan(columns), columns, settings.kinds(), places=places)
+    if found.fatal:
+        raise ValueError(f"this data can't be learnt from\n{found}")
+    if found.counts:
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in found.counts.items())
+        log(f'warnings about the data: {kinds}; "attend check" shows where')
 
 
 def learn_fields(settings: SupervisedSettings, source: Fixed | Fresh, log: Log) -> dict[str, Field]:

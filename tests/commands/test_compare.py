@@ -34,7 +34,7 @@ def test_any_file(run: Path, summary: Path, data: Path, attend: Attend) -> None:
 
 def test_the_perplexity_of_other_tokens_is_left_out(run: Path, data: Path, tmp_path: Path, attend: Attend) -> None:
     other = tmp_path / "characters"
-    unit = ["--inputs.source.unit", "character", "--output.unit", "character"]
+    unit = ["--inputs.source.unit", "character", "--output.unit", "character", "--decoding.longest", "3"]
     attend(*translating(data, other, "--training.epochs", "1", *unit))
     first, second = json.loads(attend("compare", run, other, "--samples", "10", "--json").out)["runs"]
     assert first["perplexity"] > 1

@@ -11,8 +11,8 @@ from attend.data.digits import (
     CLUTTERED_LARGE,
     SCALED,
     TRANSLATED,
-    Arrangement,
-    Canvas,
+    DigitArrangement,
+    DigitCanvas,
     Digits,
     arrange,
     binarise,
@@ -42,7 +42,7 @@ DIGITS = some_digits()
 EVERY = np.arange(len(DIGITS))
 
 
-def slow_draw(digits: Images, pieces: Images, arranged: Arrangement, number: int) -> np.ndarray:
+def slow_draw(digits: Images, pieces: Images, arranged: DigitArrangement, number: int) -> np.ndarray:
     """An image put together pixel by pixel, in numbers that don't overflow."""
     canvas = arranged.canvas
     image = np.zeros((canvas.rows, canvas.columns), dtype=int)
@@ -63,7 +63,7 @@ def slow_draw(digits: Images, pieces: Images, arranged: Arrangement, number: int
     return np.minimum(image, 255)
 
 
-@pytest.mark.parametrize("canvas", [TRANSLATED, CLUTTERED, CLUTTERED_LARGE, Canvas(30, 40, pieces=9, piece=20)])
+@pytest.mark.parametrize("canvas", [TRANSLATED, CLUTTERED, CLUTTERED_LARGE, DigitCanvas(30, 40, pieces=9, piece=20)])
 def test_images_are_what_their_arrangement_says(canvas):
     arranged = arrange(DIGITS, canvas, seed=1, epoch=3)
     drawn = draw(DIGITS, arranged, EVERY)
@@ -75,7 +75,7 @@ def test_images_are_what_their_arrangement_says(canvas):
 
 def test_colours_keep_their_channels():
     digits = Images(RANDOM.integers(256, size=(5, 3, 10, 10), dtype=np.uint8))
-    canvas = Canvas(20, 20, pieces=3, piece=6)
+    canvas = DigitCanvas(20, 20, pieces=3, piece=6)
     arranged = arrange(digits, canvas, 1, 1)
     drawn = draw(digits, arranged, np.arange(5)).images.pixels
     for channel in range(3):
@@ -104,7 +104,7 @@ def test_epochs_and_seeds_differ_and_repeat(canvas):
 
 
 def test_pieces_are_of_other_digits():
-    canvas = Canvas(60, 60, pieces=200)
+    canvas = DigitCanvas(60, 60, pieces=200)
     arranged = arrange(DIGITS, canvas, 1, 1)
     for number in EVERY:
         assert set(arranged.piece_digit[number]) == set(EVERY) - {number}
@@ -119,7 +119,7 @@ def test_pieces_of_an_evaluation_set_are_of_training_digits():
         np.testing.assert_array_equal(drawn.images.pixels[number, 0], slow_draw(DIGITS, training, arranged, number))
 
 
-@pytest.mark.parametrize("canvas", [CLUTTERED, Canvas(30, 33), SCALED])
+@pytest.mark.parametrize("canvas", [CLUTTERED, DigitCanvas(30, 33), SCALED])
 def test_places_reach_every_edge_and_are_spread_evenly(canvas):
     digits = Images(np.zeros((20_000, 1, 28, 28), dtype=np.uint8))
     arranged = arrange(digits, canvas, 1, 1)
@@ -138,7 +138,7 @@ def test_places_reach_every_edge_and_are_spread_evenly(canvas):
             np.testing.assert_allclose(places.mean(axis=(0, 1)), most / 2, atol=0.2)
 
 
-@pytest.mark.parametrize("canvas", [TRANSLATED, Canvas(50, 80), SCALED])
+@pytest.mark.parametrize("canvas", [TRANSLATED, DigitCanvas(50, 80), SCALED])
 def test_boxes_hold_the_ink_and_nothing_else(canvas):
     drawn = draw_all(DIGITS, canvas, 1)
     # Scaling spreads ink over less than two pixels beyond the digit's.
@@ -162,7 +162,7 @@ def test_a_digit_without_ink_has_a_box():
 
 
 def test_a_digit_scaled_by_one_is_the_digit():
-    arranged = arrange(DIGITS, Canvas(50, 50, smallest=0.5, largest=1.5), 1, 1)
+    arranged = arrange(DIGITS, DigitCanvas(50, 50, smallest=0.5, largest=1.5), 1, 1)
     ones, fives = np.ones(12, dtype=np.float32), np.full((12, 2), 5, dtype=np.float32)
     whole = replace(arranged, scale=ones, corner=fives)
     pixels = draw(DIGITS, whole, EVERY).images.pixels
@@ -185,15 +185,15 @@ def test_scaling_keeps_brightness_and_centre(scale):
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"digits of 28 x 28, times 1\.5, don't fit on 40 x 60: enlarge the canvas"):
-        arrange(DIGITS, Canvas(40, 60, smallest=0.5, largest=1.5), 1, 1)
+        arrange(DIGITS, DigitCanvas(40, 60, smallest=0.5, largest=1.5), 1, 1)
     with pytest.raises(ValueError, match="no pieces of 29 x 29 can be cut from 12 digits"):
-        arrange(DIGITS, Canvas(pieces=1, piece=29), 1, 1)
+        arrange(DIGITS, DigitCanvas(pieces=1, piece=29), 1, 1)
     with pytest.raises(ValueError, match="no pieces of 8 x 8 can be cut from 1 digits"):
         arrange(DIGITS.part(0, 1), CLUTTERED, 1, 1)
     with pytest.raises(ValueError, match=r"smallest must be above 0 and at most largest, not 2\.0 and 1\.0"):
-        Canvas(smallest=2.0)
+        DigitCanvas(smallest=2.0)
     with pytest.raises(ValueError, match="rows must be at least 1, not 0"):
-        Canvas(rows=0)
+        DigitCanvas(rows=0)
 
 
 def test_the_small_digits():
@@ -254,7 +254,7 @@ def test_still_digits_are_rows_of_views():
         assert (rows[2].name, rows[2].line, rows[2].truth) == ("image 3", 0, ())
 
 
-@pytest.mark.parametrize("canvas", [Canvas(20, 24, 2, 3), Canvas(24, 20, smallest=0.5, largest=1.5)])
+@pytest.mark.parametrize("canvas", [DigitCanvas(20, 24, 2, 3), DigitCanvas(24, 20, smallest=0.5, largest=1.5)])
 def test_moved_digits_are_those_of_the_epoch(canvas):
     source = Digits(source="small", moved=True, canvas=canvas).open(COLUMNS, 5, print)
     assert isinstance(source, Fresh)
@@ -286,7 +286,7 @@ def test_digits_that_can_not_be_had():
     with pytest.raises(ValueError, match="'source'"):
         Digits(source="small").open((Column("source"), Column("target")), 1, print)
     with pytest.raises(ValueError, match=r"8 x 8.*4 x 4"):
-        Digits(source="small", moved=True, canvas=Canvas(4, 4)).open(COLUMNS, 1, print)
+        Digits(source="small", moved=True, canvas=DigitCanvas(4, 4)).open(COLUMNS, 1, print)
 
 
 def test_what_digits_are_read_from():

@@ -78,12 +78,12 @@ def test_a_beam_of_one_is_greedy():
 
 def test_samples_come_as_often_as_they_should():
     generator = torch.Generator().manual_seed(0)
-    results = OUTPUT.predict(SYSTEM, BATCH, Decoding(longest=1), Ask(samples=4000, generator=generator))[0]
+    results = OUTPUT.predict(SYSTEM, BATCH, Decoding(longest=1), Ask(samples=1500, generator=generator))[0]
     first = [result.ids[0] for result in results]
     table = SYSTEM.table.detach()[2].softmax(-1).numpy()
     possible = np.array([0, 1, 0, 1, *[1] * (len(table) - 4)])  # neither padding nor the beginning
     chances = table * possible / (table * possible).sum()
-    np.testing.assert_allclose(np.bincount(first, minlength=len(table)) / 4000, chances, atol=0.03)
+    np.testing.assert_allclose(np.bincount(first, minlength=len(table)) / 1500, chances, atol=0.05)
 
 
 def test_a_given_target_is_scored_and_kept_as_it_was_given():

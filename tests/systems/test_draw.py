@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from attend.contract import Batch, Pictures
 from attend.data.digits import binarise, read_digits
 from attend.learning import importance_bound
-from attend.systems.draw import Classifier, ClassifierConfig, Config, System, Windows, divergence
+from attend.systems.draw import Classifier, ClassifierConfig, Config, System, WithAttention, divergence
 
 SMALL = Config(steps=3, hidden=6, latent=4, read=2, write=3)
 CHANNELS, ROWS, COLUMNS = 2, 7, 9
@@ -285,7 +285,7 @@ def test_the_control_reads_the_means_of_the_whole_image():
 
 @pytest.mark.parametrize("shape", [(28, 28), (40, 60), (50, 400), (400, 50), (1, 300), (300, 1)])
 def test_a_first_patch_of_ones_adds_about_ones(shape: tuple[int, int]):
-    hand = Windows(Config(), 1, *shape)
+    hand = WithAttention(Config(), 1, *shape)
     with torch.no_grad():
         reach = hand(torch.zeros(1, Config.hidden))
         canvas = hand.write(reach._replace(patch=torch.ones_like(reach.patch)))[0, 0]

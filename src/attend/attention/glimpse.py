@@ -1,11 +1,11 @@
-"""Looking at a place in an image: foveated crops, and grids of Gaussian filters that read and write.
+"""Glimpses of an image: foveated crops, and grids of Gaussian filters that read and write.
 
 Places are (x, y) in [-1, 1], as in a `Windows` trace: (-1, -1) is the top left corner of the image, (1, 1) the bottom
 right corner and (0, 0) the middle, whatever the image's shape. These are corners, not the centres of the outermost
 pixels: the centre of column c (from 0) is at x = (2 c + 1) / columns - 1.
 
-A crop is cut, not learnt through: a system chooses its place by sampling (`sample_place`) and learns by a
-score-function estimator. Filter banks are differentiable in all that they are aimed by.
+A crop is not differentiable in its place: a system samples the place (`sample_place`) and learns by a score-function
+estimator. Filter banks are differentiable in all parameters of their aim.
 """
 
 import math
@@ -17,13 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-# exp of at most this is what a filter bank's variance, stride and intensity may be scaled by: past any use, and far
-# from overflow.
+# Clamp of the logarithms of a filter bank's variance, stride and intensity: beyond any use, and far from overflow.
 LARGEST_LOG = 10.0
 
 
 class Place(NamedTuple):
-    """A sampled place, which carries no gradient, and the log-probability that it was sampled with."""
+    """A sampled place, detached, and its log-probability."""
 
     where: Float[Tensor, "*batch 2"]
     log_prob: Float[Tensor, "*batch"]
@@ -38,7 +37,7 @@ class Views(NamedTuple):
 
 
 class Pyramid(NamedTuple):
-    """Images made ready for glimpses: level k holds the means of every square of 2^k x 2^k pixels.
+    """Images prepared for glimpses: level k holds the means of every square of 2^k x 2^k pixels.
 
     A level's first square has only its last pixel in the image, so that level k is 2^k - 1 rows and columns larger
     than the image. Level 0 is the image itself.
@@ -48,7 +47,7 @@ class Pyramid(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """What a grid of Gaussian filters is aimed by (Gregor et al. 2015, eqs. 21 to 24).
+    """The parameters of a grid of Gaussian filters (Gregor et al. 2015, eqs. 21 to 24).
 
     `centre` is the grid's (x, y), counted in pixels from the centre of the first pixel; `stride` is the distance of two
     filters and `variance` that of each, both in pixels. `intensity` is what a read is multiplied by.
@@ -70,9 +69,9 @@ class FilterBanks(NamedTuple):
 def sample_place(mean: Float[Tensor, "*batch 2"], deviation: float, generator: torch.Generator | None = None) -> Place:
     """A place from a Gaussian of this mean and standard deviation in both directions (Mnih et al. 2014, section 3.1).
 
-    The sample is detached. Were it not, the mean would move along with it and the gradient of the
-    log-probability would be exactly zero. Nor is it clamped: a sensor that can't look outside the image clamps what it
-    is given, while the score is that of the place that was sampled. Raises `ValueError` if the deviation isn't above 0.
+    The sample is detached; otherwise the gradient of its log-probability would be exactly zero, since it moves with the
+    mean. It isn't clamped: a sensor that can't look outside the image clamps its input, but the log-probability is of
+    the unclamped sample. Raises `ValueError` if the deviation isn't above 0.
 
     >>> mean = torch.zeros(2, requires_grad=True)
     >>> place = sample_place(mean, deviation=0.1)
@@ -100,7 +99,7 @@ def place_log_prob(
 
 
 def prepare(images: Float[Tensor, "batch channel rows columns"], scales: int) -> Pyramid:
-    """What glimpses of this many scales read from: made once for the images, whatever the number of glimpses.
+    """The pyramid for glimpses of this many scales: made once per batch, whatever the number of glimpses.
 
     Raises `ValueError` if there is no scale.
 
@@ -124,8 +123,8 @@ def look(
     """Square patches of an image around places, each scale twice as wide as the one before and size x size in all.
 
     A patch of scale k is centred at its place and covers size * 2^k pixels each way. Each of its cells is the mean of
-    the image over the cell's area, the pixels being squares of one brightness, with zero outside the image (the retina
-    of Mnih et al. 2014, section 3.1). `copy` are several places in one image, which is never copied.
+    the image over the cell's area (pixels as squares of constant brightness), with zero outside the image (the retina
+    of Mnih et al. 2014, section 3.1). `copy` indexes several places in one image, which is never copied.
 
     >>> image = torch.arange(16.0).reshape(1, 1, 4, 4)
     >>> look(prepare(image, scales=2), torch.zeros(1, 1, 2), size=2)[0, 0, :, 0]
@@ -137,14 +136,14 @@ def look(
     """
     batch, channel, rows, columns = pyramid.levels[0].shape
     copies = where.shape[1]
-    # Twice the pixels from the image's corner: the sampler, too, counts halves.
+    # In half pixels from the image's corner, as the sampler counts too.
     place = (where + 1) * where.new_tensor([columns, rows])
     steps = torch.arange(1 - size, size, 2, dtype=where.dtype, device=where.device).unsqueeze(-1)
     patches = []
     for scale, level in enumerate(pyramid.levels):
         width = 2**scale
-        # A cell's area reaches into at most two squares of the pyramid each way, and what a bilinear sampler takes of
-        # each is their share of it.
+        # A cell overlaps at most two squares of the pyramid each way; a bilinear sampler's weights are their shares of
+        # its area.
         extent = where.new_tensor([level.shape[3], level.shape[2]])
         centres = (place.unsqueeze(2) + width * steps + (width - 1)) / extent - 1  # batch copy size 2
         across = centres[..., 0].unsqueeze(2).expand(-1, -1, size, -1)
@@ -170,9 +169,9 @@ def glimpse_views(where: Float[Tensor, "step 2"], size: int, scales: int, rows: 
 
 
 def aim(parameters: Float[Tensor, "*batch 5"], count: int, rows: int, columns: int) -> Aim:
-    """Five numbers of any size as the aim of count x count filters (Gregor et al. 2015, eqs. 21 to 24).
+    """The aim of count x count filters from five unbounded parameters (Gregor et al. 2015, eqs. 21 to 24).
 
-    They are the centre's x and y, and the logarithms of variance, stride and intensity. All zero, the grid spans the
+    They are the centre's x and y, and the logarithms of variance, stride and intensity. With zeros the grid spans the
     whole image. The logarithms are clamped to +-10.
 
     >>> aimed = aim(torch.zeros(5), count=4, rows=28, columns=28)
@@ -184,7 +183,7 @@ def aim(parameters: Float[Tensor, "*batch 5"], count: int, rows: int, columns: i
     variance, stride, intensity = logs.clamp(-LARGEST_LOG, LARGEST_LOG).exp().unbind(dim=-1)
     # The paper counts pixels from 1.
     centre = (extent + 1) / 2 * (centre + 1) - 1
-    # One filter has no neighbour to keep a distance from.
+    # A single filter has no stride.
     return Aim(centre, (max(rows, columns) - 1) / max(count - 1, 1) * stride, variance, intensity)
 
 
@@ -198,8 +197,8 @@ def filter_bank(
     """A row of Gaussians over cells, evenly spaced around a centre (Gregor et al. 2015, eqs. 19, 20, 25 and 26).
 
     Filter i, from 0, has its mean at centre + (i - (count - 1) / 2) stride, counted in cells from the centre of the
-    first. Every row sums to one. A filter outside the image, where all its weights underflow, keeps their proportions:
-    it looks at the cells nearest to it.
+    first. Every row sums to one. A filter so far outside the image that its weights would underflow keeps their
+    proportions: it reads the cells nearest to it.
 
     >>> filter_bank(torch.tensor(1.0), torch.tensor(1.0), torch.tensor(1e-3), count=3, cells=3)
     tensor([[1., 0., 0.],
@@ -209,8 +208,8 @@ def filter_bank(
     steps = torch.arange(1 - count, count, 2, dtype=centre.dtype, device=centre.device) / 2
     means = (centre.unsqueeze(-1) + stride.unsqueeze(-1) * steps).unsqueeze(-1)  # *batch count 1
     cell = torch.arange(cells, dtype=centre.dtype, device=centre.device)
-    # (cell - mean)^2 less that of the point of the image nearest to the mean, which normalising cancels: as a product,
-    # so that no large number is subtracted from another.
+    # (cell - mean)^2 minus the same at the image's point nearest to the mean, which normalising removes. Written as a
+    # product, to avoid cancellation of large numbers.
     nearest = means.detach().clamp(0, cells - 1)
     distance = (cell - nearest) * (cell + nearest - 2 * means)
     return (distance / (-2 * variance[..., None, None])).softmax(dim=-1)
@@ -235,7 +234,7 @@ def filter_banks(aimed: Aim, count: int, rows: int, columns: int) -> FilterBanks
 def read(
     images: Float[Tensor, "batch channel rows columns"], filters: FilterBanks, intensity: Float[Tensor, "batch"]
 ) -> Float[Tensor, "batch channel count count"]:
-    """A patch through the filters, times the intensity (Gregor et al. 2015, eq. 27, for any number of channels).
+    """A patch read through the filters, times the intensity (Gregor et al. 2015, eq. 27, for any number of channels).
 
     >>> aimed = aim(torch.zeros(1, 5), count=5, rows=28, columns=28)
     >>> read(torch.zeros(1, 3, 28, 28), filter_banks(aimed, 5, 28, 28), aimed.intensity).shape
@@ -266,7 +265,7 @@ def filter_views(
     rows: int,
     columns: int,
 ) -> Views:
-    """Where the grids of one image's steps lie: each as wide as its filters' strides together.
+    """Where the grids of one image's steps lie: each `count` strides wide.
 
     A grid of as many filters as there are pixels, a stride of 1 apart, thus covers exactly the image. `scale` is the
     variance.

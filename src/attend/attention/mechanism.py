@@ -9,10 +9,10 @@ from attend.attention.score import Score
 
 
 class Attend(nn.Module):
-    """Prepare a memory once per input, then look at it once per step.
+    """Prepare a memory once per input, then attend to it once per step.
 
-    The read is the expectation of the values under the weights (Bahdanau et al. 2014, eq. 5); with a sampled one-hot
-    choice that is the value of the chosen cell.
+    The context is the expectation of the values under the weights (Bahdanau et al. 2014, eq. 5); for one-hot weights
+    that is the value of the sampled cell.
 
     >>> import torch
     >>> from attend.attention.normalise import softmax

@@ -1,4 +1,4 @@
-"""What is looked at, and what one look returns."""
+"""The memory that is attended to, and what one look returns."""
 
 from dataclasses import dataclass, replace
 
@@ -8,14 +8,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Memory:
-    """What a model looks at: one (key, value) pair a cell, prepared once per input.
+    """What a model attends to: one (key, value) pair a cell, prepared once per input.
 
-    `keys` are already projected to where scores are taken, so that no look repeats that work. `mask` is True on real
-    cells; padding gets a weight of exactly zero. `forced` sets the weights of the next look by hand: in rows of NaN,
-    and where it is None, the model looks where it will.
+    `keys` are already projected by the score, once for all looks. `mask` is True on real cells; padding gets a weight
+    of exactly zero. `forced` sets the weights of the next look; rows of NaN, or None, leave the model's own.
 
-    `over` is the field whose cells these are, `shape` their rows and columns where they tile an image, and `sampled`
-    says that the weights are sampling probabilities: in training, one cell is drawn by them.
+    `over` is the field that the cells belong to, `shape` their rows and columns where they tile an image, and `sampled`
+    says that the weights are sampling probabilities: in training, one cell is sampled.
 
     >>> import torch
     >>> values, mask = torch.zeros(1, 3, 4), torch.ones(1, 3, dtype=torch.bool)
@@ -38,7 +37,7 @@ class Memory:
         return replace(self, keys=self.keys[rows], values=self.values[rows], mask=self.mask[rows], forced=forced)
 
     def or_forced(self, weights: Float[Tensor, "batch query memory"]) -> Float[Tensor, "batch query memory"]:
-        """The weights of a look: these, or those that were set by hand."""
+        """The weights of a look: these, or the forced ones."""
         if self.forced is None:
             return weights
         forced = self.forced.expand_as(weights)

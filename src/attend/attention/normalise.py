@@ -28,7 +28,7 @@ class Normalise(Protocol):
 
 
 def check_mask(mask: Bool[Tensor, "batch memory"]) -> None:
-    """Raise `ValueError` if an example has no real cell: there would be nothing to look at.
+    """Raise `ValueError` if an example has no real cell: there would be nothing to attend to.
 
     >>> check_mask(torch.tensor([[True, False], [False, False]]))
     Traceback (most recent call last):
@@ -63,7 +63,7 @@ def softmax(scores: Float[Tensor, "batch query memory"], mask: Bool[Tensor, "bat
 class Sharpened:
     """Softmax of `sharpness` times the scores (Chorowski et al. 2015, section 2.2).
 
-    To infinity it is `maximum`, to zero `uniform`.
+    Its limits are `maximum` (infinity) and `uniform` (zero).
 
     >>> Sharpened(1000)(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[True, True]])).weights
     tensor([[[0., 1.]]])
@@ -84,15 +84,14 @@ def smooth(scores: Float[Tensor, "batch query memory"], mask: Bool[Tensor, "batc
     >>> smooth(torch.tensor([[[50.0, 60.0, -50.0]]]), torch.tensor([[True, True, True]])).weights.round(decimals=4)
     tensor([[[0.5000, 0.5000, 0.0000]]])
     """
-    # sigmoid(e) / sum sigmoid(e) is softmax(log sigmoid(e)), which does not divide zero by zero when all are far below
-    # 0.
+    # sigmoid(e) / sum sigmoid(e) is softmax(log sigmoid(e)), which avoids 0 / 0 when all scores are far below 0.
     return softmax(torch.nn.functional.logsigmoid(scores), mask)
 
 
 class Hard:
-    """One cell, sampled from the softmax; the weights are its one-hot vector and carry no gradient.
+    """One cell, sampled from the softmax; the weights are its one-hot vector, without a gradient.
 
-    Learn through `Choice.log_prob` (REINFORCE, a variational bound, or wake-sleep).
+    Train through `Choice.log_prob` (REINFORCE, a variational bound, or wake-sleep).
 
     >>> choice = Hard()(torch.tensor([[[0.0, 200.0]]]), torch.tensor([[True, True]]))
     >>> choice.weights, choice.log_prob
@@ -112,7 +111,7 @@ class Hard:
 
 
 def maximum(scores: Float[Tensor, "batch query memory"], mask: Bool[Tensor, "batch memory"]) -> Choice:
-    """All weight on the highest score (the first of equals): the limit of infinite sharpness. No gradient.
+    """All weight on the highest score (the first if tied): the limit of infinite sharpness. No gradient.
 
     >>> maximum(torch.tensor([[[1.0, 3.0, 9.0]]]), torch.tensor([[True, True, False]])).weights
     tensor([[[0., 1., 0.]]])

@@ -1,9 +1,9 @@
-"""How well a cell answers a query: (query, keys, previous weights) -> scores.
+"""How well a query matches each cell: (query, keys, previous weights) -> scores.
 
-Each score is a module with two methods: `prepare(values)` projects what is looked at to keys, once per input, and
-`forward(query, keys, previous)` scores them for every query. Queries have an axis of their own, so a decoder step (one
-query a hypothesis) and a reader (all queries at once) use the same code. `previous` holds the weights of the look
-before; only scores that say so use it.
+Each score is a module with two methods: `prepare(values)` projects the memory's values to keys, once per input, and
+`forward(query, keys, previous)` scores them for every query. Queries have their own axis, so a decoder step (one query
+per hypothesis) and a reader (all queries at once) use the same code. `previous` holds the previous look's weights; only
+location-aware scores use it.
 """
 
 from typing import Protocol, runtime_checkable
@@ -30,7 +30,7 @@ class Score(Protocol):
 
 
 class Dot(nn.Module):
-    """q . k: query and values of one size (Luong et al. 2015, "dot").
+    """q . k, for queries and values of the same size (Luong et al. 2015, "dot").
 
     >>> import torch
     >>> score, values = Dot(), torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
@@ -51,7 +51,7 @@ class Dot(nn.Module):
 
 
 class ScaledDot(Dot):
-    """q . k / sqrt(size), which keeps the scores' variance that of their parts (Vaswani et al. 2017, eq. 1).
+    """q . k / sqrt(size), so that the scores' variance does not grow with the size (Vaswani et al. 2017, eq. 1).
 
     >>> import torch
     >>> score = ScaledDot()
@@ -97,7 +97,7 @@ class Bilinear(nn.Module):
 class Additive(nn.Module):
     """v^T tanh(W q + U h): Bahdanau et al. 2014, appendix A.1.2 (v_a, W_a, U_a there).
 
-    The paper's alignment model has no bias; pass `bias=True` for the later habit of adding one inside the tanh.
+    The paper's alignment model has no bias; `bias=True` adds one inside the tanh, as later implementations do.
 
     >>> import torch
     >>> score = Additive(query_size=3, value_size=2, size=8)
@@ -128,7 +128,7 @@ class Additive(nn.Module):
 class Cosine(nn.Module):
     """Sharpness times the cosine of query and key (Graves et al. 2014, eqs. 5 and 6).
 
-    A model that sets its sharpness anew at each look multiplies the scores itself.
+    A model that computes a sharpness for each look multiplies the scores itself.
 
     >>> import torch
     >>> score, values = Cosine(sharpness=10), torch.tensor([[[5.0, 0.0], [0.0, 5.0]]])

@@ -1,8 +1,8 @@
-"""Where a model looked, as data: no torch, no paper, no drawing.
+"""Traces: where a model looked, as data, independent of torch, papers and drawing.
 
 A trace is one prediction: its input, its output, and named looks ("source", "hop 2", "glimpse"). A look is `Weights`
-over the cells of a memory, or `Windows` in an image, and has a row for every step, or is left out. What else is known
-of the prediction (media, alternatives, the beam search, gold alignments, attributions) is optional.
+over the cells of a memory, or `Windows` in an image, and has a row for every step, or is left out. Everything else
+(media, alternatives, the beam search, gold alignments, attributions) is optional.
 
 `Trace.to_json` writes the form `attend.trace.v2`; `Trace.from_json` reads it, and `attend.trace.v1`. The published
 schema, `trace.schema.json`, is made from these records:
@@ -35,7 +35,7 @@ SOUND = re.compile(r"data:audio/(wav|mpeg|ogg|flac);base64,[A-Za-z0-9+/]+={0,2}"
 
 @dataclass(frozen=True)
 class _AsLists:
-    """Marks an array that is nested lists in JSON: of what, and of how many numbers a row if that is fixed."""
+    """Marks an array that is nested lists in JSON: their type, and the numbers per row if fixed."""
 
     of: Any
     columns: int | None = None
@@ -56,7 +56,7 @@ class _AsLists:
 
 
 def _lists(array: np.ndarray) -> list[Any]:
-    # Rounded by way of text, as `_rounded` does: arithmetic would leave 0.30000000000000004.
+    # Rounded through text, as `_rounded` does: arithmetic would leave 0.30000000000000004.
     return np.array([float(f"{value:.6g}") for value in array.ravel().tolist()]).reshape(array.shape).tolist()
 
 
@@ -103,7 +103,7 @@ class Tokens:
         return len(self.tokens)
 
     def labels(self) -> list[str]:
-        """The tokens' texts; a space for a subword that is only the one put before a text, which has no place in it."""
+        """The tokens' texts; a space for a subword that is only the space prepended to a text, absent from the text."""
         return [token.text or " " for token in self.tokens]
 
 
@@ -147,7 +147,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Named:
-    """Cells or steps with names: memory slots, fields of an ad, hops, the summary of a whole input."""
+    """Cells or steps with names: memory slots, hops, the summary of a whole input."""
 
     names: tuple[str, ...]
     kind: Literal["named"] = "named"
@@ -164,7 +164,7 @@ Axis = Annotated[Tokens | Grid | Frames | Named, Field(discriminator="kind")]
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each step looked at each cell: rows are steps and sum to one (or to at most one under a sentinel).
+    """Attention weights: rows are steps and sum to one (or to at most one with a sentinel), columns are cells.
 
     `hard`: each step chose one cell instead of mixing them. Raises `ValueError` for another shape than steps x cells,
     and for weights that are not finite, are below zero, or sum to more than one.
@@ -177,13 +177,13 @@ class Weights:
     kind: Literal["weights"] = "weights"
 
     def __post_init__(self) -> None:
-        if not len(self.weights):  # lists of no rows don't say how long they would be
+        if not len(self.weights):  # an empty list does not give the rows' length
             object.__setattr__(self, "weights", np.zeros((0, len(self.memory))))
         if self.weights.shape != (len(self.steps), len(self.memory)):
             raise ValueError(
                 f"weights are {self.weights.shape}, but there are {len(self.steps)} steps and {len(self.memory)} cells"
             )
-        # Written so that NaN, which compares false with everything, is caught.
+        # Also catches NaN, which compares false with everything.
         wrong = np.argwhere(~((self.weights >= 0) & np.isfinite(self.weights)))
         if len(wrong):
             step, cell = wrong[0]
@@ -196,7 +196,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Windows:
-    """Where each step looked in an image, in its coordinates: x, y in [-1, 1], (-1, -1) the top left.
+    """Where each step looked in an image, in image coordinates: x, y in [-1, 1], (-1, -1) the top left.
 
     `extent` is the width and height of the window in the same units; `scale` numbers the resolutions of a retina, or
     is a filter bank's variance.
@@ -228,9 +228,9 @@ Link = tuple[Count, Count]
 
 @dataclass(frozen=True)
 class Gold:
-    """A person's links of a look: (memory word, step word), both counted from 0 without special tokens, as in Pharaoh.
+    """Gold alignments of a look: (memory word, step word), both counted from 0 without special tokens, as in Pharaoh.
 
-    `possible` holds the sure ones too.
+    `possible` includes the sure ones.
     """
 
     sure: tuple[Link, ...]
@@ -239,7 +239,7 @@ class Gold:
 
 @dataclass(frozen=True)
 class Alternative:
-    """A token that could stand at a step: its id in the model's vocabulary, its text and its log-probability there."""
+    """A candidate token of a step: its id in the model's vocabulary, its text and its log-probability."""
 
     id: int
     text: str
@@ -248,10 +248,10 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Node:
-    """A token that beam search tried, which goes on from the node numbered `parent` (None: from the beginning).
+    """A token that beam search expanded, after the node numbered `parent` (None: at the beginning).
 
-    `id` is its number in the model's vocabulary, `score` what hypotheses are ranked by, of the one up to here. "kept"
-    went on to the next step, "finished" ended its hypothesis, "pruned" was among the best that there was no room for.
+    `id` is the token's in the model's vocabulary, `score` the ranking score of its hypothesis up to here. "kept" stayed
+    in the beam, "finished" ended its hypothesis, "pruned" ranked just below the beam.
     """
 
     parent: Count | None
@@ -264,7 +264,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Intervention:
-    """What the model does when its attention is changed: what it writes then, and log p of the trace's output then."""
+    """The model's output under other attention, and log p of the trace's output under it."""
 
     attention: str
     output: str
@@ -273,10 +273,10 @@ class Intervention:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the output depends on, beside where the model looked.
+    """What the output depends on, apart from where the model looked.
 
-    `attributions` have a number for each step and cell of the look named `look`: how much the step's log-probability
-    owes to the cell, in nats, by each method. `interventions` say what another attention would have done.
+    `attributions` have a number for each step and cell of the look named `look`: how much of the step's log-probability
+    each method attributes to the cell, in nats. `interventions` are the model's outputs under other attention.
     """
 
     look: str
@@ -297,7 +297,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureEachStep:
-    """An image for each step: the canvas after each step of a drawing, or the frame that each step looked at."""
+    """An image for each step: the canvas after each step of a drawing, or the frame that each step attended to."""
 
     uris: Annotated[tuple[PictureUri, ...], Field(min_length=1)]
     kind: Literal["picture_each_step"] = "picture_each_step"
@@ -319,7 +319,7 @@ class PictureEachCell:
 
 @dataclass(frozen=True)
 class Sound:
-    """A recording of so many seconds: a WAV, MP3, Ogg or FLAC file as a data URI."""
+    """A recording, `seconds` long: a WAV, MP3, Ogg or FLAC file as a data URI."""
 
     uri: SoundUri
     seconds: Annotated[Number, Field(gt=0)]
@@ -352,24 +352,24 @@ class Trace:
     scores: tuple[Number, ...] | None = None
     """Log-probabilities of the output's steps, where the system has them."""
     about: Mapping[str, str] = field(default_factory=dict)
-    """What made the trace (recipe, run, decoding), for people."""
+    """What made the trace (recipe, run, decoding), human-readable."""
     ids: tuple[int, ...] | None = None
     """The output's tokens in the model's vocabulary."""
     alternatives: tuple[tuple[Alternative, ...], ...] | None = None
-    """The likeliest tokens, or classes, of each step."""
+    """The most probable tokens, or classes, of each step."""
     entropies: tuple[Number, ...] | None = None
     """The entropy of each step's prediction over the whole vocabulary, in nats."""
     search: tuple[Node, ...] | None = None
-    """What beam search tried, parents before children."""
+    """The beam search's tree, parents before children."""
     gold: Mapping[str, Gold] = field(default_factory=dict)
-    """A person's links, by the name of a look."""
+    """Gold alignments, by the name of a look."""
     evidence: Evidence | None = None
     """What the output depends on."""
     media: Mapping[str, Media] = field(default_factory=dict)
-    """What to show beside the numbers: that of the whole input under "input", of the output under "output", and what
-    belongs to one look alone under its name. Looks without media of their own use the input's (`media_of`)."""
+    """Media to show: of the whole input under "input", of the output under "output", and of a single look under its
+    name. Looks without their own use the input's (`media_of`)."""
     finished: bool | None = None
-    """False if the output was cut off at its greatest length; null where that is not known."""
+    """False if the output was cut off at the maximum length; null where that is not known."""
 
     def __post_init__(self) -> None:
         for name, values in (("scores", self.scores), ("entropies", self.entropies)):
@@ -387,9 +387,9 @@ class Trace:
             _check_media(name, media, self.looks)
 
     def media_of(self, look: str) -> Media | None:
-        """The media to show a look with: its own, else the input's where these can go with its cells.
+        """The media to show a look with: its own, else the input's if they fit its cells.
 
-        A picture goes with a grid and with windows, a sound with frames, thumbnails with as many frames or named cells.
+        A picture fits a grid and windows, a sound fits frames, thumbnails fit as many frames or named cells.
         """
         if look in self.media:
             return self.media[look]
@@ -426,7 +426,7 @@ class Trace:
         """Read the form `attend.trace.v2` or `attend.trace.v1`. Raises `ValueError` naming the key that is wrong."""
         form = _current(form)
         try:
-            # As text: in JSON a list may stand for a tuple, and yet "1" for no number.
+            # As text: in JSON mode lists are accepted as tuples, but "1" is not accepted as a number.
             return _adapter().validate_json(to_json(form), strict=True)
         except ValidationError as error:
             raise ValueError(_message(error.errors(include_url=False)[0], form)) from None
@@ -448,7 +448,7 @@ def json_schema() -> dict[str, Any]:
 
 
 class _Schema(GenerateJsonSchema):
-    """Without a title for each field, and with `kind` required: it says which record it is."""
+    """Without a title for each field, and with `kind`, the discriminator, required."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -502,7 +502,7 @@ def _check_media(name: str, media: Media, looks: Mapping[str, Look]) -> None:
 
 
 def _current(form: object) -> dict[str, Any]:
-    """The form without its schema's name, and as this version has it."""
+    """The form in this version, without the name of its schema."""
     if not isinstance(form, dict):
         raise ValueError(f"a trace must be an object, not {form!r:.80}")
     if "schema" not in form:
@@ -516,7 +516,7 @@ def _current(form: object) -> dict[str, Any]:
 
 
 def _from_former(members: dict[str, Any]) -> dict[str, Any]:
-    """From the first version: `picture` is the input's, `canvas` that of the look it was written through."""
+    """From the first version: `picture` is the input's media, `canvas` that of the look that wrote it."""
     for key in ("media", "finished"):
         if key in members:
             raise ValueError(f"unknown key {key!r} in {FORMER!r}")
@@ -534,12 +534,12 @@ def _from_former(members: dict[str, Any]) -> dict[str, Any]:
 
 
 def _message(error: ErrorDetails, form: Any) -> str:
-    """What is wrong, after the keys that lead there."""
+    """What is wrong, after the path of keys to it."""
     keys: list[str] = []
     tagged = False
     key: Any
     for key in error["loc"]:
-        # After the key of a record that is told by its kind, pydantic names the kind, which is no key.
+        # For a discriminated record pydantic adds the kind to the path, which is not a key.
         if not tagged and isinstance(form, dict) and form.get("kind") == key:
             tagged = True
             continue

@@ -1,4 +1,4 @@
-"""Arrays in files: idx (MNIST's form), NPZ and safetensors. What a file claims is checked before it is loaded."""
+"""Arrays in files: idx (MNIST's format), NPZ and safetensors. Declared sizes are checked before loading."""
 
 import gzip
 import struct
@@ -15,18 +15,17 @@ from safetensors import SafetensorError, safe_open
 
 from attend.data.files import DataError, locate
 
-# A file of few bytes can claim any size: larger data are not loaded.
+# A small file can declare any size: larger data are not loaded.
 LARGEST_BYTES = 8 << 30
-# What numpy and zipfile raise on files that are not what they seem; RuntimeError is of members that are encrypted or
-# oddly compressed.
+# What numpy and zipfile raise on malformed files; RuntimeError is for encrypted members and unknown compression.
 ARCHIVE_FAULTS = (OSError, ValueError, EOFError, KeyError, RuntimeError, SyntaxError, zlib.error)
 ARCHIVES = (".npz", ".safetensors")
-# Rows whose numbers are looked through at a time.
+# Rows checked at a time.
 TOGETHER = 1024
 
 
 def holds_arrays(path: str) -> bool:
-    """Whether it is an .npz or .safetensors file, or begins as an idx file does; pipes are not looked into."""
+    """Whether it is an .npz or .safetensors file, or starts as an idx file does; pipes are not read."""
     if path == "-":
         return False
     place = locate(path)
@@ -38,7 +37,7 @@ def holds_arrays(path: str) -> bool:
         with opened(place) as file:
             head = file.read(4)
     except (OSError, EOFError, zlib.error):
-        return False  # whoever reads it says what is wrong
+        return False  # reading it raises the error
     return len(head) == 4 and head[:2] == b"\0\0" and 0x08 <= head[2] <= 0x0E and 1 <= head[3] <= 4
 
 
@@ -95,12 +94,12 @@ def check_finite(path: str, name: str, array: Shaped[np.ndarray, "*size"]) -> No
     if array.dtype.kind != "f" or not array.ndim or not array.size:
         return
     for start in range(0, len(array), TOGETHER):
-        with np.errstate(over="ignore"):  # as they are taken: what 32 bits can't hold is infinite
+        with np.errstate(over="ignore"):  # converted as in use: values beyond 32 bits become infinite
             taken = array[start : start + TOGETHER].astype(np.float32, copy=False)
         bad = np.flatnonzero(~np.isfinite(taken).reshape(len(taken), -1).all(1))
         if len(bad):
             problem = f"has {name} that are not finite, first in row {start + bad[0] + 1}"
-            raise DataError(path, problem, "leave that row out, or mend it")
+            raise DataError(path, problem, "leave that row out, or repair it")
 
 
 def read_member(archive: zipfile.ZipFile, member: str) -> Shaped[np.ndarray, "*shape"]:
@@ -120,9 +119,9 @@ def read_member(archive: zipfile.ZipFile, member: str) -> Shaped[np.ndarray, "*s
 
 
 def read_idx(path: str) -> UInt8[np.ndarray, "*shape"]:
-    """The array of an idx file of bytes, plain or compressed (`.gz`): MNIST's form.
+    """The array of an idx file of bytes, plain or compressed (`.gz`): MNIST's format.
 
-    Raises `DataError` if the file is another, is cut short or goes on after its array.
+    Raises `DataError` if the file has another format, is truncated or has trailing bytes.
     """
     place = locate(path)
 
@@ -157,7 +156,7 @@ def read_idx(path: str) -> UInt8[np.ndarray, "*shape"]:
 
 
 def as_labels(path: str, array: Shaped[np.ndarray, "row"]) -> list[str]:
-    """Names of classes, from whole numbers or texts. Raises `DataError` for others, and for numbers below 0."""
+    """Names of classes, from integers or texts. Raises `DataError` for other types, and for numbers below 0."""
     if array.dtype.kind not in "iuU":
         raise DataError(path, f"has labels of type {array.dtype}", "give each row a whole number or a text")
     if array.dtype.kind != "U" and array.min(initial=0) < 0:
@@ -199,6 +198,6 @@ def channels_first(
     last = pixels.ndim == 4 and pixels.shape[3] in (1, 3)
     first = pixels.ndim == 4 and pixels.shape[1] in (1, 3)
     if last == first:
-        problem = f"has images of shape {pixels.shape}, in which the channels (1 or 3) can't be told"
+        problem = f"has images of shape {pixels.shape}, in which the channel axis (1 or 3) is ambiguous or missing"
         raise wrong(problem, "give them as [image, rows, columns], or with an axis of 1 or 3 channels, first or last")
     return np.moveaxis(pixels, 3, 1) if last else pixels

@@ -1,4 +1,4 @@
-"""The batches of an epoch, planned from (seed, epoch) alone: a resumed run needs two numbers to know what is next."""
+"""The batches of an epoch, a function of (seed, epoch) alone, so that a run can resume within an epoch."""
 
 from collections.abc import Iterator, Sequence
 from math import ceil
@@ -12,10 +12,10 @@ def plan(
 ) -> list[Int[np.ndarray, "batch"]]:
     """An epoch's batches as indices of its `count` examples: every example once, in random order.
 
-    `lengths` has an array for each input or target whose values differ in length; examples of like lengths go together.
-    A batch holds `examples` of them (one batch holds the rest) or, where `tokens` is not 0, at most so many tokens of
-    any one of these, padding included. The same seed and epoch give the same batches; examples of the same length are
-    dealt out anew in each epoch.
+    `lengths` has an array for each input or target of variable length; examples of similar lengths are batched
+    together. A batch holds `examples` of them (one batch holds the rest) or, where `tokens` is not 0, at most so many
+    tokens of each input or target, padding included. The same seed and epoch give the same batches; examples of the
+    same length are shuffled in each epoch.
 
     Raises `ValueError` if one example alone has more than `tokens` tokens.
     """
@@ -34,7 +34,7 @@ def plan(
 def halved(
     lengths: Int[np.ndarray, "side example"], examples: int, tokens: int, generator: np.random.Generator
 ) -> list[Int[np.ndarray, "batch"]]:
-    """Examples divided into batches, each time along the side that leaves less padding."""
+    """Examples divided into batches, each time by the side that leaves less padding."""
     if tokens and lengths.max(initial=0) > tokens:
         raise ValueError(
             f"a batch of {tokens} tokens (training.batch_tokens) can't hold the longest example, of {lengths.max()}: "
@@ -71,9 +71,9 @@ def padded(lengths: Int[np.ndarray, "side batch"]) -> int:
 
 
 def groups(lengths: Sequence[int], most: int, tokens: int) -> Iterator[list[int]]:
-    """Places of examples of like length, to be predicted together: at most so many, and so many tokens with padding.
+    """Indices of examples of similar length, to predict together: at most `most`, and `tokens` with padding.
 
-    An example longer than that goes alone. Memory grows with the tokens of a batch, times those of an output.
+    A longer example is alone. Memory grows with the tokens of a batch, times those of an output.
     """
     order = sorted(range(len(lengths)), key=lambda place: lengths[place])
     group: list[int] = []

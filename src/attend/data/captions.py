@@ -1,4 +1,4 @@
-"""Captions as they are learnt: in lower case, words and punctuation apart."""
+"""Normalisation of captions: lower case, with punctuation separated."""
 
 import unicodedata
 
@@ -7,9 +7,9 @@ INSIDE = "'’-"
 
 
 def tidy(caption: str) -> str:
-    """A caption in lower case, with punctuation and symbols apart from words, and one space between any two.
+    """A caption in lower case, with punctuation and symbols separated from words by single spaces.
 
-    "A dog's ball, red." is "a dog's ball , red .": so that "red." is no other word than "red".
+    "A dog's ball, red." becomes "a dog's ball , red .", so that "red." and "red" are the same word.
     """
     text = unicodedata.normalize("NFC", caption).lower()
     spaced = []

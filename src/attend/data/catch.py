@@ -1,10 +1,10 @@
-"""Catch: a ball falls, and a paddle must be under it when it comes down.
+"""Catch: a ball falls, and a paddle must catch it.
 
 The game of Mnih et al. 2014 (section 4.2), on a grid of any size: a ball of one pixel falls a row a frame at an angle,
 bounces off the walls, and a paddle of two pixels on the bottom row moves left, stays, or moves right. The reward comes
 with the last frame: 1 if the ball falls onto the paddle, else 0.
 
-Many games are played at once. Everything is known from their seeds, so that a game is the same whoever asks for it.
+Many games are played in parallel. A game is a function of its seed alone.
 """
 
 import numpy as np
@@ -16,17 +16,17 @@ PADDLE = 2
 
 
 class Catch:
-    """Games that run side by side: `frame`, `act`, and after `frames` - 1 acts `reward`."""
+    """Parallel games: `frame`, `act`, and after `frames` - 1 acts `reward`."""
 
     def __init__(self, seeds: Int[np.ndarray, "game"], size: int) -> None:
         """Raises `ValueError` if a grid of `size` x `size` has no room to play."""
         if size < 4:
             raise ValueError(f"size must be at least 4, not {size}: there would be no room to move")
         self.size = self.frames = size  # the ball falls a row a frame
-        # A generator a game would cost more than the game.
+        # A generator for each game would cost more than the game.
         words = mix(np.asarray(seeds, dtype=np.uint64))
         self.ball = (words[:, 0] % size).astype(np.float64)
-        # Columns a row of falling: slow enough to be followed, fast enough to bounce.
+        # Columns per row: slow enough to be followed, fast enough to bounce.
         self.drift = 2 * (words[:, 1] % 1000) / 999 - 1
         self.paddle = (words[:, 2] % (size - PADDLE + 1)).astype(np.int64)
         self.row = 0
@@ -35,11 +35,11 @@ class Catch:
         return len(self.ball)
 
     def column(self) -> Int[np.ndarray, "game"]:
-        """Where the balls are."""
+        """The balls' columns."""
         return np.rint(self.ball).astype(np.int64)
 
     def frame(self) -> Float[np.ndarray, "game 1 size size"]:
-        """What is to be seen: 1 where the ball or the paddle is, else 0."""
+        """The current frames: 1 where the ball or the paddle is, else 0."""
         games = np.arange(len(self))
         seen = np.zeros((len(self), 1, self.size, self.size), dtype=np.float32)
         for part in range(PADDLE):
@@ -68,7 +68,7 @@ class Catch:
 
 
 def mix(seeds: np.ndarray) -> Int[np.ndarray, "game word"]:
-    """Three random-looking words from each seed (the finaliser of SplitMix64, Steele et al. 2014)."""
+    """Three pseudo-random words from each seed (the finaliser of SplitMix64, Steele et al. 2014)."""
     words = []
     with np.errstate(over="ignore"):
         for number in range(1, 4):

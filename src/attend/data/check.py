@@ -1,4 +1,4 @@
-"""What is wrong with examples, before a model learns from them.
+"""Checks of examples before training.
 
 Only hashes and lengths of the values are kept, so that a large corpus can be checked on a small machine.
 """
@@ -19,13 +19,13 @@ from jaxtyping import Int, UInt64
 from attend.data.examples import TARGET, Column, Row, Split
 from attend.data.files import DataError, counted
 
-Kind = Literal["text", "label", "file"]
+ColumnKind = Literal["text", "label", "file"]
 """What a column's values are: texts, names of classes, or files and arrays."""
 Probe = Callable[[Path], None]
-"""Looks into a file, and raises `ValueError` if it can't be used."""
+"""Reads a file, and raises `ValueError` if it can't be used."""
 Severity = Literal["fatal", "warning"]
 
-# What is fatal makes learning impossible or meaningless.
+# Fatal problems make training impossible or meaningless.
 FATAL = (
     "unreadable file",
     "missing file",
@@ -35,39 +35,39 @@ FATAL = (
     "unknown class",
     "no usable example",
 )
-# The other kinds of problem, and what to do about each.
+# The other kinds of problem, with advice for each.
 WARNINGS = {
     "empty line": "nothing to do: the example is left out",
-    "broken file": "save it anew, or expect the example to be left out",
-    "control character": "remove it: it is no part of any text",
+    "broken file": "save it again, or expect the example to be left out",
+    "control character": "remove it: it does not belong in text",
     "line separator": "replace it by a space: other tools may split the line there",
-    "byte order mark": "remove it: it makes another word of the one it stands in",
+    "byte order mark": "remove it: it makes its word a different one",
     "long line": "split it into sentences, or expect it to be left out or to slow training",
-    "length ratio": "see whether the two belong together",
-    "same text twice": "see whether it was copied, or left untranslated",
+    "length ratio": "check whether the two belong together",
+    "same text twice": "check whether it was copied, or left untranslated",
     "duplicate": "remove it, unless it is meant to count twice",
-    "conflicting labels": "see which of them is right",
+    "conflicting labels": "check which of them is correct",
     "single example": "give more of the class, or leave it out",
-    "shared between parts": "remove it from one of the parts: what was learnt by heart proves nothing",
+    "shared between parts": "remove it from one of the parts: memorised examples don't measure generalisation",
 }
 CHARACTERS = {
     "control character": re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]"),
     "line separator": re.compile("[\u2028\u2029]"),
     "byte order mark": re.compile("\ufeff"),
 }
-# A row is suspicious if its two texts' lengths differ this many times as much as is usual in its part, ...
+# A row is suspicious if the ratio of its texts' lengths differs by this factor from the part's median, ...
 RATIO = 4.0
-# ... unless both are shorter than this many characters: short greetings differ a lot.
+# ... unless both are shorter than this many characters: ratios of short texts vary a lot.
 SHORT = 40
-# A text without spaces between its words counts a word for so many characters.
+# In scripts without spaces, this many characters count as a word.
 CHARACTERS_A_WORD = 10
-# Problems of each kind that the text form shows.
+# Problems of each kind that the printed report shows.
 SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in one place; `line` is None for what concerns a whole file."""
+    """One problem in one place; `line` is None if it concerns a whole file."""
 
     file: str
     line: int | None
@@ -78,15 +78,15 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Report:
-    """All that was found, and how many usable rows each part has."""
+class DataReport:
+    """All problems found, and how many usable rows each part has."""
 
     rows: dict[str, int]
     problems: tuple[Problem, ...]
 
     @property
     def fatal(self) -> bool:
-        """Whether anything found makes training impossible or meaningless."""
+        """Whether a problem makes training impossible or meaningless."""
         return any(problem.severity == "fatal" for problem in self.problems)
 
     @property
@@ -96,7 +96,7 @@ class Report:
         return {kind: found[kind] for kind in (*FATAL, *WARNINGS) if found[kind]}
 
     def to_json(self) -> dict[str, Any]:
-        """The whole report as plain JSON values; "pairs" are what "rows" were once called."""
+        """The whole report as plain JSON values; "pairs" is the former name of "rows"."""
         problems = [asdict(problem) for problem in self.problems]
         return {"rows": self.rows, "pairs": self.rows, "fatal": self.fatal, "counts": self.counts, "problems": problems}
 
@@ -115,9 +115,11 @@ class Report:
 
 
 class Digest:
-    """What is kept of a part's usable rows: hashes of each column, to compare them by, and texts' lengths."""
+    """What is kept of a part's usable rows: hashes of each column, for comparison, and texts' lengths."""
 
-    def __init__(self, part: str, places: Sequence[str], columns: Sequence[Column], kinds: Mapping[str, Kind]) -> None:
+    def __init__(
+        self, part: str, places: Sequence[str], columns: Sequence[Column], kinds: Mapping[str, ColumnKind]
+    ) -> None:
         self.part, self.columns = part, columns
         self.places = [places[number] if len(places) == len(columns) else places[0] for number in range(len(columns))]
         self.kinds = [kinds.get(column.name, "text") for column in columns]
@@ -144,15 +146,15 @@ class Digest:
             self.first.setdefault(label, index)
 
     def all(self) -> UInt64[np.ndarray, "row"]:
-        """A hash of each row; the factor tells (a, b) from (b, a)."""
+        """A hash of each row; the factor distinguishes (a, b) from (b, a)."""
         return combined(self.hashes)
 
     def inputs(self) -> UInt64[np.ndarray, "row"]:
-        """A hash of each row but for its target."""
+        """A hash of each row without its target."""
         return combined([kept for column, kept in zip(self.columns, self.hashes, strict=True) if column.name != TARGET])
 
     def name(self, index: int) -> str:
-        """What to call a row."""
+        """A row's name in messages."""
         return f"line {self.lines[index]}" if self.lines[index] else self.names[index]
 
     def warn(self, index: int, kind: str, what: str) -> Problem:
@@ -169,16 +171,16 @@ def combined(columns: Sequence[array]) -> UInt64[np.ndarray, "row"]:
 def check(
     parts: Mapping[Split, Iterable[Row | DataError]],
     columns: Sequence[Column],
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, ColumnKind],
     longest: int = 100,
     probes: Mapping[str, Probe] | None = None,
     places: Mapping[Split, Sequence[str]] | None = None,
-) -> Report:
-    """Everything wrong with these parts, given as `attend.data.tables.scan` gives them.
+) -> DataReport:
+    """All problems of these parts, given as `attend.data.tables.scan` gives them.
 
-    `kinds` are those of the columns, by name; `probes` look into the files of some. Texts of more than `longest` words
-    are reported as long. `places` are the files of each part, one or one a column, for the report to name. Nothing is
-    raised for bad data: that is in the report.
+    `kinds` are the columns' by name; `probes` read the files of some. Texts of more than `longest` words are reported
+    as long. `places` are the files of each part for the report to name, one, or one per column. Bad data raise nothing:
+    they are in the report.
     """
     problems: list[Problem] = []
     digests: dict[Split, Digest] = {}
@@ -191,13 +193,13 @@ def check(
             problems += check_shared(digest, other)
         digests[part] = digest
     problems += check_classes(digests)
-    return Report({part: len(digest.lines) for part, digest in digests.items()}, tuple(problems))
+    return DataReport({part: len(digest.lines) for part, digest in digests.items()}, tuple(problems))
 
 
 def check_rows(
     rows: Iterable[Row | DataError], digest: Digest, longest: int, probes: Mapping[str, Probe]
 ) -> Iterator[Problem]:
-    """What can be seen row by row; usable rows go into the digest."""
+    """Problems of single rows; usable rows go into the digest."""
     columns = list(zip((column.name for column in digest.columns), digest.kinds, digest.places, strict=True))
     try:
         for row in rows:
@@ -218,7 +220,7 @@ def check_rows(
                         what = f"{other} and {column} are the same"
                         yield warning(digest.places[0], row.line, row.name, "same text twice", what)
                     for text in texts:
-                        # What is looked for is not printable, and a text of so many words has as many characters.
+                        # Only unprintable characters are faults, and a long text has at least this many characters.
                         if len(text) > longest or not text.isprintable():
                             for fault, what in faults(text, column, longest):
                                 yield warning(place, row.line, row.name, fault, what)
@@ -240,7 +242,7 @@ def check_rows(
 
 
 def faults(text: str, name: str, longest: int) -> Iterator[tuple[str, str]]:
-    """What is wrong with one text by itself: its kind, and where."""
+    """Problems of one text by itself: the kind, and where."""
     for kind, pattern in CHARACTERS.items():
         if found := pattern.search(text):
             yield kind, f"U+{ord(found.group()):04X} at character {found.start()} of the {name}"
@@ -250,7 +252,7 @@ def faults(text: str, name: str, longest: int) -> Iterator[tuple[str, str]]:
 
 
 def check_ratios(digest: Digest) -> Iterator[Problem]:
-    """Rows whose text and target have quite another ratio of lengths than the median row, whatever the languages."""
+    """Rows whose text and target have a ratio of lengths far from the median, whatever the languages."""
     texts = [number for number, kind in enumerate(digest.kinds) if kind == "text"]
     if len(texts) != 2 or TARGET not in (digest.columns[number].name for number in texts):
         return
@@ -265,7 +267,7 @@ def check_ratios(digest: Digest) -> Iterator[Problem]:
 
 
 def check_duplicates(digest: Digest) -> Iterator[Problem]:
-    """Rows that were there before in the same part, and inputs that have another label than before."""
+    """Rows that repeat an earlier one of the same part, and inputs that have another label than before."""
     rows, inputs = digest.all(), digest.inputs()
     first = first_equal(rows, rows)
     for index in np.flatnonzero(first < np.arange(len(rows))):
@@ -275,7 +277,7 @@ def check_duplicates(digest: Digest) -> Iterator[Problem]:
     before = first_equal(inputs, inputs)
     again = first == np.arange(len(rows))
     for index in np.flatnonzero(again & (before < np.arange(len(rows)))):
-        what = f"another label than {digest.name(int(before[index]))}, which is the same but for that"
+        what = f"another label than {digest.name(int(before[index]))}, which is otherwise the same"
         yield digest.warn(int(index), "conflicting labels", what)
 
 
@@ -291,7 +293,7 @@ def check_shared(digest: Digest, other: Digest) -> Iterator[Problem]:
 
 
 def check_classes(digests: Mapping[Split, Digest]) -> Iterator[Problem]:
-    """Classes that have a single example, and those of other parts that training has none of."""
+    """Classes with a single example, and classes of other parts that are missing in training."""
     train = digests.get("train")
     if train is None or not train.classes:
         return
@@ -303,7 +305,7 @@ def check_classes(digests: Mapping[Split, Digest]) -> Iterator[Problem]:
             if name not in train.classes:
                 found = digest.warn(digest.first[name], "single example", "")
                 what = f"the class {name!r}, of which training has no example"
-                advice = "give examples of it to learn from, or leave it out"
+                advice = "add training examples of it, or leave it out"
                 yield Problem(found.file, found.line, "unknown class", "fatal", what, advice)
 
 
@@ -317,9 +319,9 @@ def first_equal(keys: UInt64[np.ndarray, "keys"], among: UInt64[np.ndarray, "amo
 
 
 def hash_of(value: Any) -> int:
-    """64 bits: among a million values, two different ones agree once in tens of millions of corpora.
+    """64 bits: among a million values, a collision occurs once in tens of millions of corpora.
 
-    Of a file it is that of its content. Raises `OSError` if that can't be read.
+    For a file it is of its content. Raises `OSError` if that can't be read.
     """
     if isinstance(value, str):
         digest = blake2b(value.encode(), digest_size=8)
@@ -338,5 +340,5 @@ def fatal(error: DataError) -> Problem:
 
 
 def warning(file: str, line: int, name: str, kind: str, what: str) -> Problem:
-    """One that names the line or, where there is none, what the row is called."""
+    """A warning that names the line or, without one, the row."""
     return Problem(file, line or None, kind, "warning", what if line else f"{name}: {what}", WARNINGS[kind])

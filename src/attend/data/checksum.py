@@ -1,4 +1,4 @@
-"""Whether the data is still what a run began with."""
+"""Whether the data has changed since a run began."""
 
 import os
 import zlib
@@ -12,7 +12,7 @@ TEXTS = (".csv", ".jsonl")
 
 
 def checksum(path: str) -> str:
-    """A file's CRC-32; of a folder, that of its texts, and of the names and sizes of its other files.
+    """A file's CRC-32; for a folder, that of its text files, and of the names and sizes of its other files.
 
     Raises `DataError` if it can't be read.
     """
@@ -32,7 +32,7 @@ def of_file(place: Path) -> int:
 
 
 def of_folder(place: Path) -> int:
-    """Images are not read once more: there may be many. A link that leads nowhere, or back, has its name alone."""
+    """Images are not read: there may be many. Of broken and cyclic links only the names count."""
     value = 0
     for file in sorted(folder / name for folder, _, names in walk(place) for name in names):
         what: int | None = None
@@ -47,15 +47,15 @@ def checksums(paths: Iterable[str]) -> dict[str, str]:
 
 
 def changes(known: Mapping[str, str]) -> list[str]:
-    """The files and folders that are not what they were. Raises `DataError` for one that is not there any more."""
+    """The files and folders that have changed. Raises `DataError` for a missing one."""
     return [path for path, value in known.items() if checksum(path) != value]
 
 
 def check_unchanged(known: Mapping[str, str]) -> None:
-    """Raises `DataError` for the first file or folder that is not what it was, or not there any more."""
+    """Raises `DataError` for the first file or folder that has changed or is missing."""
     for path in changes(known):
         raise DataError(
             path,
-            "has changed since this run began, which can't go on as if it had not",
-            "put back what was there, or train a new run",
+            "has changed since this run began, so it can't be resumed",
+            "restore the data, or train a new run",
         )

@@ -1,4 +1,4 @@
-"""Texts to ids and back, with every token's place in the raw text.
+"""Texts to ids and back, with every token's offsets in the raw text.
 
 A codec is a vocabulary of words, of subwords (byte-pair encoding, Sennrich et al. 2016; or a unigram language model,
 Kudo 2018), or of characters, on the `tokenizers` library. Nothing is normalised: offsets point into the text as given.
@@ -16,13 +16,13 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 from attend.data.files import DataError, locate
 
-# Else the library warns, once for each worker that the process forks.
+# Otherwise the library warns once for each forked worker.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 # The first ids of every vocabulary.
 PAD, UNKNOWN, BEGIN, END = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<unk>", "<begin>", "<end>")
-# No token has a space inside it, so under these names no text can make a special token, not even one that spells it.
+# No token contains a space, so that no text can be tokenised to a special token, not even one that spells it.
 STORED = tuple(f"{name[:-1]} >" for name in SPECIAL)
 
 Unit = Literal["word", "bpe", "unigram", "character"]
@@ -32,7 +32,7 @@ Unit = Literal["word", "bpe", "unigram", "character"]
 class Encoded:
     """A text as tokens: `tokens[i]` is `text[start:end]` of `offsets[i]`, in characters. No END is added.
 
-    The offsets never overlap. A subword at the start of a word takes in the space before it.
+    The offsets never overlap. A subword at the start of a word includes the space before it.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Encoded:
     offsets: list[tuple[int, int]]
 
     def words(self) -> list[int]:
-        """For each token the index of its whitespace-separated word; a space belongs to the word after it."""
+        """For each token the index of its whitespace-separated word; spaces belong to the next word."""
         ends = []
         position = 0
         for word in self.text.split():
@@ -52,11 +52,11 @@ class Encoded:
 
 
 class Codec:
-    """A vocabulary: ids 0 to 3 are PAD, UNKNOWN, BEGIN and END, the others are learnt from text by `Codec.train`."""
+    """A vocabulary: ids 0 to 3 are PAD, UNKNOWN, BEGIN and END; `Codec.train` learns the others from text."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        # Not part of what the library saves.
+        # The library does not save this.
         tokenizer.encode_special_tokens = True
         self._gap = " " if isinstance(tokenizer.pre_tokenizer, pre_tokenizers.WhitespaceSplit) else ""
         self._prefix = " " if isinstance(tokenizer.normalizer, normalizers.Prepend) else ""
@@ -66,8 +66,8 @@ class Codec:
         """The vocabulary of these texts: at most `size` entries, the four special ones included.
 
         "word" keeps the most frequent words, "character" the most frequent characters (a space is one); the others are
-        UNKNOWN. "bpe" and "unigram" keep every character, even where that takes more than `size` entries, so that each
-        text of known characters comes back from `decode` as it was. The same texts give the same vocabulary.
+        UNKNOWN. "bpe" and "unigram" keep every character, even where that takes more than `size` entries, so that
+        `decode` restores each text of known characters. The same texts give the same vocabulary.
 
         Raises `ValueError` if `size` leaves no room beside the special entries, or if the texts are all empty.
         """
@@ -83,14 +83,14 @@ class Codec:
                 raise
             raise ValueError(f"a vocabulary of {size} can't hold every character of the texts: raise size") from error
         if tokenizer.get_vocab_size() == len(SPECIAL):
-            raise ValueError("a vocabulary can't be learnt from no text: every line is empty")
+            raise ValueError("a vocabulary can't be learnt: every line is empty")
         if kind == "unigram":
             tokenizer.model = reproducible(tokenizer)
         return Codec(tokenizer)
 
     @staticmethod
     def load(path: str) -> "Codec":
-        """A codec that `save` wrote. Raises `DataError` for a file that is none."""
+        """A codec that `save` wrote. Raises `DataError` for other files."""
         place = locate(path)
         try:
             tokenizer = Tokenizer.from_file(str(place))
@@ -108,9 +108,9 @@ class Codec:
         return self._tokenizer.get_vocab_size()
 
     def encode(self, text: str) -> Encoded:
-        """The tokens of a text and where they stand. Raises `ValueError` for a text with a lone surrogate."""
+        """The tokens of a text and their offsets. Raises `ValueError` for a text with a lone surrogate."""
         encoding = self._tokenizer.encode(next(checked([text])), add_special_tokens=False)
-        # The space put before a text has no place in it, but the library gives it that of the first character.
+        # The space prepended to a text is not in it, but the library gives it the first character's offsets.
         after = [start for start, _ in encoding.offsets[1:]] + [len(text)]
         offsets = [(start, min(end, limit)) for (start, end), limit in zip(encoding.offsets, after, strict=False)]
         return Encoded(text, encoding.ids, [text[start:end] for start, end in offsets], offsets)
@@ -124,7 +124,7 @@ class Codec:
         return self.spell(ids).text
 
     def spell(self, ids: Iterable[int]) -> Encoded:
-        """What `decode` gives, with the place of every token in it (those skipped are left out of the ids too)."""
+        """The text of `decode` with every token's offsets (skipped ids are left out)."""
         kept: list[int] = []
         for token in ids:
             if token == END:
@@ -183,8 +183,8 @@ def untrained(kind: Unit, size: int) -> tuple[Tokenizer, trainers.Trainer]:
     elif kind == "character":
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     else:
-        # A word takes the space before it along, as in SentencePiece, but as a real space: a text may hold the "▁" that
-        # SentencePiece writes. The first word gets one too, so that it is the same token there as elsewhere.
+        # A word includes the space before it, as in SentencePiece, but as a real space: a text may contain "▁" itself.
+        # The first word gets one too, so that it is the same token as elsewhere.
         tokenizer.normalizer = normalizers.Prepend(" ")
         tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_next")
     return tokenizer, trainer
@@ -193,8 +193,8 @@ def untrained(kind: Unit, size: int) -> tuple[Tokenizer, trainers.Trainer]:
 def reproducible(tokenizer: Tokenizer) -> models.Unigram:
     """The unigram model, the same on every run.
 
-    The library sums in the order of a hash table that is seeded anew in each process, so that scores differ in their
-    last bits, and with them the order of the entries.
+    The library sums in the order of a hash table with a different seed in each process, so that scores differ in their
+    last bits, and so the order of the entries.
     """
     entries = json.loads(tokenizer.to_str())["model"]["vocab"]
     special, learnt = entries[: len(SPECIAL)], entries[len(SPECIAL) :]

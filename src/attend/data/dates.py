@@ -1,11 +1,11 @@
-"""A corpus that needs no download: dates as people write them, and as ISO 8601 does.
+"""A generated corpus: dates in many languages, and in ISO 8601.
 
-The dates are those of the Unicode CLDR, through Babel: each locale's full, long, medium and short patterns and its
-patterns for a few common combinations of fields ("skeletons", UTS 35). As a source is written field by field, it is
-known where year, month and day stand in it, and so where a model should look: a gold alignment for attention.
+The formats are the Unicode CLDR's, through Babel: each locale's full, long, medium and short patterns and its patterns
+for a few common combinations of fields ("skeletons", UTS 35). A source is written field by field, so that the spans of
+year, month and day are known: a gold alignment for attention.
 
-A date whose fields can't be told apart ("05/03/08") has the order of its locale in front: "<dmy> 05/03/08". Only such
-dates have years of two digits, from 69 for 1969 to 68 for 2068, as POSIX reads them.
+An ambiguous date ("05/03/08") is prefixed with its locale's order: "<dmy> 05/03/08". Only such dates have years of two
+digits, from 69 for 1969 to 68 for 2068, as in POSIX.
 """
 
 import json
@@ -21,11 +21,10 @@ from typing import Literal
 from babel import Locale
 from babel.dates import DateTimeFormat, tokenize_pattern
 
-from attend.data.examples import TARGET, Column, Fixed, Kept, Log, Row, Truth, as_several, check_columns
-from attend.data.examples import Split as Part
+from attend.data.examples import TARGET, Column, Fixed, Kept, Log, Row, Split, Truth, as_several, check_columns
 from attend.settings import check_range
 
-Split = Literal["train", "valid", "test", "unseen"]
+DateSplit = Literal["train", "valid", "test", "unseen"]
 
 # fmt: off
 LOCALES = (
@@ -35,26 +34,26 @@ LOCALES = (
     "mr",
 )
 # fmt: on
-# Relatives of languages above, to see what carries over to a language that was never seen.
+# Languages related to those above, to measure transfer to unseen languages.
 UNSEEN_LOCALES = ("ca", "sk", "sl", "gl", "lt", "af")
 
 FORMATS = ("full", "long", "medium", "short")
 SKELETONS = ("yMd", "yMMMd", "yMMMMd", "yMEd", "yMMMEd")
-# What a pattern's field letters stand for. A pattern with others (an era, say) is not used.
+# The fields of a pattern's letters. A pattern with others (an era, say) is not used.
 FIELDS = {"y": "year", "M": "month", "L": "month", "d": "day", "E": "weekday", "c": "weekday"}
-# The zero of each numbering system that a locale here writes its dates with; Babel writes all with ASCII digits.
+# The zero of each numbering system that the locales here use for dates; Babel writes ASCII digits.
 ZEROS = {"latn": "0", "arab": "٠", "beng": "০", "deva": "०"}
 
 FIRST, LAST = date(1900, 1, 1), date(2099, 12, 31)
-# The hundred years that two digits can say.
+# The hundred years that two digits stand for.
 SHORT_YEARS = range(1969, 2069)
 
-COUNTS: Mapping[Split, int] = {"train": 50_000, "valid": 1_000, "test": 1_000, "unseen": 1_000}
+COUNTS: Mapping[DateSplit, int] = {"train": 50_000, "valid": 1_000, "test": 1_000, "unseen": 1_000}
 
 
 @dataclass(frozen=True)
 class DatePair:
-    """A date as written in a locale, and in ISO 8601; `spans` are where "year", "month" and "day" stand in `source`."""
+    """A date as written in a locale, and in ISO 8601; `spans` are those of "year", "month" and "day" in `source`."""
 
     source: str
     target: str
@@ -63,29 +62,29 @@ class DatePair:
 
 
 ISO_DATE: Mapping[str, tuple[int, int]] = {"year": (0, 4), "month": (5, 7), "day": (8, 10)}
-"""The characters of a target that each part of the source writes."""
+"""The span in the target of each part of the date."""
 
 
 @dataclass(frozen=True)
 class Dates:
-    """Dates as people write them, and as ISO 8601 does:
+    """Dates in many languages, and in ISO 8601:
 
         Samstag, 3. Mai 2008  ->  2008-05-03
                  d. mmm yyyy      yyyy mm dd
 
-    Rows have a `source` and a `target`, and where year, month and day are read from is known.
+    Rows have a `source` and a `target`, and the source spans of year, month and day.
     """
 
     name: str = "dates"
     """What the data is called in results and model cards."""
     train: int = 20_000
-    """Dates to learn from."""
+    """Training dates."""
     valid: int = 500
-    """Dates to validate on."""
+    """Validation dates."""
     test: int = 1_000
-    """Dates to test on."""
+    """Test dates."""
     seed: int = 1
-    """Which dates are drawn; that of the run says nothing of them."""
+    """Seed of the dates, independent of the run's."""
 
     def __post_init__(self) -> None:
         check_range(self, "train valid test", 1)
@@ -94,13 +93,13 @@ class Dates:
         """Raises `ValueError` for more dates than there are."""
         check_columns(columns, ("source", TARGET), "dates")
         several = any(column.several for column in columns if column.name == TARGET)
-        counts: dict[Part, int] = {"train": self.train, "valid": self.valid, "test": self.test}
+        counts: dict[Split, int] = {"train": self.train, "valid": self.valid, "test": self.test}
         return Kept({part: date_rows(generate(count, self.seed, part), several) for part, count in counts.items()})
 
     def reads(self) -> tuple[str, ...]:
         return ()
 
-    def files(self, split: Part) -> tuple[str, ...]:
+    def files(self, split: Split) -> tuple[str, ...]:
         return (f"generated dates ({split})",)
 
 
@@ -116,16 +115,16 @@ def date_rows(pairs: Sequence[DatePair], several: bool = False) -> list[Row]:
     ]
 
 
-def generate(count: int, seed: int, split: Split) -> list[DatePair]:
-    """So many different dates from 1900 to 2099, the same for the same seed (and release of CLDR).
+def generate(count: int, seed: int, split: DateSplit) -> list[DatePair]:
+    """`count` different dates from 1900 to 2099, the same for the same seed (and release of CLDR).
 
-    No day of "train" is in "valid" or "test", nor one of these in another; "unseen" has the days of "test", in locales
-    that no other split has. Raises `ValueError` if there are not as many dates.
+    The days of "train", "valid" and "test" are disjoint; "unseen" has the days of "test", in locales that no other
+    split has. Raises `ValueError` if there are fewer dates.
     """
     locales = UNSEEN_LOCALES if split == "unseen" else LOCALES
     days = days_by_split()["test" if split == "unseen" else split]
     if count > len(days) * len(locales):
-        raise ValueError(f"the {split} split has not more than {len(days) * len(locales)} dates: ask for fewer")
+        raise ValueError(f"the {split} split has at most {len(days) * len(locales)} dates: ask for fewer")
     choose = random.Random(f"{split} {seed}")
     pairs: dict[str, DatePair] = {}
     while len(pairs) < count:
@@ -135,9 +134,9 @@ def generate(count: int, seed: int, split: Split) -> list[DatePair]:
     return list(pairs.values())
 
 
-def write(folder: str | Path, seed: int, counts: Mapping[Split, int] = COUNTS) -> dict[Split, Path]:
-    """Write each split as `<split>.jsonl`, an object a line with the fields of `DatePair`; gives the paths."""
-    paths: dict[Split, Path] = {}
+def write(folder: str | Path, seed: int, counts: Mapping[DateSplit, int] = COUNTS) -> dict[DateSplit, Path]:
+    """Write each split as `<split>.jsonl`, an object a line with the fields of `DatePair`; return the paths."""
+    paths: dict[DateSplit, Path] = {}
     Path(folder).mkdir(parents=True, exist_ok=True)
     for split, count in counts.items():
         paths[split] = Path(folder, f"{split}.jsonl")
@@ -148,7 +147,7 @@ def write(folder: str | Path, seed: int, counts: Mapping[Split, int] = COUNTS) -
 
 @cache
 def days_by_split() -> dict[str, list[date]]:
-    """Each day's split, by a hash of the day, so that no seed and no count ever moves a day: one in ten is held out."""
+    """The days of each split, by a hash of the day, independent of seed and count: one in ten is held out."""
     days: dict[str, list[date]] = {"train": [], "valid": [], "test": []}
     for number in range((LAST - FIRST).days + 1):
         day = FIRST + timedelta(number)
@@ -159,7 +158,7 @@ def days_by_split() -> dict[str, list[date]]:
 
 @cache
 def patterns(locale: str) -> tuple[str, ...]:
-    """A locale's different date patterns, but for ISO 8601's own."""
+    """A locale's different date patterns, without ISO 8601's own."""
     found = parsed(locale)
     all_patterns = [found.date_formats[name].pattern for name in FORMATS]
     all_patterns += [found.datetime_skeletons[name].pattern for name in SKELETONS if name in found.datetime_skeletons]
@@ -186,9 +185,9 @@ def write_date(day: date, locale: str, pattern: str) -> DatePair:
 
 @cache
 def parse(pattern: str, short_years: bool) -> tuple[list[tuple[str | None, str]], str]:
-    """A pattern's pieces, each a field and its letters or None and literal text; and its order, if that must be said.
+    """A pattern's pieces, each a field and its letters or None and literal text; and its order, if it is ambiguous.
 
-    Where `short_years` is false, years of two digits become whole ones.
+    Without `short_years`, two-digit years become four-digit ones.
     """
     pieces: list[tuple[str | None, str]] = []
     for kind, value in tokenize_pattern(pattern):
@@ -200,7 +199,7 @@ def parse(pattern: str, short_years: bool) -> tuple[list[tuple[str | None, str]]
             pieces.append((None, str(value)))
     letters = {field: text for field, text in pieces if field in ("year", "month", "day")}
     order = "".join(field[0] for field in letters if field)
-    # A month of one or two letters is a number. A whole year in front is always followed by the month.
+    # A month of one or two letters is a number. After a leading four-digit year comes the month.
     unclear = letters["year"] == "yy" or (len(letters["month"]) <= 2 and not order.startswith("y"))
     return pieces, order if unclear else ""
 
@@ -218,6 +217,6 @@ def parsed(locale: str) -> Locale:
 
 @cache
 def native_digits(system: str) -> dict[int, int]:
-    """ASCII digits to those of a numbering system."""
+    """A translation table from ASCII digits to a numbering system's."""
     zero = ord(ZEROS[system])
     return {ord("0") + value: zero + value for value in range(10)}

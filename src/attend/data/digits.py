@@ -1,11 +1,9 @@
-"""Digits, and images generated from them: moved about on a larger canvas, scaled, among pieces of other digits.
+"""Digits, and images generated from them: translated on a larger canvas, scaled, among pieces of other digits.
 
-Where everything lies in an epoch's images follows from (seed, epoch) alone, image by image: `arrange` says where, and
-`draw` makes any of them at any time, so that a resumed run sees what it would have seen. An evaluation set is the
-arrangement of no epoch, drawn once.
+The layout of an epoch's images is a function of (seed, epoch) and the image's index alone: `arrange` computes it, and
+`draw` makes any of the images, so that a resumed run sees the same images. Evaluation sets are frozen (epoch None).
 
-The digits are MNIST's (Le Cun et al. 1998) or the 1,797 of 8 x 8 pixels that scikit-learn carries (Alpaydin and Kaynak
-1998).
+The digits are MNIST's (Le Cun et al. 1998) or scikit-learn's 1,797 of 8 x 8 pixels (Alpaydin and Kaynak 1998).
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,9 +22,9 @@ Source = Literal["mnist", "small"]
 Part = Literal["train", "valid"]
 
 MNIST = ("mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz")
-# Evaluation sets are the same whatever seed a run is trained with, so that seeds can be compared.
+# Evaluation sets do not depend on the run's seed, so that seeds can be compared.
 FROZEN_SEED = 0
-# Moved digits to learn sizes and classes from, and drawn at a time.
+# Moved digits that sizes and classes are learnt from, and that are drawn at a time.
 LEARNT, TOGETHER = 1000, 500
 
 # Of MNIST's 60,000 training images, the last 10,000 are for validation; of the small digits, the last 360.
@@ -34,21 +32,21 @@ TRAINING = {"mnist": 50_000, "small": 1_437}
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """What images are made of digits."""
+class DigitCanvas:
+    """How images are generated from digits."""
 
     rows: int = 60
     """Height in pixels."""
     columns: int = 60
     """Width in pixels."""
     pieces: int = 0
-    """Squares of other digits strewn about."""
+    """Number of distractors: random square pieces of other digits."""
     piece: int = 8
-    """Width of such a square in pixels."""
+    """Width of a piece in pixels."""
     smallest: float = 1.0
-    """Least size of a digit, as a factor."""
+    """Smallest scale of a digit."""
     largest: float = 1.0
-    """Greatest size of a digit, as a factor; sizes between are equally likely."""
+    """Largest scale of a digit; scales are uniformly distributed."""
 
     def __post_init__(self) -> None:
         check_range(self, "rows columns piece", 1)
@@ -57,31 +55,31 @@ class Canvas:
             raise ValueError(f"smallest must be above 0 and at most largest, not {self.smallest} and {self.largest}")
 
 
-TRANSLATED = Canvas()
+TRANSLATED = DigitCanvas()
 """Mnih et al. 2014, section 4.1: a digit anywhere on a larger canvas."""
-CLUTTERED = Canvas(pieces=4)
+CLUTTERED = DigitCanvas(pieces=4)
 """The same section: with 4 pieces of other digits."""
-CLUTTERED_LARGE = Canvas(100, 100, pieces=8)
+CLUTTERED_LARGE = DigitCanvas(100, 100, pieces=8)
 """The same section: on 100 x 100 pixels, with 8 pieces."""
-SCALED = Canvas(smallest=0.5, largest=1.5)
-"""A digit anywhere, of half to one and a half of its size, after Ba et al. 2015."""
+SCALED = DigitCanvas(smallest=0.5, largest=1.5)
+"""A digit anywhere, scaled by 0.5 to 1.5, after Ba et al. 2015."""
 
 
 @dataclass(frozen=True, eq=False)
-class Arrangement:
-    """Where everything lies in so many images; places are (row, column) of a top left corner, in pixels."""
+class DigitArrangement:
+    """The layout of a set of images; places are (row, column) of a top left corner, in pixels."""
 
-    canvas: Canvas
+    canvas: DigitCanvas
     digit: Int[np.ndarray, "image"]
-    """Number of the digit in its images."""
+    """Index of the digit."""
     scale: Float32[np.ndarray, "image"]
-    """Its size, as a factor."""
+    """Its scale."""
     corner: Float32[np.ndarray, "image 2"]
-    """Its place on the canvas; whole where it isn't scaled."""
+    """Its place on the canvas; integer where it isn't scaled."""
     piece_digit: Int[np.ndarray, "image piece"]
-    """Number of the digit, in the images that pieces are cut from."""
+    """Index of the digit that a piece is cut from."""
     piece_from: Int[np.ndarray, "image piece 2"]
-    """Where a piece is cut out of its digit."""
+    """Where a piece is cut from its digit."""
     piece_to: Int[np.ndarray, "image piece 2"]
     """Where it is added to the canvas."""
 
@@ -90,8 +88,8 @@ class Arrangement:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """Generated images; a box is that of the digit's ink: left, top, right, bottom, in [-1, 1] as places are."""
+class DrawnDigits:
+    """Generated images; boxes are of the digits' ink: left, top, right, bottom, in [-1, 1]."""
 
     images: Images
     boxes: Float32[np.ndarray, "image 4"]
@@ -99,26 +97,26 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Digits:
-    """Digits, as they are or moved about on a larger canvas, at other places in every epoch:
+    """Digits, as they are or translated on a larger canvas, at new places in every epoch:
 
         ............    moved = a larger canvas,
-        ..#####.....    with pieces of other digits
-        ......#..##.    strewn about it, if wanted
+        ..#####.....    optionally with pieces
+        ......#..##.    of other digits
         .....#...#..
         ....#.......    -> "7"
 
-    Rows have an `image`, bytes [channel rows columns], and the `target`, its class. Of a moved digit it is known where
-    its ink is.
+    Rows have an `image`, bytes [channel rows columns], and the `target`, its class; moved digits also have the box of
+    their ink.
     """
 
     name: str = ""
     """What the data is called in results and model cards, such as "mnist 28x28"."""
     source: Source = "mnist"
-    """MNIST's training images from the folder that ATTEND_DATA names (the first 50,000 to learn, the last 10,000 to
-    validate), or the small ones that scikit-learn carries."""
+    """MNIST's training images from the folder that ATTEND_DATA names (the first 50,000 for training, the last 10,000
+    for validation), or scikit-learn's small ones."""
     moved: bool = False
-    """Put the digits on a larger canvas, at other places in every epoch."""
-    canvas: Canvas = field(default_factory=lambda: TRANSLATED)
+    """Put the digits on a larger canvas, at new places in every epoch."""
+    canvas: DigitCanvas = field(default_factory=lambda: TRANSLATED)
     """The canvas of moved digits."""
 
     def __post_init__(self) -> None:
@@ -153,11 +151,11 @@ class StillDigits:
 
 
 class MovedDigits:
-    """Digits at other places in every epoch; see `attend.data.examples.Fresh`."""
+    """Digits at new places in every epoch; see `attend.data.examples.Fresh`."""
 
     splits: tuple[Split, ...] = ("train", "valid")
 
-    def __init__(self, train: Images, valid: Images, canvas: Canvas, seed: int) -> None:
+    def __init__(self, train: Images, valid: Images, canvas: DigitCanvas, seed: int) -> None:
         self._train, self._valid, self._canvas, self._seed = train, valid, canvas, seed
         self._arranged = (0, arrange(train, canvas, seed, 0))
 
@@ -184,9 +182,9 @@ class MovedDigits:
 
 
 def drawn_rows(
-    digits: Images, arranged: Arrangement, index: Integer[np.ndarray, "chosen"], cut_from: Images | None = None
+    digits: Images, arranged: DigitArrangement, index: Integer[np.ndarray, "chosen"], cut_from: Images | None = None
 ) -> Iterator[Row]:
-    """These images of an arrangement, some at a time, with where the digit is in each."""
+    """These images of an arrangement, in chunks, with the box of each digit."""
     for start in range(0, len(index), TOGETHER):
         part = index[start : start + TOGETHER]
         drawn = draw(digits, arranged, part, cut_from)
@@ -196,7 +194,7 @@ def drawn_rows(
 def labelled_rows(
     images: Images, numbers: Sequence[int], boxes: Float32[np.ndarray, "image 4"] | None = None
 ) -> Iterator[Row]:
-    """Images with their classes, by name; `numbers` are theirs in the set, from 0."""
+    """Images with the names of their classes; `numbers` are their indices in the set."""
     assert images.labels is not None
     places = [()] * len(images) if boxes is None else [(Truth("image", tuple(box)),) for box in boxes.tolist()]
     for pixels, label, number, truth in zip(images.pixels, images.labels.tolist(), numbers, places, strict=True):
@@ -217,7 +215,7 @@ def read_mnist() -> Images:
     try:
         return read_idx_images(*MNIST)
     except DataError as error:
-        advice = f"{error.advice}; or choose the small digits, which scikit-learn carries"
+        advice = f"{error.advice}; or choose the small digits, which come with scikit-learn"
         raise DataError(error.file, error.problem, advice) from error
 
 
@@ -233,13 +231,13 @@ def read_small() -> Images:
 
 
 def arrange(
-    digits: Images, canvas: Canvas, seed: int, epoch: int | None, cut_from: Images | None = None
-) -> Arrangement:
-    """One image of each digit, the same for the same seed and epoch (from 0; None is that of a frozen set).
+    digits: Images, canvas: DigitCanvas, seed: int, epoch: int | None, cut_from: Images | None = None
+) -> DigitArrangement:
+    """One image of each digit, the same for the same seed and epoch (from 0; None for a frozen set).
 
-    Pieces are cut from `cut_from` (the training digits, for an evaluation set) or, by default, from the other ones of
-    `digits`; from anywhere in them, so that many are partly empty, as in the paper's. Raises `ValueError` if the digits
-    or pieces don't fit.
+    Pieces are cut from `cut_from` (the training digits, for an evaluation set) or, by default, from the other digits;
+    at any position, so that many are partly empty, as in the paper. Raises `ValueError` if the digits or pieces don't
+    fit.
     """
     count = len(digits)
     room = np.array([canvas.rows, canvas.columns])
@@ -254,7 +252,7 @@ def arrange(
     if canvas.pieces and (canvas.piece > min(*source, *room) or len(pieces) < 2):
         problem = f"no pieces of {canvas.piece} x {canvas.piece} can be cut from {len(pieces)} digits"
         raise ValueError(f"{problem}: lower canvas.piece, or set canvas.pieces to 0")
-    # A stream for each thing, and a row for each image: an image's share is the same however many follow.
+    # A stream for each quantity, and a row for each image: an image does not depend on the set's size.
     moment = 0 if epoch is None else epoch + 1
     placing, strewing = (np.random.default_rng([seed, moment, stream]) for stream in (0, 1))
     chosen = placing.random((count, 3), dtype=np.float32)
@@ -267,7 +265,7 @@ def arrange(
     piece_digit = np.floor(strewn[..., 0] * np.float64(len(pieces) - own)).astype(np.int64)
     if own:  # any digit but the image's own
         piece_digit += piece_digit >= np.arange(count)[:, np.newaxis]
-    return Arrangement(
+    return DigitArrangement(
         canvas,
         np.arange(count),
         scale.astype(np.float32),
@@ -279,11 +277,11 @@ def arrange(
 
 
 def draw(
-    digits: Images, arranged: Arrangement, index: Integer[np.ndarray, "batch"], cut_from: Images | None = None
-) -> Drawn:
-    """These images of an arrangement, which is one of the same digits.
+    digits: Images, arranged: DigitArrangement, index: Integer[np.ndarray, "batch"], cut_from: Images | None = None
+) -> DrawnDigits:
+    """These images of an arrangement, made for the same digits.
 
-    Where things meet their brightness is added, up to white.
+    Overlapping brightness is added, up to white.
     """
     canvas = arranged.canvas
     shape = (len(index), digits.pixels.shape[1], canvas.rows, canvas.columns)
@@ -300,18 +298,18 @@ def draw(
     if canvas.pieces:
         strew(pixels, (digits if cut_from is None else cut_from).pixels, arranged, index)
     labels = None if digits.labels is None else digits.labels[numbers]
-    return Drawn(Images(pixels, labels, digits.classes), boxes(inked, arranged, index))
+    return DrawnDigits(Images(pixels, labels, digits.classes), boxes(inked, arranged, index))
 
 
-def draw_all(digits: Images, canvas: Canvas, seed: int, cut_from: Images | None = None) -> Drawn:
-    """A frozen set, to evaluate on: one image of each digit, the same for the same seed."""
+def draw_all(digits: Images, canvas: DigitCanvas, seed: int, cut_from: Images | None = None) -> DrawnDigits:
+    """A frozen evaluation set: one image of each digit, the same for the same seed."""
     return draw(digits, arrange(digits, canvas, seed, None, cut_from), np.arange(len(digits)), cut_from)
 
 
 def strew(
     pixels: UInt8[np.ndarray, "batch channel rows columns"],
     cut_from: UInt8[np.ndarray, "digit channel _ _"],
-    arranged: Arrangement,
+    arranged: DigitArrangement,
     index: Integer[np.ndarray, "batch"],
 ) -> None:
     """Add each image's pieces to it, in place."""
@@ -325,7 +323,7 @@ def strew(
         cut = cut_from.transpose(0, 2, 3, 1)[digit, (top[:, None] + step)[:, :, None], (left[:, None] + step)[:, None]]
         place = (image, (row[:, None] + step)[:, :, None], (column[:, None] + step)[:, None])
         under = added[place]
-        # Bytes wrap around where their sum is above white.
+        # A byte sum above white wraps around.
         total = under + cut
         total[total < cut] = 255
         added[place] = total
@@ -335,9 +333,9 @@ def scaled(
     digits: UInt8[np.ndarray, "batch channel _ _"],
     scale: Float32[np.ndarray, "batch"],
     corner: Float32[np.ndarray, "batch 2"],
-    canvas: Canvas,
+    canvas: DigitCanvas,
 ) -> UInt8[np.ndarray, "batch channel {canvas.rows} {canvas.columns}"]:
-    """Digits of other sizes at real-valued corners, black around them."""
+    """Scaled digits at real-valued corners, on black."""
     down = triangles(digits.shape[2], canvas.rows, scale, corner[:, 0])[:, np.newaxis]
     across = triangles(digits.shape[3], canvas.columns, scale, corner[:, 1])[:, np.newaxis]
     return np.rint(down @ digits.astype(np.float32) @ across.swapaxes(2, 3)).clip(0, 255).astype(np.uint8)
@@ -346,9 +344,9 @@ def scaled(
 def triangles(
     cells: int, count: int, scale: Float32[np.ndarray, "batch"], start: Float32[np.ndarray, "batch"]
 ) -> Float32[np.ndarray, "batch {count} {cells}"]:
-    """How much of each of the digit's cells is in each of the canvas's: linear between their centres.
+    """Linear interpolation weights from the digit's pixels to the canvas's.
 
-    For smaller digits a triangle is as wide as a pixel of the canvas, so that no cell is skipped.
+    For smaller digits a triangle is as wide as a pixel of the canvas, so that no pixel is skipped.
     """
     width = np.maximum(1, 1 / scale)[:, np.newaxis, np.newaxis]
     at = (np.arange(count, dtype=np.float32) + 0.5 - start[:, np.newaxis]) / scale[:, np.newaxis] - 0.5
@@ -357,9 +355,9 @@ def triangles(
 
 
 def boxes(
-    inked: UInt8[np.ndarray, "batch channel _ _"], arranged: Arrangement, index: Integer[np.ndarray, "batch"]
+    inked: UInt8[np.ndarray, "batch channel _ _"], arranged: DigitArrangement, index: Integer[np.ndarray, "batch"]
 ) -> Float32[np.ndarray, "batch 4"]:
-    """Left, top, right and bottom of the digits' ink, in [-1, 1]; of a digit without any, its whole square."""
+    """Left, top, right and bottom of the digits' ink, in [-1, 1]; of an empty digit, its whole square."""
     ink = inked.max(axis=1)
     top, bottom = edges(ink.max(axis=2) > 0)
     left, right = edges(ink.max(axis=1) > 0)
@@ -378,10 +376,10 @@ def edges(line: Bool[np.ndarray, "batch cell"]) -> tuple[Int[np.ndarray, "batch"
 
 
 def binarise(images: Images, seed: int) -> Images:
-    """Images of black and white: each pixel white with its brightness as probability, once and for all.
+    """Binarised images: each pixel is white with its brightness as probability.
 
-    The same seed gives the same set (a fixed binarisation, as Salakhutdinov and Murray's of 2008); likelihoods of sets
-    made with other seeds, or anew for each epoch, can't be compared with one another to the last digit.
+    The same seed gives the same set (a fixed binarisation, as Salakhutdinov and Murray's of 2008); likelihoods under
+    other seeds, or dynamic binarisation, are not exactly comparable.
     """
     drawn = np.random.default_rng([seed]).integers(255, size=images.pixels.shape, dtype=np.uint8)
     return replace(images, pixels=np.where(drawn < images.pixels, np.uint8(255), np.uint8(0)))

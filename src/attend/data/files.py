@@ -1,7 +1,7 @@
 """Files and their lines.
 
-Files are UTF-8, plain or compressed (`.gz`, `.xz`), and "-" is standard input. A line ends with "\\n" (or "\\r\\n") and
-with nothing else: the many other characters that Unicode calls line ends would put aligned files out of step.
+Files are UTF-8, plain or compressed (`.gz`, `.xz`), and "-" is standard input. Only "\\n" (or "\\r\\n") ends a line:
+Unicode's other line separators would misalign line-aligned files.
 """
 
 import gzip
@@ -15,8 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path, PurePath
 from typing import Literal
 
-Kind = Literal["unreadable file", "missing file", "line counts differ", "invalid UTF-8", "malformed line"]
-# Bytes read at a time: lines one by one take as long again.
+ProblemKind = Literal["unreadable file", "missing file", "line counts differ", "invalid UTF-8", "malformed line"]
+# Bytes read at a time: reading line by line takes twice as long.
 BLOCK = 1 << 16
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -25,14 +25,14 @@ class DataError(ValueError):
     """Data that can't be used. The message names the file, the line where there is one, and what to do."""
 
     def __init__(
-        self, file: str, problem: str, advice: str, line: int | None = None, kind: Kind = "unreadable file"
+        self, file: str, problem: str, advice: str, line: int | None = None, kind: ProblemKind = "unreadable file"
     ) -> None:
         super().__init__(file, problem, advice, line, kind)
         self.file = file
         self.problem = problem
         self.advice = advice
         self.line = line
-        self.kind: Kind = kind
+        self.kind: ProblemKind = kind
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
@@ -40,25 +40,25 @@ class DataError(ValueError):
 
 
 def counted(count: int, noun: str) -> str:
-    """A count with its noun, which takes an s in the plural."""
+    """A count with its noun, with an s in the plural."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def locate(path: str) -> Path:
-    """The file at `path`; a relative path that is not here is looked for in the folder that ATTEND_DATA names.
+    """The file at `path`; a relative path that does not exist is also looked for in the folder that ATTEND_DATA names.
 
-    Raises `DataError` with the places looked at and the nearest file name.
+    Raises `DataError` with the paths tried and the nearest file name.
     """
     places = [Path(path)]
     folder = os.environ.get("ATTEND_DATA")
     if folder and not os.path.isabs(path):
         places.append(Path(folder, path))
-    # os.path rather than Path: it says False of a name that the system refuses, where Path.exists raises.
+    # os.path rather than Path: it gives False for an invalid name, where Path.exists raises.
     for place in places:
         if os.path.exists(place):
             return place
     looked = " or ".join(str(place) for place in places)
-    hint = "check the path" if os.path.isabs(path) else f"check the path, which is looked for from {os.getcwd()}"
+    hint = "check the path" if os.path.isabs(path) else f"check the path, which is relative to {os.getcwd()}"
     if not folder and not os.path.isabs(path):
         hint += ", or set ATTEND_DATA to the folder with the data"
     for place in places:
@@ -70,9 +70,9 @@ def locate(path: str) -> Path:
 
 
 def walk(top: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """As `os.walk`, in the order of the names, with links to folders followed.
+    """As `os.walk`, sorted by name, following links to folders.
 
-    A link that leads back, so that to follow it would never end, is among the files.
+    Cyclic links are among the files.
     """
     for place, folders, files in os.walk(top, onerror=onerror, followlinks=True):
         back = [name for name in folders if leads_back(Path(place, name), top)]
@@ -81,7 +81,7 @@ def walk(top: Path, onerror: Callable[[OSError], None] | None = None) -> Iterato
 
 
 def leads_back(path: Path, top: Path) -> bool:
-    """Whether it is a link to a folder that holds one of those that it is reached through from `top` on."""
+    """Whether it is a cyclic link: to a folder that contains one on the way from `top` to it."""
     if not path.is_symlink():
         return False
     target = os.path.realpath(path)
@@ -90,7 +90,7 @@ def leads_back(path: Path, top: Path) -> bool:
 
 
 def readable_again(paths: Iterable[str]) -> bool:
-    """Whether these are files, which may be read once to check and count them: pipes and terminals may not."""
+    """Whether these are files, which can be read more than once, unlike pipes and terminals."""
     return all(path != "-" and locate(path).is_file() for path in paths)
 
 
@@ -103,7 +103,7 @@ def read_lines(path: str) -> Iterator[str]:
 
 
 def scan_lines(path: str) -> Iterator[str | DataError]:
-    """As `read_lines`, but a line that is not UTF-8 is given as the error it is, and reading goes on."""
+    """As `read_lines`, but yields an error for a line that is not UTF-8, and goes on."""
     count = 0
     for block in read_blocks(path):
         block = block.removesuffix(b"\n")
@@ -120,8 +120,8 @@ def scan_lines(path: str) -> Iterator[str | DataError]:
 def read_blocks(path: str) -> Iterator[bytes]:
     """A file's content in blocks of whole lines, without a byte order mark at its start.
 
-    Of standard input and pipes a block is a line, so that what is written by hand is read at once. Raises `DataError`
-    if the file can't be read or decompressed to its end.
+    For standard input and pipes a block is one line, so that interactive input is read at once. Raises `DataError` if
+    the file can't be read or decompressed to its end.
     """
     try:
         if path == "-":
@@ -137,17 +137,17 @@ def read_blocks(path: str) -> Iterator[bytes]:
                 yield block
                 block = (file.read(BLOCK) if at_once else b"") + file.readline()
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(path, f"cannot be read ({error})", "give a whole file that is what its name says") from error
+        raise DataError(path, f"cannot be read ({error})", "give a whole file of the type in its name") from error
 
 
 def text_suffix(path: str) -> str:
-    """The suffix that says what a file holds, without that of its compression."""
+    """A file's suffix, without that of its compression."""
     name = PurePath(path)
     return PurePath(name.stem).suffix if name.suffix in (".gz", ".xz") else name.suffix
 
 
 def decode(raw: bytes, file: str, line: int) -> str | DataError:
-    """The text of a line, or why it has none."""
+    """The text of a line, or an error."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,9 +1,9 @@
 """Reading a folder of files: pictures, or whatever a column's files are.
 
-A folder says what its files are in one of four ways: `metadata.csv` or `metadata.jsonl` with a column `file_name`, one
-for each other field and the target (under one of its names, such as `label` or `caption`) and, if wanted, `split`;
-sub-folders named after splits (train, valid, test); sub-folders named after classes (also within those of splits); or
-not at all. Links to folders are followed. What the files hold is not looked at here.
+A folder has one of four layouts: `metadata.csv` or `metadata.jsonl` with a column `file_name`, one for each other field
+and the target (under one of its names, such as `label` or `caption`) and, optionally, `split`; sub-folders named after
+splits (train, valid, test); sub-folders named after classes (also within those of splits); or neither. Links to folders
+are followed. The files' content is not read here.
 
     photos/train/cat/a.png         photos/metadata.csv         file_name,caption,split
     photos/train/dog/b.png         photos/a.png                a.png,a red dot,train
@@ -22,10 +22,10 @@ from attend.data.tables import NO_NAMES, read
 from attend.settings import nearest
 
 METADATA = ("metadata.csv", "metadata.jsonl")
-# The column of files' names, whatever the field is called.
+# The column of file names, whatever the field's name.
 FILE_NAME = "file_name"
 SPLIT = "split"
-# How the parts of a data set are called, and what they are called here.
+# Common names of splits, and the names here.
 SPLITS: Mapping[str, Split] = {
     "train": "train",
     "training": "train",
@@ -35,12 +35,12 @@ SPLITS: Mapping[str, Split] = {
     "dev": "valid",
     "test": "test",
 }
-# Files of each kind that a report names.
+# Files that a report names for each reason.
 SHOWN = 3
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class UnusedFile:
     """A file that is in no row, and why."""
 
     file: str
@@ -49,15 +49,15 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Folder:
-    """The rows of a folder: of its parts by name, or, where it says of no part, of the whole as "train".
+    """The rows of a folder, by part; all as "train" if it has no parts.
 
-    `left_out` are the files that are in no row, and `remarks` what else there is to say, a sentence each.
+    `left_out` are the files that are in no row, and `remarks` other remarks, a sentence each.
     """
 
     path: str
     parts: Mapping[Split, tuple[Row, ...]]
     found: int
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[UnusedFile, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -87,7 +87,7 @@ def read_folder(
     files = [column for column in columns if column.files]
     if not files:
         names = ", ".join(column.name for column in columns)
-        raise DataError(path, "is a folder", f"give a table with the columns {names}: none of them is of files")
+        raise DataError(path, "is a folder", f"give a table with the columns {names}: none of them holds files")
     metadata = [folder / name for name in METADATA if (folder / name).exists()]
     if len(metadata) > 1:
         raise DataError(path, f"has both {' and '.join(METADATA)}", "remove one of them")
@@ -98,22 +98,22 @@ def read_folder(
         parts, remarks = read_metadata(str(metadata[0]), columns, mapping, optional)
         used = {os.path.realpath(file) for rows in parts.values() for row in rows for file in files_of(row)}
         missing = f"not in {metadata[0].name}"
-        left_out += [LeftOut(name, missing) for name in found if os.path.realpath(folder / name) not in used]
+        left_out += [UnusedFile(name, missing) for name in found if os.path.realpath(folder / name) not in used]
     else:
         needed = [column.name for column in columns if column.name != TARGET and column.name not in optional]
         if needed != [files[0].name]:
-            problem = f"has no metadata, which says what goes with what ({', '.join(needed)})"
+            problem = f"has no metadata to say which values belong together ({', '.join(needed)})"
             raise DataError(path, problem, f"write {METADATA[0]}, with a column for each, and the target")
         target = next((column for column in columns if column.name == TARGET), None)
         classes = target is not None and not target.several
         parts, remarks = from_folders(folder, found, inside, files[0].name, classes, left_out)
-        told = all(TARGET in row.values for rows in parts.values() for row in rows)
-        if target is not None and TARGET not in optional and not told:
+        labelled = all(TARGET in row.values for rows in parts.values() for row in rows)
+        if target is not None and TARGET not in optional and not labelled:
             names = " or ".join(target.aliases) or TARGET
             advice = f"write {METADATA[0]} ({FILE_NAME}, {names})"
             if classes:
                 advice += ", or put the files of each class into a folder of its name"
-            raise DataError(path, f"has files of which no {names} is said", advice)
+            raise DataError(path, f"has files without a {names}", advice)
     folder_rows = Folder(path, parts, total, tuple(left_out), tuple(remarks))
     if not any(parts.values()):
         raise DataError(path, f"has no file to use ({folder_rows})", "check the folder")
@@ -124,10 +124,10 @@ def files_of(row: Row) -> list[Path]:
     return [value for value in row.values.values() if isinstance(value, Path)]
 
 
-def look_through(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[str], list[str], list[LeftOut]]:
-    """The names of all files below a folder that end in one of these, those of the folders, and what is left out.
+def look_through(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[str], list[str], list[UnusedFile]]:
+    """The names of all files below a folder with one of these suffixes, those of the folders, and the files left out.
 
-    They are in the order of the names; hidden ones are passed over.
+    All are sorted; hidden ones are skipped.
     """
 
     def unreadable(error: OSError) -> None:
@@ -135,7 +135,7 @@ def look_through(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[str], li
 
     found: list[str] = []
     folders: list[str] = []
-    left_out: list[LeftOut] = []
+    left_out: list[UnusedFile] = []
     for place, inside, files in walk(folder, unreadable):
         inside[:] = [name for name in inside if not name.startswith(".")]
         folders += [(place / name).relative_to(folder).as_posix() for name in inside]
@@ -145,21 +145,21 @@ def look_through(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[str], li
             if file.startswith(".") or name in METADATA:
                 continue
             if os.path.isdir(path):
-                left_out.append(LeftOut(name, "a link to a folder that it is in"))
+                left_out.append(UnusedFile(name, "a cyclic link"))
             elif not os.path.exists(path):
-                left_out.append(LeftOut(name, "a link to nowhere"))
+                left_out.append(UnusedFile(name, "a broken link"))
             elif suffixes and not file.lower().endswith(suffixes):
                 *others, last = suffixes
-                left_out.append(LeftOut(name, f"not a {', '.join(others)}{' or ' if others else ''}{last} file"))
+                left_out.append(UnusedFile(name, f"not a {', '.join(others)}{' or ' if others else ''}{last} file"))
             else:
                 found.append(name)
     return found, folders, left_out
 
 
 def from_folders(
-    folder: Path, found: Sequence[str], folders: Sequence[str], column: str, classes: bool, left_out: list[LeftOut]
+    folder: Path, found: Sequence[str], folders: Sequence[str], column: str, classes: bool, left_out: list[UnusedFile]
 ) -> tuple[dict[Split, tuple[Row, ...]], list[str]]:
-    """Rows with the split and, if there are `classes`, the class that the folders of files say; and remarks."""
+    """Rows with the split and, if there are `classes`, the class that the sub-folders give; and remarks."""
     root = Path(os.path.abspath(folder))
     first = {name.split("/")[0] for name in found if "/" in name}
     with_splits = bool(first) and all(name.lower() in SPLITS for name in first)
@@ -169,11 +169,11 @@ def from_folders(
     for name in found:
         above = name.split("/")[:-1]
         if with_splits and not above:
-            left_out.append(LeftOut(name, "beside the folders of the splits"))
+            left_out.append(UnusedFile(name, "outside the split folders"))
             continue
         split = SPLITS[above.pop(0).lower()] if with_splits else "train"
         if with_classes and not above:
-            left_out.append(LeftOut(name, "beside the folders of the classes"))
+            left_out.append(UnusedFile(name, "outside the class folders"))
             continue
         values: dict[str, Any] = {column: root / name}
         if with_classes:
@@ -194,7 +194,7 @@ def in_order(parts: Mapping[Split, Sequence[Row]]) -> dict[Split, tuple[Row, ...
 def read_metadata(
     path: str, columns: Sequence[Column], mapping: Mapping[str, str], optional: Collection[str]
 ) -> tuple[dict[Split, tuple[Row, ...]], list[str]]:
-    """The rows that metadata has, and what of it is not used. Raises `DataError` at the first line that is wrong."""
+    """The rows of the metadata, and which columns are not used. Raises `DataError` at the first malformed line."""
     named = next(place for place, column in enumerate(columns) if column.files)
     known = [*columns, Column(SPLIT)]
     if FILE_NAME not in known[named].aliases:
@@ -219,7 +219,7 @@ def read_metadata(
         old = lines.setdefault(inputs, row)
         if old is not row:
             if old.values == row.values:
-                raise wrong(f"{row.name!r} stands in line {old.line} already", "keep one of the lines")
+                raise wrong(f"{row.name!r} is already in line {old.line}", "keep one of the lines")
             what = "split" if old.values.get(SPLIT) != row.values.get(SPLIT) else TARGET
             raise wrong(f"{row.name!r} has another {what} than in line {old.line}", "keep one of them")
         parts.setdefault(SPLITS[split.lower()], []).append(replace(row, values=cells))

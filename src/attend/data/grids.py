@@ -1,4 +1,4 @@
-"""Grids of features: what a large network, trained before, saw in each cell of an image; NPZ and safetensors files."""
+"""Grids of features: a pretrained network's features for each cell of an image; NPZ and safetensors files."""
 
 from math import isqrt
 
@@ -26,7 +26,7 @@ def read_features(path: str) -> Float[np.ndarray, "*shape"]:
 
 
 def check_features(path: str, features: Shaped[np.ndarray, "*shape"]) -> None:
-    """Raises `DataError` unless they are floats of a shape that grids have."""
+    """Raises `DataError` unless they are floats of a grid's shape."""
     if features.dtype.kind != "f" or features.ndim not in (3, 4):
         raise DataError(path, f"has features of type {features.dtype} and shape {features.shape}", ADVICE)
     if not features.size:
@@ -34,7 +34,7 @@ def check_features(path: str, features: Shaped[np.ndarray, "*shape"]) -> None:
 
 
 def as_grids(features: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "image rows columns size"]:
-    """Features [image cells size] as grids: their cells are a square, row by row, or else one row."""
+    """Features [image cells size] as grids: a square, row by row, if possible, or else one row."""
     if features.ndim == 4:
         return features
     side = isqrt(features.shape[1])

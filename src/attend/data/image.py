@@ -22,14 +22,14 @@ from attend.data.files import DataError
 Colour = Literal["grey", "colour"]
 Fit = Literal["exact", "pad", "crop"]
 
-# A file of few bytes can claim any size: larger images are not decoded.
+# A small file can declare any size: larger images are not decoded.
 LARGEST_PIXELS = 80_000_000
-# What Pillow raises on files that are not what they seem, besides errors of the system.
+# What Pillow raises on malformed files, besides OSError.
 FAULTS = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, KeyError, IndexError, TypeError)
 
 
 class ImageError(ValueError):
-    """An image that can't be used; the text says why, and `advice` what to do where it is asked for by itself."""
+    """An image that can't be used; the text says why, and `advice` what to do if it was named by itself."""
 
     def __init__(self, problem: str, advice: str = "give a PNG or JPEG image") -> None:
         super().__init__(problem)
@@ -38,9 +38,9 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class Form:
-    """What images are made into, so that they fit in one array.
+    """The common form that images are converted to, so that they fit in one array.
 
-    A size that isn't given (None) is the images' own: the commonest.
+    Without a size (None), the most frequent one is used.
     """
 
     colour: Colour = "grey"
@@ -50,7 +50,7 @@ class Form:
     columns: int | None = None
     """Width in pixels."""
     fit: Fit = "pad"
-    """For images of another size: leave them out, fit the whole image in and pad with black, or fill and crop."""
+    """For images of another size: leave them out, resize to fit and pad with black, or resize to fill and crop."""
 
     def __post_init__(self) -> None:
         if (self.rows is None) != (self.columns is None):
@@ -65,10 +65,10 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images of one size, held once, as bytes; what goes with them has an entry an image, or is None.
+    """Images of one size, as bytes; labels, captions and names have an entry for each image, or are None.
 
-    `labels` are numbers of `classes`. An image has one caption or several. `names` are file names, empty where images
-    have none. Raises `ValueError` where these don't fit together.
+    `labels` are indices of `classes`. An image has one caption or several. `names` are file names, empty where images
+    have none. Raises `ValueError` where these don't match.
     """
 
     pixels: UInt8[np.ndarray, "image channel rows columns"]
@@ -132,12 +132,12 @@ def as_data_uri(pixels: UInt8[np.ndarray, "channel rows columns"]) -> str:
 
 
 def rows_first(pixels: UInt8[np.ndarray, "channel rows columns"]) -> UInt8[np.ndarray, "rows columns *channel"]:
-    """As viewers have it: grey without an axis of channels, colour with it."""
+    """With the channels last, or without their axis if grey, as viewers expect."""
     return pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
 
 
 class Decoded(NamedTuple):
-    """An image as pixels, and what was done to it; `size` is its own (rows, columns), once upright."""
+    """An image's pixels, and how it was converted; `size` is its original (rows, columns), upright."""
 
     pixels: UInt8[np.ndarray, "channel rows columns"]
     size: tuple[int, int]
@@ -147,10 +147,10 @@ class Decoded(NamedTuple):
 
 @contextmanager
 def opened(file: Path | BytesIO) -> Iterator[Image.Image]:
-    """An image file whose head has been read. Whatever is wrong with it, now or on decoding, is an `ImageError`."""
+    """An image file whose header has been read. Any error, now or on decoding, is an `ImageError`."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of what it can read nevertheless, and of sizes that are refused here.
+            # Pillow warns of defects that it can read nevertheless, and of sizes that are refused here.
             warnings.simplefilter("ignore")
             with Image.open(file, formats=("PNG", "JPEG")) as image:
                 if image.width * image.height > LARGEST_PIXELS:
@@ -161,13 +161,13 @@ def opened(file: Path | BytesIO) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise ImageError("no such file") from None
     except IsADirectoryError:
-        raise ImageError("is a folder, not a picture", "name the pictures in it, as in folder/*.png") from None
+        raise ImageError("is a folder, not an image", "name the images in it, as in folder/*.png") from None
     except UnidentifiedImageError:
         raise ImageError("not a PNG or JPEG image") from None
     except Image.DecompressionBombError:
         raise ImageError(f"more than {LARGEST_PIXELS:,} pixels", "make it smaller") from None
     except FAULTS as error:
-        advice = "make it readable" if isinstance(error, PermissionError) else "save it anew"
+        advice = "make it readable" if isinstance(error, PermissionError) else "save it again"
         raise ImageError(f"unreadable ({error})", advice) from None
 
 
@@ -202,14 +202,14 @@ def formed(image: Image.Image, form: Form) -> Decoded:
         if form.fit == "exact":
             advice = f"resize it to {rows} rows and {columns} columns, or train with data.fit pad or crop"
             raise ImageError(f"not of {rows} x {columns} pixels", advice)
-        # A JPEG can be decoded at a half, a quarter, ... of its size, in as much less time; twice what is needed leaves
-        # the resizing below something to average.
+        # Decoding a JPEG at a half, a quarter, ... of its size is faster; twice the needed size leaves something to
+        # average for the resizing below.
         enough = 2 * max(rows, columns)
         image.draft(None, (enough, enough))
     upright = ImageOps.exif_transpose(image)
     over_black = upright.has_transparency_data
     if upright.mode in ("I", "F") and image.format != "PNG":
-        raise ImageError(f"of Pillow's mode {upright.mode}, whose brightest value is not known: convert it to L or RGB")
+        raise ImageError(f"of Pillow's mode {upright.mode}, whose maximum is not known: convert it to L or RGB")
     if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits of grey to 8 instead of scaling
         upright = Image.fromarray(np.clip(np.asarray(upright) >> 8, 0, 255).astype(np.uint8))
     elif over_black:
@@ -225,9 +225,9 @@ def formed(image: Image.Image, form: Form) -> Decoded:
 
 
 def read_idx_images(images: str, labels: str | None = None) -> Images:
-    """Grey images from one idx file, and their labels, whole numbers from 0, from another.
+    """Grey images from one idx file, and their labels, integers from 0, from another.
 
-    Raises `DataError` as `read_idx` does, and if the two don't go together.
+    Raises `DataError` as `read_idx` does, and if the two don't match.
     """
     pixels = read_idx(images)
     if pixels.ndim != 3:

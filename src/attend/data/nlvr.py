@@ -1,7 +1,7 @@
-"""NLVR: people's sentences about pictures of boxes with coloured shapes (Suhr et al. 2017).
+"""NLVR: human sentences about pictures of boxes with coloured shapes (Suhr et al. 2017).
 
-A sentence that is true of a picture describes it. Pictures are read out of their archive into memory: nothing is ever
-unpacked to the disk, whatever paths an archive holds.
+Sentences that are true of their picture serve as captions. Pictures are read from their archive into memory: nothing is
+unpacked to disk, whatever paths an archive holds.
 """
 
 import json
@@ -38,15 +38,15 @@ class Nlvr:
         | []   | | o    | |  []  |   -> "there is a box with only squares"
         +------+ +------+ +------+
 
-    Rows have an `image`, bytes [3 rows columns], and the `target`, its sentence. The development set is divided, by
-    what was presented together, to learn and to validate; the hidden one is to test.
+    Rows have an `image`, bytes [3 rows columns], and the `target`, its sentence. The development set is split, by
+    presentation, into training and validation; the hidden set is for testing.
     """
 
     name: str = "nlvr"
     """What the data is called in results and model cards."""
 
     def open(self, columns: Sequence[Column], seed: int, log: Log) -> Fixed:
-        """Raises `DataError` if the files aren't there, or not what they ought to be."""
+        """Raises `DataError` if the files are missing or malformed."""
         check_columns(columns, ("image", TARGET), "NLVR")
         several = any(column.several for column in columns if column.name == TARGET)
         train, valid = divide(read_nlvr("dev"))
@@ -67,7 +67,7 @@ def captioned_rows(images: Images, several: bool) -> list[Row]:
 
 
 def read_nlvr(part: Part, form: Form = FORM) -> Images:
-    """The pictures of a part, in every order of their boxes there is, with the sentence that is true of each.
+    """The pictures of a part, in every available order of their boxes, with the sentence that is true of each.
 
     Read from `nlvr/<part>.jsonl.gz` and `nlvr/<part>_images.tar` in the folder that ATTEND_DATA names. Raises
     `DataError` if these can't be read, or a picture or its item is missing.
@@ -88,11 +88,11 @@ def read_nlvr(part: Part, form: Form = FORM) -> Images:
             for number, name in enumerate(names):
                 file = tar.extractfile(members[name])
                 if file is None or members[name].size > LARGEST_FILE:
-                    raise DataError(archive, f"{name} is no picture", "get the archive anew")
+                    raise DataError(archive, f"{name} is not a picture", "get the archive again")
                 try:
                     pixels[number] = decode(BytesIO(file.read()), form).pixels
                 except ImageError as error:
-                    raise DataError(archive, f"{name}: {error}", "get the archive anew") from error
+                    raise DataError(archive, f"{name}: {error}", "get the archive again") from error
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(archive, f"cannot be read ({error})", "give a whole tar archive") from error
     captions = tuple((sentences[item_of(name)],) for name in names)
@@ -108,25 +108,25 @@ def read_sentences(path: str) -> dict[str, str]:
             identifier, sentence, label = record["identifier"], record["sentence"], record["label"]
         except (ValueError, RecursionError, KeyError, TypeError) as error:
             problem = f"not a line of NLVR ({error!r})"
-            raise DataError(path, problem, "get the file anew", line, "malformed line") from None
+            raise DataError(path, problem, "get the file again", line, "malformed line") from None
         if not (isinstance(identifier, str) and isinstance(sentence, str) and label in ("true", "false")):
             problem = "identifier and sentence must be texts, label true or false"
-            raise DataError(path, problem, "get the file anew", line, "malformed line")
+            raise DataError(path, problem, "get the file again", line, "malformed line")
         if label == "true":
             sentences[identifier] = " ".join(sentence.split())
     return sentences
 
 
 def item_of(name: str) -> str:
-    """The identifier of a picture's item, by its name; empty if it is no picture's."""
+    """The identifier of a picture's item, from its file name; empty if it isn't a picture's."""
     match = NAME.fullmatch(name)
     return f"{match[1]}-{match[2]}" if match else ""
 
 
 def divide(images: Images, share: int = 10) -> tuple[Images, Images]:
-    """For training and for validation, one in `share` of what was presented together.
+    """Training and validation images, the latter one in `share` presentations.
 
-    Never by picture: the sentence of a presentation goes with up to four pictures, each in several orders of its boxes.
+    Not split by picture: a presentation's sentence has up to four pictures, each in several orders of its boxes.
     """
     presentations = np.array([int(item_of(name).split("-")[0]) for name in images.names])
     held_out = presentations % share == 0

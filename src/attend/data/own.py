@@ -1,4 +1,4 @@
-"""A person's own data: tables, line-aligned files, arrays, or a folder of files."""
+"""The user's own data: tables, line-aligned files, arrays, or a folder of files."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,49 +13,49 @@ from attend.data.folders import read_folder
 from attend.data.tables import NO_NAMES, read, scan, silent
 from attend.settings import check_range, nearest
 
-# More targets than so many are no classes, and aren't kept to see whether they are.
+# More distinct targets than this are not classes, and aren't kept to check.
 MOST_CLASSES = 10_000
-# Up to so many, one with a single example is said to be too small rather than no class.
+# Up to this many classes, one with a single example is an error rather than a sign that targets aren't classes.
 FEW_CLASSES = 100
 
 
 @dataclass(frozen=True)
 class Files:
-    """Examples of one's own: from files, or from a folder."""
+    """Your own examples: from files, or from a folder."""
 
     name: str = ""
     """What the data is called in results and model cards, such as "multi30k en-de"."""
     train: tuple[str, ...] = ()
-    """What to learn from: one table with a column for each field and the target (.tsv, .csv or .jsonl), or line-aligned
+    """Training data: one table with a column for each field and the target (.tsv, .csv or .jsonl), or line-aligned
     files, one for each, in that order (texts, or arrays: idx, .npz or .safetensors); each plain, .gz or .xz. A relative
     path is also looked for in the folder that ATTEND_DATA names."""
     valid: tuple[str, ...] = ()
-    """The same, to choose the best weights by; never learnt from."""
+    """Validation data, for model selection; same format."""
     test: tuple[str, ...] = ()
-    """The same, for `attend evaluate` after training; neither learnt from nor chosen by."""
+    """Test data, for `attend evaluate`; same format."""
     folder: str = ""
     """Instead of train: a folder of files, with metadata.csv or metadata.jsonl (file_name, split, and a column for each
     other field and the target), or with a sub-folder for each class, in sub-folders train, valid and test or not."""
     columns: tuple[str, ...] = ()
-    """By what name a table has a field or the target, where that is another: field=column, such as
-    premise=sentence1 target=gold_label."""
+    """A table's column for a field or the target, where its name differs: field=column, such as premise=sentence1
+    target=gold_label."""
     held_out: float = 0.1
-    """The share of the training examples that is set aside to validate, where the data has no part for that."""
+    """The share of the training examples held out for validation, where the data has no validation part."""
 
     def __post_init__(self) -> None:
         check_range(self, "held_out", 0, 1)
         if not self.held_out:
-            raise ValueError("held_out must be above 0: without examples to validate the best weights can't be told")
+            raise ValueError("held_out must be above 0: the best weights can't be selected without validation examples")
         if self.folder and self.train:
-            problem = "data.folder and data.train both say what to learn from"
+            problem = "data.folder and data.train are both set"
             raise ValueError(f"{problem}: leave out one of them (one that the recipe sets, with --data.folder '')")
         if not self.train and (beside := [part for part in ("valid", "test") if getattr(self, part)]):
             problem = f"data.{beside[0]} goes with data.train"
-            raise ValueError(f"{problem}; of a folder, put the files into a folder {beside[0]} in it")
+            raise ValueError(f"{problem}; in a folder, put the files into a sub-folder {beside[0]}")
         self.mapping()
 
     def mapping(self) -> dict[str, str]:
-        """The columns of fields. Raises `ValueError` if that is not what `columns` says."""
+        """The columns of fields. Raises `ValueError` if `columns` is malformed."""
         named: dict[str, str] = {}
         for text in self.columns:
             field, equals, column = text.partition("=")
@@ -67,15 +67,15 @@ class Files:
         return named
 
     def open(self, columns: Sequence[Column], seed: int, log: Log) -> Fixed:
-        """Raises `ValueError` if nothing is said to learn from, `DataError` if it can't be read."""
+        """Raises `ValueError` if no training data are set, `DataError` if they can't be read."""
         check_fields(self.mapping(), columns)
         if self.folder:
             return self.open_folder(columns, seed, log)
         if not self.train:
-            raise ValueError("there is nothing to learn from: set data.train or data.folder")
+            raise ValueError("there are no training data: set data.train or data.folder")
         for paths in (self.train, self.valid):
             if not readable_again(paths):
-                problem = "is no file, and is to be read more than once"
+                problem = "is not a file, and must be read more than once"
                 raise DataError(", ".join(paths), problem, "save it to a file first")
         source = Tables(self, columns, log)
         if not self.valid:
@@ -98,9 +98,9 @@ class Files:
         return Kept(parts)
 
     def scan(self, columns: Sequence[Column], log: Log = silent) -> dict[Split, Iterable[Row | DataError]]:
-        """The parts as they are given, with each line that is no row as the error it is: see `attend.data.check`.
+        """The parts as given, with an error for each malformed line, for `attend.data.check`.
 
-        Raises `ValueError` as `open` does, but for what is in the files.
+        Raises `ValueError` as `open` does, except for the files' content.
         """
         mapping = self.mapping()
         check_fields(mapping, columns)
@@ -123,17 +123,17 @@ class Files:
 
 
 def check_fields(mapping: Mapping[str, str], columns: Sequence[Column]) -> None:
-    """Raises `ValueError` for a name that is no field's."""
+    """Raises `ValueError` for a name that is not a field's."""
     known = [column.name for column in columns]
     for name in mapping:
         if name not in known:
-            raise ValueError(f"data.columns names a field {name!r}, which there isn't: {nearest(name, known)}")
+            raise ValueError(f"data.columns names an unknown field {name!r}: {nearest(name, known)}")
 
 
 class Tables:
-    """Parts that are read from files, each time anew but for arrays; see `attend.data.examples.Fixed`.
+    """Parts that are read from files, again each time except for arrays; see `attend.data.examples.Fixed`.
 
-    `held` says which of the training rows are set aside to validate.
+    `held` marks the training rows held out for validation.
     """
 
     def __init__(self, files: Files, columns: Sequence[Column], log: Log) -> None:
@@ -173,7 +173,7 @@ class Tables:
         return iter(self._arrays[split])
 
     def say(self, remark: str) -> None:
-        """Files are read several times, and what there is to say of them is said once."""
+        """Files are read several times; log each remark once."""
         if remark not in self._said:
             self._said.add(remark)
             self._log(remark)
@@ -186,10 +186,10 @@ def read_given(
     optional: Collection[str] = frozenset(),
     log: Log = silent,
 ) -> Iterator[Row]:
-    """The rows of files that a person names: as `attend.data.tables.read`, or of a folder, or of files themselves.
+    """The rows of given files: as `attend.data.tables.read`, of a folder, or of the files themselves.
 
-    Where a single column is needed, whose cells are files, such files are rows by themselves: `a.png b.png`. Raises
-    `DataError` at the first that can't be read.
+    Where a single column of files is needed, each file is a row: `a.png b.png`. Raises `DataError` at the first that
+    can't be read.
     """
     if len(paths) == 1 and paths[0] != "-" and locate(paths[0]).is_dir():
         found = read_folder(paths[0], columns, mapping, optional)
@@ -204,18 +204,18 @@ def read_given(
 
 
 def is_one(path: str, column: Column) -> bool:
-    """Whether a file is one of those that a column's cells name."""
+    """Whether a file has one of the column's suffixes."""
     return column.files and path.lower().endswith(column.suffixes)
 
 
-# What is set aside
+# Holding out
 
 
 def set_aside(rows: Iterable[Row], share: float, seed: int, place: str, log: Log) -> Bool[np.ndarray, "row"]:
-    """Which of the rows are to validate: of each class a random share, or of all where targets are no classes.
+    """Which rows to hold out: a random share of each class, or of all rows where targets aren't classes.
 
-    Targets are classes where there are half as many of them as rows, or fewer. Raises `DataError` for a class, or for
-    data, with a single example.
+    Targets are classes if there are at most half as many of them as rows. Raises `DataError` for a class, or for data,
+    with a single example.
     """
     number: dict[str, int] | None = {}
     labels: list[int] = []
@@ -233,15 +233,15 @@ def set_aside(rows: Iterable[Row], share: float, seed: int, place: str, log: Log
         sizes = np.bincount(labels)
         single = [name for name, size in zip(number, sizes, strict=True) if size < 2]
         if single and len(number) <= FEW_CLASSES:
-            problem = f"the class {single[0]!r} has one example alone"
-            raise DataError(place, problem, "give at least two, to learn one and validate the other")
+            problem = f"the class {single[0]!r} has only one example"
+            raise DataError(place, problem, "give at least two: one to train on, one to validate on")
         held = None if single else of_each_class(np.array(labels), share, seed)
     else:
         held = None
     if held is None:
         held = of_all(count, share, seed, place)
     away = int(held.sum())
-    log(f"{away:,} of the examples {'is' if away == 1 else 'are'} set aside to validate (data.held_out)")
+    log(f"{away:,} of the examples {'is' if away == 1 else 'are'} held out for validation (data.held_out)")
     return held
 
 
@@ -259,7 +259,7 @@ def of_all(count: int, share: float, seed: int, place: str) -> Bool[np.ndarray, 
     """A random share, at least one, and not all. Raises `DataError` for fewer than two."""
     if count < 2:
         problem = f"has {counted(count, 'example')}"
-        raise DataError(place, problem, "give at least two, to learn from one and validate the other")
+        raise DataError(place, problem, "give at least two: one to train on, one to validate on")
     held = np.zeros(count, dtype=bool)
     held[np.random.default_rng([seed]).permutation(count)[: min(count - 1, max(1, round(share * count)))]] = True
     return held

@@ -1,4 +1,4 @@
-"""Sequences of numbers held compactly: one after the other in one array, with the offsets of their ends."""
+"""Ragged sequences of integers: concatenated in one array, with the offsets of their ends."""
 
 from array import array
 from collections.abc import Iterable, Sequence
@@ -8,9 +8,9 @@ from jaxtyping import Int, Integer
 
 
 class Ragged:
-    """Sequences of whole numbers from 0 to below `limit`, in two bytes a number where that suffices.
+    """Sequences of integers from 0 to below `limit`, in two bytes a number where that suffices.
 
-    Grows by `append`, and is read by index like a list: a sequence is a view into the array.
+    Grows by `append`, and is indexed like a list: a sequence is a view into the array.
     """
 
     def __init__(self, limit: int) -> None:

@@ -1,15 +1,13 @@
-"""Generated scenes to describe: 2 to 4 coloured shapes on black, and a caption that names them all.
+"""Generated scenes with captions: 2 to 4 coloured shapes on black, and a caption that names them all.
 
     a red circle left of a blue square above a green cross
 
-Shapes stand in the cells of a 3 x 3 grid, a little off their middles. The caption names them in reading order, row by
-row: the next one in the same row is what the one before is "left of", the first one of a row what the one before is
-"above". So there is one right caption for each scene, and as colours, shapes, cells and number are drawn evenly and
-independently (no two shapes alike), none is likely without a look. It is known which words name which shape, and where
-that is.
+Shapes are in cells of a 3 x 3 grid, jittered around their centres. The caption names them in reading order, row by row,
+joined by "left of" within a row and "above" between rows. So each scene has exactly one correct caption. Colours,
+shapes, cells and number are uniform and independent (no two shapes alike), so that it can't be guessed without the
+image. Which words name which shape, and the shape's box, are known.
 
-What an epoch's scenes are follows from (seed, epoch) alone, scene by scene: `arrange` says, and `draw` makes any of
-them at any time.
+A scene is a function of (seed, epoch, index) alone: `arrange` computes the layouts, and `draw` makes any of the scenes.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,13 +21,13 @@ from attend.data.image import Images
 from attend.settings import check_range
 
 SIZE = 72
-"""Height and width of a scene in pixels: a cell of its grid is three cells of an encoder with 8 pixels to a cell, so
-that a shape is in the middle of one of them, and not between two that see as much of it. Shapes fill their cells, and
-are about as wide as what a cell of that encoder sees: a smaller one can be told as well from beside its box."""
+"""Height and width of a scene in pixels. A grid cell is three cells of an encoder of stride 8, so that a shape is
+centred on one of them and not between two. Shapes fill their cells, and are about as wide as that encoder's receptive
+field: smaller ones can be recognised as well from outside their box."""
 FEWEST, MOST = 2, 4
 """Shapes in a scene."""
 GRID = 3
-"""Cells a row, and rows."""
+"""Rows and columns of the grid."""
 COLOURS: Mapping[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
     "green": (0, 255, 0),
@@ -38,18 +36,18 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
     "purple": (200, 0, 255),
     "white": (255, 255, 255),
 }
-# Radii and distances from the middles of cells, in pixels: shapes stay in their cells, and two in one row are never as
-# far apart in height as two in different rows.
+# Radii and offsets from the centres of cells, in pixels: shapes stay in their cells, and two in one row differ less in
+# height than two in different rows.
 SMALLEST, LARGEST = 9.0, 11.0
 WANDER = 1.0
 DIMMEST = 0.7
-"""Least brightness of a shape, as a factor."""
+"""Minimum brightness of a shape, as a factor."""
 WINDOW = 26
-"""Width in pixels of the square that a shape is drawn in, soft edges and all."""
+"""Width in pixels of the square that a shape is drawn in, including soft edges."""
 
-# Scenes to measure on are the same whatever seed a run is trained with, so that seeds can be compared.
+# Evaluation scenes do not depend on the run's seed, so that seeds can be compared.
 FROZEN_SEED: Mapping[Split, int] = {"valid": 0, "test": 1}
-# Scenes whose captions hold every word that there is.
+# Enough scenes for their captions to contain every word.
 ALL_WORDS = 2000
 # Scenes drawn at a time.
 TOGETHER = 500
@@ -81,9 +79,9 @@ def cross(x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Shape:
-    """How far inside a shape a point is (below zero outside), of (x, y) from its middle and its radius.
+    """The signed distance to a shape's edge, positive inside, of a point (x, y) from its centre, given its radius.
 
-    `extent` is how far it reaches to the left, up, right and down, in radii.
+    `extent` is how far the shape reaches left, up, right and down, in radii.
     """
 
     inside: Distance
@@ -100,13 +98,13 @@ SHAPES: Mapping[str, Shape] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Arrangement:
-    """What is in so many scenes; objects are in reading order, and those beyond `count` are not drawn."""
+class SceneArrangement:
+    """The layout of a set of scenes; objects are in reading order, and those beyond `count` are not drawn."""
 
     count: Int[np.ndarray, "image"]
     """How many objects there are."""
     cell: Int[np.ndarray, "image object"]
-    """Number of an object's cell, row by row."""
+    """Index of an object's cell, row by row."""
     colour: Int[np.ndarray, "image object"]
     shape: Int[np.ndarray, "image object"]
     centre: Float32[np.ndarray, "image object 2"]
@@ -122,10 +120,10 @@ class Arrangement:
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """Scenes with a caption each, and what there is to check where a model looked.
+    """Scenes with a caption each, and the ground truth for where a model should look.
 
-    A box is left, top, right and bottom in [-1, 1], as places are; those beyond `count` are zero. `mentions` are the
-    characters of the caption that name each object, from and to before, as in "red circle".
+    A box is left, top, right and bottom in [-1, 1]; those beyond `count` are zero. `mentions` are the spans of the
+    caption that name each object, such as "red circle".
     """
 
     images: Images
@@ -136,21 +134,21 @@ class Scenes:
 
 @dataclass(frozen=True)
 class GeneratedScenes:
-    """Scenes of coloured shapes, new ones in every epoch, each with its caption:
+    """Scenes of coloured shapes, new in every epoch, each with its caption:
 
         .   .o. ###
         .   .   .       -> "a red circle left of a blue square
         .+.     .           above a green cross"
 
-    Rows have an `image`, bytes [3 rows columns], and the `target`, its caption. It is known where each object is.
+    Rows have an `image`, bytes [3 rows columns], the `target`, its caption, and the box of each object.
     """
 
     name: str = "scenes"
     """What the data is called in results and model cards."""
     scenes: int = 20_000
-    """Scenes to an epoch."""
+    """Scenes per epoch."""
     measured: int = 1000
-    """Scenes to validate on, and to test."""
+    """Scenes for validation, and for test."""
 
     def __post_init__(self) -> None:
         check_range(self, "scenes measured", 1)
@@ -168,7 +166,7 @@ class GeneratedScenes:
 
 
 class SceneSource:
-    """Scenes, new ones in every epoch; see `attend.data.examples.Fresh`. With `several` a target is a tuple of one."""
+    """Scenes, new in every epoch; see `attend.data.examples.Fresh`. With `several` a target is a tuple of one."""
 
     splits: tuple[Split, ...] = ("train", "valid", "test")
 
@@ -194,12 +192,12 @@ class SceneSource:
     def draw(self, epoch: int, index: Integer[np.ndarray, "chosen"]) -> list[Row]:
         return self._drawn(self._of(epoch), index)
 
-    def _of(self, epoch: int) -> Arrangement:
+    def _of(self, epoch: int) -> SceneArrangement:
         if self._arranged[0] != epoch:
             self._arranged = (epoch, arrange(self._scenes, self._seed, epoch))
         return self._arranged[1]
 
-    def _drawn(self, arranged: Arrangement, index: Integer[np.ndarray, "chosen"]) -> list[Row]:
+    def _drawn(self, arranged: SceneArrangement, index: Integer[np.ndarray, "chosen"]) -> list[Row]:
         drawn = draw(arranged, index)
         assert drawn.images.captions is not None
         rows = []
@@ -212,11 +210,11 @@ class SceneSource:
         return rows
 
 
-def arrange(count: int, seed: int, epoch: int | None) -> Arrangement:
-    """So many scenes, the same for the same seed and epoch (from 0; None is that of a frozen set)."""
+def arrange(count: int, seed: int, epoch: int | None) -> SceneArrangement:
+    """`count` scenes, the same for the same seed and epoch (from 0; None for a frozen set)."""
     generator = np.random.default_rng([seed, 0 if epoch is None else epoch + 1])
     cells, kinds = GRID * GRID, len(COLOURS) * len(SHAPES)
-    # A row of numbers for each scene, so that a scene is the same however many follow.
+    # A row of random numbers for each scene, so that a scene does not depend on `count`.
     numbers = generator.random((count, 1 + cells + kinds + 4 * MOST), dtype=np.float32)
     of_count, of_cell, of_kind, rest = np.split(numbers, [1, 1 + cells, 1 + cells + kinds], axis=1)
     objects = FEWEST + np.floor(of_count[:, 0] * np.float64(MOST - FEWEST + 1)).astype(np.int64)
@@ -229,7 +227,7 @@ def arrange(count: int, seed: int, epoch: int | None) -> Arrangement:
     row, column = np.divmod(cell, GRID)
     wander = WANDER * (2 * np.stack([across, down], axis=-1) - 1)
     centre = (np.stack([column, row], axis=-1) + 0.5) * (SIZE / GRID) + wander
-    return Arrangement(
+    return SceneArrangement(
         objects,
         cell,
         kind % len(COLOURS),
@@ -240,7 +238,7 @@ def arrange(count: int, seed: int, epoch: int | None) -> Arrangement:
     )
 
 
-def draw(arranged: Arrangement, index: Integer[np.ndarray, "batch"]) -> Scenes:
+def draw(arranged: SceneArrangement, index: Integer[np.ndarray, "batch"]) -> Scenes:
     """These scenes of an arrangement."""
     captions, mentions = [], []
     for scene in index:
@@ -252,12 +250,12 @@ def draw(arranged: Arrangement, index: Integer[np.ndarray, "batch"]) -> Scenes:
 
 
 def draw_all(count: int, seed: int) -> Scenes:
-    """A frozen set, to evaluate on: the same for the same seed."""
+    """A frozen evaluation set: the same for the same seed."""
     return draw(arrange(count, seed, None), np.arange(count))
 
 
-def describe(arranged: Arrangement, scene: int) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """A scene's caption, and where in it each object is named."""
+def describe(arranged: SceneArrangement, scene: int) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """A scene's caption, and the span that names each object."""
     colours, shapes = list(COLOURS), list(SHAPES)
     rows = arranged.cell[scene] // GRID
     text, spans = "", []
@@ -270,8 +268,8 @@ def describe(arranged: Arrangement, scene: int) -> tuple[str, tuple[tuple[int, i
     return text, tuple(spans)
 
 
-def paint(arranged: Arrangement, index: Integer[np.ndarray, "batch"]) -> UInt8[np.ndarray, "batch 3 rows columns"]:
-    """The scenes' pixels: each shape's colour by the share of a pixel that it covers, roughly."""
+def paint(arranged: SceneArrangement, index: Integer[np.ndarray, "batch"]) -> UInt8[np.ndarray, "batch 3 rows columns"]:
+    """The scenes' pixels: each shape's colour by its approximate coverage of a pixel."""
     batch, number = np.nonzero(np.arange(MOST) < arranged.count[index][:, np.newaxis])
     chosen = (index[batch], number)
     centre, radius, shape = arranged.centre[chosen], arranged.radius[chosen], arranged.shape[chosen]
@@ -294,7 +292,7 @@ def paint(arranged: Arrangement, index: Integer[np.ndarray, "batch"]) -> UInt8[n
     return pixels
 
 
-def boxes(arranged: Arrangement, index: Integer[np.ndarray, "batch"]) -> Float32[np.ndarray, "batch object 4"]:
+def boxes(arranged: SceneArrangement, index: Integer[np.ndarray, "batch"]) -> Float32[np.ndarray, "batch object 4"]:
     reach = np.array([form.extent for form in SHAPES.values()], dtype=np.float32) * np.array([-1, -1, 1, 1])
     edges = np.tile(arranged.centre[index], 2) + reach[arranged.shape[index]] * arranged.radius[index][..., np.newaxis]
     there = np.arange(MOST) < arranged.count[index][:, np.newaxis]

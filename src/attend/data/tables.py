@@ -1,15 +1,15 @@
 """Reading rows: from one table, from line-aligned files, or from arrays.
 
-A table is a `.tsv` (or `.txt`; with a head line or without), a `.csv` (quoted as RFC 4180 says, with a head line) or a
-`.jsonl` (an object a line). Line-aligned files are one a column: texts, a value a line, or arrays, a value a row. An
-`.npz` may have an array for each column. Texts are UTF-8, plain or compressed (`.gz`, `.xz`), "-" is standard input. A
-line ends with "\\n" (or "\\r\\n") and with nothing else.
+A table is a `.tsv` (or `.txt`; with or without a header), a `.csv` (quoted as in RFC 4180, with a header) or a `.jsonl`
+(an object a line). Line-aligned files are one per column: texts, a value a line, or arrays, a value a row. An `.npz`
+may have an array for each column. Texts are UTF-8, plain or compressed (`.gz`, `.xz`), "-" is standard input. Only
+"\\n" (or "\\r\\n") ends a line.
 
     a.png   a red dot                  file_name,caption
     b.png   two dots                   a.png,a red dot
     (.tsv)                             (.csv)
 
-Rows are read one after the other, and none is kept: but for those that are joined, see `Column.several`.
+Rows are streamed, not kept, except where they are merged (`Column.several`).
 """
 
 import csv
@@ -29,26 +29,26 @@ from jaxtyping import Shaped
 
 from attend.data.arrays import ARCHIVES, as_labels, as_pixels, holds_arrays, read_idx, read_named, read_names
 from attend.data.examples import Column, Log, Row
-from attend.data.files import DataError, Kind, counted, locate, scan_lines, text_suffix
+from attend.data.files import DataError, ProblemKind, counted, locate, scan_lines, text_suffix
 from attend.data.grids import as_grids, check_features
 from attend.settings import nearest
 
-# A line's number and its cells by the columns' names, or what is wrong with it.
+# A line's number and its cells by the columns' names, or an error.
 Line = tuple[int, dict[str, Any]] | DataError
 
 NO_NAMES: Mapping[str, str] = {}
-# JSON can escape half of a surrogate pair, which no encoding can write.
+# JSON can escape a lone surrogate, which UTF-8 can't encode.
 SURROGATE = re.compile("[\ud800-\udfff]")
-# How alike a name must be to a missing one, to be taken for a misspelling of it: "caption_id" is none of "caption".
+# How similar a name must be to count as a misspelling of a missing one: "caption_id" is not one of "caption".
 ALIKE = 0.7
-# Columns of such files hold images, also where an array has them.
+# A column with one of these suffixes holds images, in arrays too.
 PICTURES = (".png", ".jpg")
 # Lines that a remark names.
 SHOWN = 3
 
 
 def silent(remark: str) -> None:
-    """Takes remarks, and says none."""
+    """Discards remarks."""
 
 
 def read(
@@ -72,17 +72,17 @@ def scan(
     optional: Collection[str] = frozenset(),
     log: Log = silent,
 ) -> Iterator[Row | DataError]:
-    """The rows of one table, of line-aligned files (one a column, in their order), or of an .npz with an array each.
-    Of a single column there may be several files, which are read one after the other.
+    """The rows of one table, of line-aligned files (one per column, in order), or of an .npz with an array for each.
+    A single column may have several files, which are concatenated.
 
-    A line that is no row is given as the error it is, and reading goes on; an error that ends reading comes last.
-    `mapping` says by what name a table has a column, where that is none of the column's own. The `optional` columns may
-    be missing; rows then have no value of them. `log` takes remarks: what of a table is not used.
+    A malformed line yields an error, and reading goes on; an error that ends reading comes last. `mapping` gives a
+    column's name in the table, where it isn't one of the column's own. The `optional` columns may be missing; rows then
+    have no value of them. `log` takes remarks, such as which columns are not used.
 
     A value is a text; a tuple of texts where the column has `several`; an absolute path where it has `files`; or a row
-    of an array. Whole numbers in JSON and in arrays of labels become texts. In CSV, spaces around a cell mean nothing.
+    of an array. Integers in JSON and in arrays of labels become texts. In CSV, spaces around a cell are ignored.
     """
-    if len(columns) == 1 and len(paths) > 1:  # more files of the same
+    if len(columns) == 1 and len(paths) > 1:  # several files of the same column
         for path in paths:
             yield from scan((path,), columns, mapping, optional, log)
         return
@@ -98,16 +98,16 @@ def scan(
 
 
 def check_mapping(paths: Sequence[str], columns: Sequence[Column], mapping: Mapping[str, str]) -> None:
-    """Raises `DataError` for a name that is no column's."""
+    """Raises `DataError` for an unknown column."""
     known = [column.name for column in columns]
     for name in mapping:
         if name not in known:
-            problem = f"there is no field {name!r} that {mapping[name]!r} could be the column of"
+            problem = f"there is no field {name!r} for the column {mapping[name]!r}"
             raise DataError(", ".join(paths), problem, nearest(name, known))
 
 
 def distinct(columns: Sequence[Column], mapping: Mapping[str, str]) -> list[Column]:
-    """Columns without the aliases that are another's own name, or its name in the table."""
+    """Columns without aliases that are another column's name, or its name in the table."""
     taken = {mapping.get(column.name, column.name) for column in columns}
     return [replace(column, aliases=tuple(name for name in column.aliases if name not in taken)) for column in columns]
 
@@ -115,7 +115,7 @@ def distinct(columns: Sequence[Column], mapping: Mapping[str, str]) -> list[Colu
 def open_lines(
     paths: Sequence[str], columns: Sequence[Column], mapping: Mapping[str, str], optional: Collection[str], log: Log
 ) -> Iterator[Line]:
-    """The lines of whatever kind of file these are. Raises `DataError` for none that is known."""
+    """The lines of these files, by their kind. Raises `DataError` for an unknown kind."""
     required = [column for column in columns if column.name not in optional]
     names = " ".join(column.name for column in required)
     if len(paths) == 1:
@@ -127,7 +127,7 @@ def open_lines(
         if suffix in ARCHIVES:
             return array_lines(path, columns, mapping, optional, log)
         if len(required) > 1 and holds_arrays(path):
-            raise DataError(path, "has one array alone", f"give a file for each of: {names}")
+            raise DataError(path, "has a single array", f"give a file for each of: {names}")
         if suffix == ".tsv" or len(required) > 1:
             return tsv_lines(path, columns, mapping, optional, log)
     given = {len(columns): columns, len(required): required}.get(len(paths))
@@ -137,10 +137,10 @@ def open_lines(
         raise DataError(", ".join(paths) or "the data", f"has {found}", advice)
     for path in paths:
         if text_suffix(path) in (".csv", ".jsonl"):
-            problem = f"is a table, beside {counted(len(paths) - 1, 'other file')}"
+            problem = f"is a table, given with {counted(len(paths) - 1, 'other file')}"
             raise DataError(path, problem, "give one table, or line-aligned files of texts")
     if mapping:
-        problem = "line-aligned files have no columns with names"
+        problem = "line-aligned files have no column names"
         raise DataError(", ".join(paths), problem, f"give them in this order: {names}")
     if list(paths).count("-") > 1:
         raise DataError("-", "standard input can't be two of the files", "give a file for one of them")
@@ -153,7 +153,7 @@ def open_lines(
 def tsv_lines(
     path: str, columns: Sequence[Column], mapping: Mapping[str, str], optional: Collection[str], log: Log
 ) -> Iterator[Line]:
-    """Lines of cells with tabs between."""
+    """Lines of tab-separated cells."""
     lines = scan_lines(path)
     head = next(lines, None)
     if head is None:
@@ -163,12 +163,12 @@ def tsv_lines(
     if is_head(cells, required, mapping):
         where = places(path, cells, columns, mapping, optional, log)
         width, first = len(cells), 2
-        advice = "give every line the columns of the head line"
+        advice = "give every line the columns of the header"
     else:
         lines, first = chain([head], lines), 1
         given = required if len(cells) == len(required) else columns
         where, width = {column.name: place for place, column in enumerate(given)}, len(given)
-        advice = f"write {', '.join(where)}, with a tab between; or these names in a head line, to have more columns"
+        advice = f"write {', '.join(where)}, separated by tabs; or add a header with these names, to have more columns"
     wanted = list(where.items())
     for line, text in enumerate(lines, start=first):
         if isinstance(text, DataError):
@@ -181,7 +181,7 @@ def tsv_lines(
 
 
 def is_head(cells: Sequence[str], required: Sequence[Column], mapping: Mapping[str, str]) -> bool:
-    """Whether a first line is one of names: it has those of all required columns, but for misspellings."""
+    """Whether a first line is a header: it has the names of all required columns, allowing for misspellings."""
     if mapping:
         return True
     names = {cell.strip() for cell in cells}
@@ -191,7 +191,7 @@ def is_head(cells: Sequence[str], required: Sequence[Column], mapping: Mapping[s
 
 
 def misspelt(column: Column, names: Collection[str]) -> str | None:
-    """The one of these names that seems to be meant for a column's."""
+    """The name that is probably a misspelling of the column's."""
     lower = {name.lower(): name for name in names}
     for name in (column.name, *column.aliases):
         if found := get_close_matches(name.lower(), lower, n=1, cutoff=ALIKE):
@@ -208,9 +208,9 @@ def places(
     log: Log,
     line: int = 1,
 ) -> dict[str, int]:
-    """Where in a head line each column is that is there; says which of its names are not used.
+    """The index of each available column in a header; logs which of its names are not used.
 
-    Raises `DataError` for a column that is missing, misspelt or there twice.
+    Raises `DataError` for a column that is missing, misspelt or duplicated.
     """
 
     def wrong(problem: str, advice: str) -> DataError:
@@ -236,7 +236,7 @@ def places(
         if not found:
             missing.append(column)
         elif names.count(found[0]) > 1:
-            raise wrong(f"the column {found[0]!r} stands there twice", "remove one, or give it another name")
+            raise wrong(f"the column {found[0]!r} is duplicated", "remove one, or give it another name")
         else:
             where[column.name] = names.index(found[0])
     unused = [name for place, name in enumerate(names) if place not in where.values()]
@@ -244,8 +244,8 @@ def places(
         meant = misspelt(column, unused)
         if column.name not in optional:
             there = ", ".join(map(repr, names)) or "none"
-            advice = f"did you mean {meant!r}? Then say --data.columns {column.name}={meant}" if meant else ""
-            advice = advice or f"say which of these is it, with --data.columns {column.name}=...: {there}"
+            advice = f"did you mean {meant!r}? Then set --data.columns {column.name}={meant}" if meant else ""
+            advice = advice or f"choose one of these with --data.columns {column.name}=...: {there}"
             raise wrong(f"has no column {shown(column)}", advice)
         if meant:
             problem = f"the column {meant!r} is not known"
@@ -264,7 +264,7 @@ def shown(column: Column) -> str:
 def csv_lines(
     path: str, columns: Sequence[Column], mapping: Mapping[str, str], optional: Collection[str], log: Log
 ) -> Iterator[Line]:
-    """Records with commas between, quoted or not, after a head line; a record's line is that which it ends in."""
+    """Comma-separated records after a header; a record's line is its last one."""
     faults: list[DataError] = []
 
     def texts() -> Iterator[str]:
@@ -313,7 +313,7 @@ def check_separator(path: str, head: Sequence[str]) -> None:
 def json_lines(
     path: str, columns: Sequence[Column], mapping: Mapping[str, str], optional: Collection[str], log: Log
 ) -> Iterator[Line]:
-    """Objects, one a line; blank lines are none. The first says which of a column's names is used, in all lines."""
+    """Objects, one a line, skipping blank lines. The first one decides which of a column's names all lines use."""
     keys: dict[str, str] | None = None
     absent: dict[str, str] = {}
     several = {column.name for column in columns if column.several}
@@ -338,7 +338,7 @@ def json_lines(
 
 
 def parse(text: str | DataError, path: str, line: int) -> dict[str, Any] | DataError | None:
-    """The object of a line, without what is null; None for a blank line."""
+    """The object of a line, without null values; None for a blank line."""
     if isinstance(text, DataError):
         return text
     if not text.strip():
@@ -360,7 +360,7 @@ def values(
     path: str,
     line: int,
 ) -> Line:
-    """The values of an object by their columns' names. `absent` are the names of columns that the first line lacks."""
+    """The values of an object by their columns' names. `absent` are names of columns that the first line lacks."""
 
     def wrong(problem: str, advice: str) -> DataError:
         return DataError(path, problem, advice, line, "malformed line")
@@ -375,7 +375,7 @@ def values(
             value = str(value)
         texts: list[Any] = value if name in several and isinstance(value, list) else [value]
         if not texts or not all(isinstance(text, str) for text in texts):
-            what = "a list of them" if name in several else "a whole number"
+            what = "a list of them" if name in several else "an integer"
             return wrong(f"the value of {key!r} is not a text", f"write it as a JSON string, or {what}")
         if any(SURROGATE.search(text) for text in texts if not text.isascii()):
             return wrong(f"the value of {key!r} has a lone surrogate", "write the character itself")
@@ -405,7 +405,7 @@ def aligned_lines(paths: Sequence[str], columns: Sequence[Column]) -> Iterator[L
             yield line, dict(zip(names, cells, strict=True))
     else:
         return
-    # To their ends, to say by how much they differ.
+    # Count to the end, to report the difference.
     counts = [
         line - 1 if cell is None else line + sum(1 for _ in source) for cell, source in zip(cells, sources, strict=True)
     ]
@@ -416,7 +416,7 @@ def aligned_lines(paths: Sequence[str], columns: Sequence[Column]) -> Iterator[L
 
 
 def of_file(path: str, column: Column) -> Iterator[Any]:
-    """A column's values, one after the other, as its file has them: texts, or rows of its array."""
+    """A column's values as in its file: texts, or rows of its array."""
     if holds_arrays(path):
         return iter(array_of(path, column))
     lines = scan_lines(path)
@@ -424,24 +424,24 @@ def of_file(path: str, column: Column) -> Iterator[Any]:
 
 
 def split(text: str | DataError) -> tuple[str, ...] | DataError:
-    """The texts of a line, with tabs between."""
+    """The tab-separated texts of a line."""
     return text if isinstance(text, DataError) else tuple(text.split("\t"))
 
 
 def array_of(path: str, column: Column) -> Sequence[Any]:
-    """The rows of a file's only array, or of the one that bears one of a column's names."""
+    """The rows of a file's only array, or of the one with one of a column's names."""
     if text_suffix(path) not in ARCHIVES:
         return rows_of(path, "", read_idx(path), column)
     known = read_names(path)
     found = known if len(known) == 1 else array_names(column, known)
     if not found:
         there = ", ".join(sorted(known)) or "none"
-        raise DataError(path, f"has no array {column.name!r} (there: {there})", "name it so, or save one array alone")
+        raise DataError(path, f"has no array {column.name!r} (there: {there})", "rename it, or save a single array")
     return rows_of(path, found[0], read_named(path, found[:1])[found[0]], column)
 
 
 def array_names(column: Column, known: Collection[str]) -> list[str]:
-    """Of the names of arrays those that a column may have: its own, in the singular or the plural."""
+    """The arrays that match a column's names, in the singular or the plural."""
     return [name for own in (column.name, *column.aliases) for name in dict.fromkeys((own, f"{own}s")) if name in known]
 
 
@@ -481,7 +481,7 @@ def array_lines(
 
 
 def rows_of(path: str, name: str, array: Shaped[np.ndarray, "*size"], column: Column) -> Sequence[Any]:
-    """An array's rows, which are views: labels, images, grids of features, or whatever else it has."""
+    """An array's rows, as views: labels, images, grids of features, or others."""
     if array.ndim == 0:
         raise DataError(path, f"{name or 'its array'} is a single number", "give an array with a row for each example")
     if array.ndim == 1:
@@ -498,16 +498,17 @@ def rows_of(path: str, name: str, array: Shaped[np.ndarray, "*size"], column: Co
 
 
 def as_rows(lines: Iterator[Line], paths: Sequence[str], columns: Sequence[Column]) -> Iterator[Row | DataError]:
-    """Rows of lines: cells of several texts become tuples, those that name files absolute paths."""
+    """Rows of lines: cells of several texts become tuples, file names absolute paths."""
     several = [column.name for column in columns if column.several]
     files = [column for column in columns if column.files]
     if not several and not files:
         for line in lines:
             yield line if isinstance(line, DataError) else Row(line[1], f"line {line[0]}", line[0])
         return
-    # A cell's path is relative to the file that it stands in.
+    # A cell's path is relative to the file that it is in.
     folders = {
-        column.name: Folder(paths[columns.index(column)] if len(paths) > 1 else paths[0], column) for column in files
+        column.name: TableFolder(paths[columns.index(column)] if len(paths) > 1 else paths[0], column)
+        for column in files
     }
     for line in lines:
         if isinstance(line, DataError):
@@ -532,7 +533,7 @@ def as_rows(lines: Iterator[Line], paths: Sequence[str], columns: Sequence[Colum
             yield Row(cells, name or f"line {number}", number)
 
 
-class Folder:
+class TableFolder:
     """The folder of a table, with a column whose cells name files in it."""
 
     def __init__(self, table: str, column: Column) -> None:
@@ -541,21 +542,21 @@ class Folder:
         self.root = Path(os.path.realpath(self.place))
 
     def file(self, name: str, line: int) -> tuple[str, Path] | DataError:
-        """A file's name, and its path. One that is not in the folder, not there or of another kind is an error."""
+        """A file's name, and its path; an error if it is outside the folder, missing or of another kind."""
         column = self.column
 
-        def wrong(problem: str, advice: str, kind: Kind = "malformed line") -> DataError:
+        def wrong(problem: str, advice: str, kind: ProblemKind = "malformed line") -> DataError:
             return DataError(self.table, f"{column.name} {problem}", advice, line, kind)
 
         if not name:
-            return wrong("is empty", "name its file in every line")
+            return wrong("is empty", "name a file in every line")
         if "\0" in name:
             return wrong(f"{name!r} holds a null character", "write the file's name")
         # Symbolic links are followed before the check: they lead out of the folder as well as ".." does.
         real = os.path.realpath(self.root / name)
         if not Path(real).is_relative_to(self.root):
             return wrong(f"{name!r} leaves the folder", f"give a path inside {self.place}")
-        # "./a.png" and "sub/../a.png" are "a.png": but not where sub is a link to a folder elsewhere.
+        # "./a.png" and "sub/../a.png" are "a.png", unless sub is a link to a folder elsewhere.
         if os.path.realpath(self.root / posixpath.normpath(name)) == real:
             name = posixpath.normpath(name)
         if os.path.isdir(real):
@@ -574,7 +575,7 @@ class Folder:
 def joined(
     rows: Iterator[Row | DataError], several: Sequence[str], files: Sequence[str], path: str, log: Log
 ) -> Iterator[Row | DataError]:
-    """Rows that name the same files, and agree in all but the columns of `several`, as one: after all errors."""
+    """Merge rows that agree in all columns but those with `several`; errors come first."""
     found: dict[tuple[Any, ...], Row] = {}
     repeated: list[int] = []
     for row in rows:

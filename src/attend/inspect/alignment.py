@@ -17,7 +17,7 @@ from attend.show.formats import Link, pharaoh
 
 @dataclass(frozen=True)
 class Links:
-    """The gold links of a sentence pair: `sure` ones, and all that are `possible`, the sure among them."""
+    """The gold links of a sentence pair: `sure` ones, and `possible` ones, which include the sure."""
 
     sure: frozenset[Link]
     possible: frozenset[Link]
@@ -28,10 +28,10 @@ class Links:
 
 
 def read_naacl(path: str, sentences: int) -> list[Links]:
-    """Gold links as the word alignment tasks since HLT-NAACL 2003 keep them (Mihalcea & Pedersen 2003).
+    """Gold links in the format of the HLT-NAACL 2003 word alignment task (Mihalcea & Pedersen 2003).
 
-    A line is "sentence source target [S|P] [confidence]", all counted from 1; S where neither is said. `sentences` is
-    how many pairs the texts have: those without a line have no links. Raises `DataError` naming the line.
+    A line is "sentence source target [S|P] [confidence]", all counted from 1; S is the default. `sentences` is the
+    number of sentence pairs: those without a line have no links. Raises `DataError` naming the line.
     """
     sure: defaultdict[int, set[Link]] = defaultdict(set)
     possible: defaultdict[int, set[Link]] = defaultdict(set)
@@ -66,7 +66,7 @@ def read_pharaoh(path: str, first: Literal[0, 1]) -> list[Links]:
                 raise DataError(path, f"{field!r:.80} is not a link", 'write "i-j", or "ipj" for a possible one', line)
             link = (int(match[1]) - first, int(match[3]) - first)
             if min(link) < 0:
-                raise DataError(path, f"{field!r} has position 0", "say that this file counts from 0", line)
+                raise DataError(path, f"{field!r} has position 0", "read this file as counting from 0", line)
             possible.add(link)
             if match[2] == "-":
                 sure.add(link)
@@ -75,9 +75,9 @@ def read_pharaoh(path: str, first: Literal[0, 1]) -> list[Links]:
 
 
 def links(look: Weights) -> frozenset[Link]:
-    """The hard alignment of a look: each target word with the source word it looked at most.
+    """The hard alignment of a look: each target word with the source word of the largest weight.
 
-    A word that looked most at a special token (the sentence's end) has none. Merge a look at subwords to words first.
+    A word whose largest weight is on a special token (the sentence's end) has none. Merge subwords to words first.
     """
     return frozenset(pharaoh(look))
 

@@ -1,6 +1,6 @@
-"""Is this attention worth reading? Figures that need no gold alignment.
+"""Is this attention informative? Figures that need no gold alignment.
 
-Those of a single look that viewers show too are in `attend.show.reading`.
+Figures that viewers show too are in `attend.show.reading`.
 """
 
 from collections.abc import Sequence
@@ -21,37 +21,37 @@ from attend.show.reading import (
 
 
 def coverage_deviation_penalty(look: Weights) -> float:
-    """Mean over cells of log(1 + (1 - coverage)^2): 0 if each was looked at exactly once.
+    """Mean over cells of log(1 + (1 - coverage)^2): 0 if each has coverage 1.
 
-    CDP of Rikters & Fishel 2017 ("Confidence through Attention"), with the sign turned: larger is worse.
+    CDP of Rikters & Fishel 2017 ("Confidence through Attention"), with the opposite sign: larger is worse.
     """
     return float(np.log1p((1 - coverage(look)) ** 2).mean())
 
 
 def output_absentmindedness(look: Weights) -> float:
-    """Mean entropy of what a step looks at: 0 if each step looks at one cell.
+    """Mean entropy of a step's weights: 0 if each step attends to one cell.
 
-    APout of Rikters & Fishel 2017, with the sign turned: larger is worse.
+    APout of Rikters & Fishel 2017, with the opposite sign: larger is worse.
     """
     return float(entropy(look).mean())
 
 
 def input_absentmindedness(look: Weights) -> float:
-    """Mean entropy of which steps look at a cell: 0 if one step alone looks at each.
+    """Mean entropy of a cell's weights over the steps: 0 if each cell is attended to by one step.
 
-    APin of Rikters & Fishel 2017, as a mean over cells and with the sign turned: larger is worse.
+    APin of Rikters & Fishel 2017, as a mean over cells and with the opposite sign: larger is worse.
     """
     return float(row_entropy(look.weights.T).mean())
 
 
 def special_mass(look: Weights) -> float:
-    """Mean weight on special tokens (the end of the sentence) over the steps that are none; 0 without such steps."""
+    """Mean weight on special tokens (the end of the sentence) over ordinary steps; 0 without any."""
     steps = look.weights[~special(look.steps)]
     return float(steps[:, special(look.memory)].sum() / max(len(steps), 1))
 
 
 def audit(looks: Sequence[Weights]) -> dict[str, float]:
-    """Every figure of a look as its mean over looks.
+    """Every figure, as its mean over looks.
 
     Raises `ValueError` if there are no looks, or one has no steps or no cells.
     """

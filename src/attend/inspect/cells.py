@@ -1,6 +1,6 @@
-"""Does it look at what it speaks of? Figures of weights over the cells of an image.
+"""Figures of weights over the cells of an image.
 
-A box is left, top, right, bottom in [-1, 1], as places are, from corner to corner of the image.
+A box is left, top, right, bottom in [-1, 1], from corner to corner of the image.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 
 def cells_in_box(box: Float[np.ndarray, "4"], rows: int, columns: int) -> Bool[np.ndarray, "memory"]:
-    """The cells, row by row, whose middle lies in a box; if none does, the one that the box's middle lies in."""
+    """The cells, row by row, whose centre lies in a box; if none does, the cell that contains the box's centre."""
     left, top, right, bottom = box
     y = (np.arange(rows) + 0.5) * 2 / rows - 1
     x = (np.arange(columns) + 0.5) * 2 / columns - 1
@@ -21,7 +21,7 @@ def cells_in_box(box: Float[np.ndarray, "4"], rows: int, columns: int) -> Bool[n
 
 
 def centre_of(weights: Float[np.ndarray, "step memory"], rows: int, columns: int) -> Float[np.ndarray, "step 2"]:
-    """The mean place (x, y) in [-1, 1] under each step's weights, the cells being taken at their middles."""
+    """The mean of the cells' centres (x, y), in [-1, 1], under each step's weights."""
     maps = weights.reshape(-1, rows, columns)
     x = maps.sum(axis=1) @ ((np.arange(columns) + 0.5) * 2 / columns - 1)
     y = maps.sum(axis=2) @ ((np.arange(rows) + 0.5) * 2 / rows - 1)
@@ -29,9 +29,9 @@ def centre_of(weights: Float[np.ndarray, "step memory"], rows: int, columns: int
 
 
 def pairwise_variation(weights: Float[np.ndarray, "step memory"]) -> float:
-    """How unlike the steps' maps are: the mean total variation, 1/2 sum_i |a_i - b_i|, of any two. 0 for fewer.
+    """How different the steps' weights are: the mean total variation distance, 1/2 sum_i |a_i - b_i|, over pairs.
 
-    From 0, where all steps look alike, to 1, where no two look at the same cell.
+    From 0, where all steps are alike (or there are fewer than two), to 1, where no two share a cell.
     """
     steps = len(weights)
     if steps < 2:

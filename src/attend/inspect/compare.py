@@ -14,9 +14,9 @@ Figure = float | int | str | None
 
 @dataclass(frozen=True)
 class Comparison:
-    """`difference` is the first run's score less the second's, with its 95% interval, `lower` to `upper`.
+    """`difference` is the first run's score minus the second's, with its 95% interval, `lower` to `upper`.
 
-    `p` is one-sided: how often the run that is better here would not be on other sentences of this kind.
+    `p` is one-sided: the estimated probability that the better run is not better on a resampled test set.
     """
 
     difference: float
@@ -50,14 +50,14 @@ def paired_bootstrap(
 ) -> Comparison:
     """Paired bootstrap resampling (Koehn 2004): both runs are scored on the same sentences, drawn with replacement.
 
-    `p` is the share of samples in which the run that is better on the whole is not better; with no difference it is 1.
+    `p` is the share of samples in which the run that is better overall is not better; without a difference it is 1.
     Raises `ValueError` if the three are empty or not equally long, or `samples` is below 1.
     """
     runs = [sentence_statistics(metric, hypotheses, references) for hypotheses in (hypotheses_a, hypotheses_b)]
     difference = metric.score(runs[0].sum(axis=0)) - metric.score(runs[1].sum(axis=0))
     scores = _bootstrap(metric, runs, samples, seed)
     differences = scores[:, 0] - scores[:, 1]
-    # One added above and below, so that no finite number of samples makes anything certain.
+    # Add-one smoothing: no finite number of samples gives p = 0.
     p = (np.sum(differences * np.sign(difference) <= 0) + 1) / (samples + 1)
     lower, upper = np.quantile(differences, (0.025, 0.975))
     return Comparison(float(difference), float(p), float(lower), float(upper))
@@ -72,9 +72,9 @@ def by_length(
     samples: int = 1000,
     seed: int = 0,
 ) -> list[Bucket]:
-    """The corpus score of sentences of like source length, with 95% bootstrap intervals.
+    """The corpus score by source length, with 95% bootstrap intervals.
 
-    `edges` are the greatest lengths of the buckets, rising: (10, 20) makes 1-10, 11-20 and 21 to the longest source.
+    `edges` are the buckets' maximum lengths, rising: (10, 20) makes 1-10, 11-20 and 21 to the longest source.
     Buckets without sentences are left out. Raises `ValueError` if lengths, hypotheses and references are not equally
     many, if a length is below 1, if the edges don't rise from 1 or more, or if `samples` is below 1.
     """

@@ -15,7 +15,7 @@ Looks = Mapping[str, Look]
 
 
 def audit_tokens(examples: Sequence[Looks]) -> dict[str, float]:
-    """How attention over tokens is: spread out or not, moving or not, what it leaves out (`attend.inspect.audit`)."""
+    """Entropy, movement and coverage of attention over tokens (`attend.inspect.audit`)."""
     seen = [look for looks in examples for look in list(looks.values())[:1] if over_tokens(look)]
     if not seen:
         return {}
@@ -28,11 +28,11 @@ def over_tokens(look: Look) -> bool:
 
 
 def audit_grids(examples: Sequence[Looks]) -> dict[str, float]:
-    """How attention over the cells of images moves from step to step, and from image to image.
+    """How attention over the cells of images differs between steps, and between images.
 
-    `attention_variation` is the mean total variation of any two of an example's steps; entropies are in nats, at each
-    step; the standard deviation of its centres across images, in half images, is 0 for a path that ignores the image.
-    The end of a sequence is no step of it.
+    `attention_variation` is the mean total variation distance between an example's steps; entropies are in nats, at
+    each step; the standard deviation of the centres across images, in half images, is 0 for a path that ignores the
+    image. The end of a sequence is not counted as a step.
     """
     looks = [next(iter(looks.values()), None) for looks in examples]
     grids = [look for look in looks if isinstance(look, Weights) and isinstance(look.memory, Grid)]
@@ -51,7 +51,7 @@ def ends(look: Weights) -> bool:
 
 
 def over_time(weights: Sequence[Float[np.ndarray, "_ memory"]], rows: int, columns: int) -> dict[str, float]:
-    """Entropies of attention, and how far apart its centres are in different images, at each step that at least half of
+    """Entropies of attention, and standard deviations of its centres across images, at each step that at least half of
     the examples have."""
     centres, entropies = [centre_of(each, rows, columns) for each in weights], [row_entropy(each) for each in weights]
     figures = {"attention_entropy": float(np.mean([each.mean() for each in entropies]))}

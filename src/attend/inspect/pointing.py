@@ -1,4 +1,4 @@
-"""Does it look where it should? Measured in one place, for every look whose right cells or regions are known."""
+"""Pointing accuracy, for every look whose correct cells or regions are known."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,11 +12,11 @@ from attend.inspect.looks import fixations
 
 
 def pointing(examples: Sequence[tuple[Mapping[str, Look], Sequence[Truth]]]) -> dict[str, float]:
-    """How often the strongest cell, or the centre of a window, lies where it ought to.
+    """How often the strongest cell, or the centre of a window, lies in the correct region.
 
-    `pointing_accuracy` is over all steps that ought to look somewhere; the others are over parts of outputs (the name
-    of an object, the year of a date), each of which has one such step or several: at its first, at its last, at any.
-    `pointing_by_chance` is the share of cells that would have been right. Empty where nothing is known.
+    `pointing_accuracy` is over all steps with a known region; the others are over parts of outputs (the name of an
+    object, the year of a date), which have one such step or several: at the part's first step, its last, or any.
+    `pointing_by_chance` is the share of cells that are correct. Empty where nothing is known.
     """
     parts, chances = [], []
     for looks, truths in examples:
@@ -39,9 +39,9 @@ def pointing(examples: Sequence[tuple[Mapping[str, Look], Sequence[Truth]]]) -> 
 
 
 def hits(look: Look, truth: Truth) -> tuple[Bool[np.ndarray, "step"], float] | None:
-    """For each step that ought to look at it, whether it does; and the share of cells that are right.
+    """For each step with this truth, whether the look is correct; and the share of cells that are correct.
 
-    None where the look's cells are not known by place.
+    None where the cells' places are not known.
     """
     if isinstance(look, Windows):
         places, (left, top, right, bottom) = fixations(look), box_of(truth)
@@ -75,7 +75,7 @@ def right_cells(memory: Axis, truth: Truth) -> Bool[np.ndarray, "memory"] | None
 
 
 def steps_of(steps: Axis, truth: Truth) -> list[int]:
-    """The steps that write the part; of an output that is no text, all of them."""
+    """The steps that write the part; all of them if the output is not text."""
     if truth.of is None or not isinstance(steps, Tokens):
         return list(range(len(steps)))
     start, end = truth.of

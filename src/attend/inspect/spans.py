@@ -1,4 +1,4 @@
-"""Does a step read where its answer stands? For outputs whose places in the source are known, such as dates.
+"""Does a step attend to the source of its output? For outputs whose source spans are known, such as dates.
 
 A span is (start, end), characters of a text.
 """
@@ -10,13 +10,13 @@ from attend.attention.trace import Token, Tokens, Weights
 
 Span = tuple[int, int]
 
-# Where the parts of an ISO 8601 date stand.
+# The spans of an ISO 8601 date's parts.
 ISO_DATE: Mapping[str, Span] = {"year": (0, 4), "month": (5, 7), "day": (8, 10)}
 
 
 @dataclass(frozen=True)
 class SpanRead:
-    """How one step read the span it should.
+    """How one step read its source span.
 
     `distance` is in characters from the span to the cell of the strongest weight: 0 if they overlap, 1 if the cell
     begins where the span ends, -1 if it ends where the span begins; None if the cell is a special token. `mass` is the
@@ -31,8 +31,8 @@ class SpanRead:
 def step_spans(steps: Tokens, target: Mapping[str, Span], source: Mapping[str, Span]) -> list[Span | None]:
     """The source span of each step: that of the part it writes, None if it writes no part or pieces of several.
 
-    `target` says where the parts stand in the output (`ISO_DATE`), `source` where they stand in the input. Raises
-    `ValueError` if a part has no place in the source.
+    `target` has the parts' spans in the output (`ISO_DATE`), `source` those in the input. Raises `ValueError` if a part
+    has no source span.
     """
     if missing := target.keys() - source.keys():
         raise ValueError(f"no source span for {', '.join(sorted(missing))}; give one for each of {', '.join(target)}")

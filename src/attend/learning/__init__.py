@@ -1,4 +1,4 @@
-"""What is minimised: each function gives one scalar, a sum over the batch."""
+"""Losses: each function gives one scalar to minimise, a sum over the batch."""
 
 from attend.learning.choice import (
     Bound,

@@ -1,12 +1,11 @@
-"""Learning where to look when looking is a choice: a sampled place lets no gradient through.
+"""Gradient estimators for hard attention, where no gradient passes through a sampled location.
 
 Each function gives one scalar to minimise, whose gradient is the estimator. Scalars are sums over the batch and, unless
-it says otherwise, means over `copy`, the Monte-Carlo samples of an example. `log_prob` is that of the place chosen at
-each step, given those before; a step that was not taken (padding) has 0. Logarithms are natural, bounds in nats.
+stated otherwise, means over `copy`, the Monte-Carlo samples of an example. `log_prob` is of the location sampled at
+each step, given those before; padding has 0. Logarithms are natural, bounds in nats.
 
-Whatever weighs a gradient here is detached, so that each part of a system learns from its own term alone.
-Keeping the terms' inputs apart is the system's work: a core that the choice of places must not train hands them its
-state detached.
+Factors that weight a gradient are detached here, so that each part of a system learns from its own term alone. States
+must be detached by the system, where the choice of locations must not train the core.
 """
 
 import math
@@ -16,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# A baseline for each step, or one for many.
+# A baseline for each step, or one shared by several.
 Baseline = Float[Tensor, "#batch #copy #step"] | Float[Tensor, ""]
 
 
@@ -30,7 +29,7 @@ class Hybrid(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """The total to minimise, and to report the bound on the log-likelihood and the entropy of the choices."""
+    """The total to minimise; to report, the bound on the log-likelihood and the entropy of the choices."""
 
     total: Float[Tensor, ""]
     bound: Float[Tensor, ""]
@@ -38,7 +37,7 @@ class Bound(NamedTuple):
 
 
 class WakeSleep(NamedTuple):
-    """The total to minimise, and to report the bound on the log-likelihood and the effective number of samples."""
+    """The total to minimise; to report, the bound on the log-likelihood and the effective sample size."""
 
     total: Float[Tensor, ""]
     bound: Float[Tensor, ""]
@@ -50,9 +49,9 @@ def reinforce(
 ) -> Float[Tensor, ""]:
     """- sum_t log pi(l_t) (R_t - b_t): Williams 1992; Mnih et al. 2014, section 3.2.
 
-    Its gradient is an unbiased estimate of that of minus the expected return, as long as a step's baseline knows
-    nothing of that step's choice. A learned baseline does not learn here (`baseline_error`); a moving average is one
-    of earlier batches (`moving_average`).
+    Its gradient is an unbiased estimate of the gradient of minus the expected return, if a step's baseline does not
+    depend on that step's sample. A learned baseline gets no gradient here (see `baseline_error`); a moving average must
+    be of earlier batches (`moving_average`).
     """
     advantage = (returns - baseline).detach()
     return -(advantage * log_prob).sum(-1).mean(1).sum()
@@ -61,7 +60,7 @@ def reinforce(
 def baseline_error(
     baseline: Float[Tensor, "batch copy step"], returns: Float[Tensor, "batch copy #step"]
 ) -> Float[Tensor, ""]:
-    """sum_t (b_t - R_t)^2, from which a learned baseline becomes the expected return."""
+    """sum_t (b_t - R_t)^2, which regresses a learned baseline on the expected return."""
     return (baseline - returns.detach()).square().sum(-1).mean(1).sum()
 
 
@@ -71,10 +70,10 @@ def hybrid(
     returns: Float[Tensor, "batch copy #step"],
     baseline: Float[Tensor, "batch copy step"],
 ) -> Hybrid:
-    """Cross-entropy for what is answered, REINFORCE for where to look, squared error for the baseline.
+    """Cross-entropy for the class, REINFORCE for the locations, squared error for the baseline.
 
-    Mnih et al. 2014, section 3.2. `log_likelihood` is the answer's log p(y | glimpses), `returns` the reward (1 if the
-    answer is right).
+    Mnih et al. 2014, section 3.2. `log_likelihood` is log p(y | glimpses) of the true class, `returns` the reward (1 if
+    the prediction is correct).
     """
     nll = -log_likelihood.mean(1).sum()
     policy = reinforce(log_prob, returns, baseline)
@@ -87,8 +86,8 @@ def moving_average(
 ) -> Float[Tensor, ""]:
     """momentum * average + (1 - momentum) * mean of the values: Xu et al. 2015, section 4.1, for b_k.
 
-    The caller keeps it. Take it after the batch that it was a baseline for: a baseline that has seen the sample it is
-    subtracted from is biased.
+    The caller keeps it. Update it after the batch that used it: a baseline that depends on the sample that it is
+    subtracted from biases the gradient.
     """
     return momentum * average + (1 - momentum) * values.detach().mean()
 
@@ -110,11 +109,11 @@ def variational_bound(
 
     Minus d log p(y | s) + lambda_r (log p(y | s) - b) d log p(s) + lambda_e d H[s], with `reward_weight` lambda_r and
     `entropy_weight` lambda_e. At 1 and 0 the gradient is an unbiased estimate of the bound's. `entropy` is that of the
-    distribution at each step, given the choices before it; as in the paper, that the choices before it depend on the
-    parameters too is left out of its gradient.
+    distribution at each step, given the choices before it; as in the paper, its gradient ignores that these depend on
+    the parameters too.
 
-    A signal per token instead of per sentence, as in the authors' code: give lambda_r over the length as
-    `reward_weight`, and the baseline times the length.
+    For a reward per token instead of per sentence, as in the authors' code, give lambda_r / length as `reward_weight`,
+    and baseline * length as `baseline`.
     """
     signal = (reward_weight * (log_likelihood - baseline)).detach()
     chosen = (signal.unsqueeze(-1) * log_prob).sum(-1)
@@ -137,16 +136,16 @@ def wake_sleep(
         sum_m w^m d log p(y | a^m, x) + (w^m - c^m) d log p(a^m | x) + (w^m - 1 / M) d log q(a^m | y, x)
 
     where c^m is proportional to p(a^m | x) / q(a^m | y, x) and also sums to one. The first two terms estimate the
-    gradient of log p(y | x), with a bias that shrinks as 1 / M; the third that of minus KL(p(a | y, x) || q). What c^m
-    and 1 / M are subtracted for is an estimate of zero: exactly so in the mean for 1 / M and, without an inference
-    network, for c^m; otherwise with a bias of its own that shrinks as 1 / M and goes against that of the first.
+    gradient of log p(y | x), with a bias that shrinks as 1 / M; the third that of minus KL(p(a | y, x) || q). c^m and
+    1 / M are control variates: their terms have mean zero, exactly for 1 / M and, without an inference network, for
+    c^m; otherwise with a bias that also shrinks as 1 / M, and is opposite to the first one.
 
     Without `log_proposal` the samples come from the prior, and q has no term. `log_likelihood` and `log_prior` are of
-    the given samples. Raises `ValueError` for fewer than two samples an example: one alone always weighs 1.
+    the given samples. Raises `ValueError` for fewer than two samples an example: the weight of one is always 1.
     """
     copies = log_likelihood.shape[1]
     if copies < 2:
-        raise ValueError(f"wake-sleep compares samples of one example: give at least 2 copies, not {copies}")
+        raise ValueError(f"wake-sleep normalises weights over samples: give at least 2 copies, not {copies}")
     prior = log_prior.sum(-1)
     proposal = prior if log_proposal is None else log_proposal.sum(-1)
     log_ratio = (prior - proposal).detach()
@@ -161,9 +160,9 @@ def wake_sleep(
 
 
 def importance_bound(log_weights: Float[Tensor, "batch copy"]) -> Float[Tensor, "batch"]:
-    """log (1 / M sum_m exp(log_weights)): in the mean a lower bound on log p(y | x), and the tighter the larger M.
+    """log (1 / M sum_m exp(log_weights)): in expectation a lower bound on log p(y | x), tighter for larger M.
 
-    The log-weights are those of `wake_sleep` before they are made to sum to one (Burda et al. 2015, section 3).
+    The log-weights are those of `wake_sleep` before normalisation (Burda et al. 2015, section 3).
     """
     return log_weights.logsumexp(dim=1) - math.log(log_weights.shape[1])
 

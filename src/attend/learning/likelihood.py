@@ -34,7 +34,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         vocabulary = len(weight)
         total, nll = hidden.new_zeros(()), hidden.new_zeros(())
         grad_hidden = torch.empty_like(hidden) if learning else None
-        # Transposed, so that the large factor of its product, the probabilities, is taken as it lies.
+        # Transposed, so that the large factor of its product, the probabilities, is used in its memory layout.
         grad_transposed = weight.new_zeros(weight.shape[::-1]) if learning else None
         grad_bias = torch.zeros_like(bias) if learning else None
         narrow = weight.to(products)
@@ -52,8 +52,8 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             if all_logits is not None:
                 total += smoothing * (log_sum.sum() - all_logits / vocabulary)
             if grad_hidden is not None and grad_transposed is not None and grad_bias is not None:
-                # d total / d logits = softmax - (1 - smoothing) one_hot - smoothing / vocabulary; the last is constant
-                # and left to after the loop.
+                # d total / d logits = softmax - (1 - smoothing) one_hot - smoothing / vocabulary; the constant last
+                # term is added after the loop.
                 grad_logits = probabilities.scatter_add_(-1, gold, torch.full_like(log_sum, smoothing - 1))
                 grad_bias += grad_logits.sum(0)
                 grad_logits = grad_logits.to(products)

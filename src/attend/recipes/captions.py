@@ -1,7 +1,7 @@
 """Captions: show, attend and tell on generated scenes, on NLVR's sentences and on your own images, and its controls.
 
-Scenes are new ones in every epoch; those that are measured on are frozen. NLVR's development set is divided by what was
-shown together: no picture of a presentation that is learnt is measured on, though some sentences occur in both.
+Training scenes are new in every epoch; evaluation scenes are frozen. NLVR's development set is split by presentation:
+no presentation's pictures are in both training and validation, though some sentences are.
 """
 
 from dataclasses import replace
@@ -20,8 +20,8 @@ from attend.training import Training
 
 PAPER = "Xu et al. 2015"
 
-# With little dropout of the state all of an object in a scene is read at its colour, and its shape remembered: at the
-# noun the model looks anywhere.
+# With little state dropout the model reads an object's colour and shape at the colour word and remembers the shape: at
+# the noun its attention is arbitrary.
 SMALL = captioner.Config(
     encoder="convolutional", features=64, embedding=96, hidden=256, alignment=64, dropout=0.2, penalty=0.0
 )
@@ -46,21 +46,21 @@ def on_scenes(
 
 
 def with_attention(attention: Literal["soft", "hard", "mean"]) -> captioner.Config:
-    # Where half of the minibatches sample, as in the paper, what was read at the colour is relied on, and at the noun
-    # the model looks elsewhere more often.
+    # With `sampled` 0.5, as in the paper, the model relies more on what it read at the colour word, and points less
+    # accurately at the noun.
     return replace(SMALL, attention=attention, sampled=0.2)
 
 
 def on_nlvr(attention: Literal["soft", "mean"]) -> SupervisedSettings[Any, Any, Any, Any, Any]:
     config = replace(SMALL, attention=attention, dropout=0.5)
-    # Of weights chosen by CIDEr, on few pictures with sentences that differ, those that say what is said most win.
+    # With few pictures and diverse sentences, selection by CIDEr favours weights that repeat the commonest sentences.
     training = replace(TRAINING, epochs=100, watch="loss", measured=300)
     return SupervisedSettings(config, inputs(image=Image("colour")), WORDS, Nlvr(), training, GREEDY)
 
 
 RECIPES = {
     "captioner": recipe(
-        "captions with a look at the image for each word, for your own images and captions",
+        "captions with attention to the image at each word, for your own images and captions",
         SupervisedSettings(
             SMALL,
             inputs(image=PIXELS),
@@ -92,7 +92,7 @@ RECIPES = {
         variant=True,
     ),
     "captioner-small": recipe(
-        "generated scenes, a few seconds of learning: their words, and the order of these",
+        "generated scenes, a few seconds of training: the words and their order",
         on_scenes(
             replace(SMALL, features=16, embedding=32, hidden=64, alignment=16, dropout=0.0, state_dropout=0.0),
             replace(TRAINING, epochs=3, learning_rate=4e-3, warmup=20, watch="loss"),
@@ -116,8 +116,8 @@ RECIPES = {
     "captioner-scenes-mean": recipe(
         "generated scenes, from the mean of all cells", on_scenes(with_attention("mean")), control=True
     ),
-    "captioner-nlvr": recipe("people's sentences that are true of NLVR's pictures", on_nlvr("soft"), variant=True),
+    "captioner-nlvr": recipe("human sentences that are true of NLVR's pictures", on_nlvr("soft"), variant=True),
     "captioner-nlvr-mean": recipe(
-        "people's sentences about NLVR's pictures, from the mean of all cells", on_nlvr("mean"), control=True
+        "human sentences about NLVR's pictures, from the mean of all cells", on_nlvr("mean"), control=True
     ),
 }

@@ -1,4 +1,4 @@
-"""Dates as people write them, to ISO 8601: a small real job whose right alignment is known, and its control."""
+"""Dates in many languages to ISO 8601: a small real task with known gold alignments, and its controls."""
 
 from dataclasses import replace
 from typing import Any

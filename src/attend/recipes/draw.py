@@ -1,13 +1,13 @@
-"""DRAW: images drawn step by step, small budgets and the paper's own, its control without attention, and its reader.
+"""DRAW: image generation at small budgets and the paper's, its control without attention, and its classifier.
 
-Digits are MNIST's first 50,000 training images to learn and its last 10,000 to validate, made black and white once and
-for all. So nats here are neither of the test set nor of the binarisation that the paper's are of.
+The first 50,000 MNIST training images are for training, the last 10,000 for validation, with a fixed binarisation. So
+nats here are neither on the paper's test set nor on its binarisation.
 """
 
 from dataclasses import replace
 from typing import Any
 
-from attend.data.digits import CLUTTERED, CLUTTERED_LARGE, Canvas, Digits
+from attend.data.digits import CLUTTERED, CLUTTERED_LARGE, DigitCanvas, Digits
 from attend.data.own import Files
 from attend.fields.image import Image
 from attend.outputs import classes
@@ -19,7 +19,7 @@ from attend.training import Training
 
 PAPER = "Gregor et al. 2015"
 TRAINING = Training(epochs=38, batch=64, learning_rate=2e-3, schedule="cosine", watch="nats", clip=5.0)
-# Validating costs a tenth of an epoch: every second one, of 782 updates, will do.
+# Validation costs a tenth of an epoch of 782 updates: every second epoch is enough.
 SELDOM = replace(TRAINING, validate_every=2 * 782)
 MNIST = Digits("mnist 28x28 binarised", "mnist")
 SHORT = draw.Config(steps=10, read=5)
@@ -40,7 +40,7 @@ def drawing(
 
 
 def reading(
-    about: str, config: draw.ClassifierConfig, canvas: Canvas = CLUTTERED, epochs: int = 90, **more: Any
+    about: str, config: draw.ClassifierConfig, canvas: DigitCanvas = CLUTTERED, epochs: int = 90, **more: Any
 ) -> Recipe:
     data = Digits(f"mnist cluttered {canvas.rows}x{canvas.columns}", "mnist", moved=True, canvas=canvas)
     training = Training(epochs=epochs, learning_rate=1e-3, schedule="cosine", watch="error", clip=5.0)
@@ -52,14 +52,14 @@ def reading(
 
 RECIPES = {
     "draw": drawing(
-        "images drawn step by step, for your own images",
+        "image generation step by step, for your own images",
         SHORT,
         replace(TRAINING, epochs=100, learning_rate=1e-3),
         Files(),
         task.Pixels("grey"),
     ),
     "draw-small": drawing(
-        "the 8 x 8 digits that scikit-learn carries, drawn in 4 steps: needs no data",
+        "scikit-learn's 8 x 8 digits, generated in 4 steps: needs no data",
         draw.Config(steps=4, hidden=64, latent=10, read=3, write=3),
         replace(TRAINING, epochs=20, batch=32, learning_rate=4e-3),
         Digits("digits 8x8 binarised", "small"),
@@ -81,20 +81,20 @@ RECIPES = {
         reaches={"nats": 82.0},
     ),
     "draw-classifier-cluttered": reading(
-        "8 reads of 12 x 12 from a digit among pieces of others on 60 x 60 pixels, where to being learnt by gradient",
+        "8 differentiable reads of 12 x 12, of a digit among pieces of others on 60 x 60 pixels",
         draw.ClassifierConfig(),
         variant=True,
         reaches={"error": 0.05},
     ),
     "draw-classifier-paper": reading(
-        "8 reads of 12 x 12 from a digit among 8 pieces of others on 100 x 100 pixels: for a GPU",
+        "8 differentiable reads of 12 x 12, of a digit among 8 pieces of others on 100 x 100 pixels: for a GPU",
         draw.ClassifierConfig(),
         CLUTTERED_LARGE,
         epochs=300,
         variant=True,
     ),
     "draw-classifier-cluttered-whole": reading(
-        "the same LSTM, which sees the whole image's 12 x 12 means",
+        "the same LSTM on the whole image, average-pooled to 12 x 12",
         draw.ClassifierConfig(attention="none"),
         control=True,
     ),

@@ -1,8 +1,8 @@
 """Entailment: does a premise entail a hypothesis, contradict it, or neither? With its controls, and for your own pairs.
 
-The recipes of small data learn from three sets together: SICK, MPE (whose four premises are read one after the other)
-and SNLI's development part, of each of which a tenth is held out to validate, by premise. Figures are on those held-out
-parts: they are no figures on the official test parts, nor comparable with the paper's, which learns from all of SNLI.
+The recipes for small data train on three sets together: SICK, MPE (with its four premises concatenated) and SNLI's
+development part. A tenth of each, by premise, is held out for validation. Figures are on these held-out parts, not on
+the official test parts; nor are they comparable with the paper's, which is trained on all of SNLI.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from attend.training import Training
 PAPER = "Rocktäschel et al. 2015"
 PREMISES = ("premise1", "premise2", "premise3", "premise4")
 HELD_OUT = 10
-"""One premise in so many is held out."""
+"""One premise in this many is held out."""
 
 # File, in the folder that ATTEND_DATA names, and the columns that hold premise, hypothesis and judgement.
 SICK = ("sentence_A",), "sentence_B", "entailment_judgment"
@@ -41,9 +41,9 @@ SETS = {
 def judged(
     path: str, columns: tuple[Sequence[str], str, str], group: str = "", log: Log | None = None
 ) -> Iterator[Row]:
-    """The pairs of a file that people agreed on: of SNLI's, a judgement "-" says that they did not.
+    """The pairs of a file on which annotators agreed: without SNLI's judgement "-".
 
-    A line that is no pair, of which MPE's development part has one, is left out, and named to `log`.
+    A malformed line, of which MPE's development part has one, is left out and logged.
     """
     premises, hypothesis, judgement = columns
     for row in scan((path,), [Column(name) for name in (*premises, hypothesis, judgement)]):
@@ -53,7 +53,7 @@ def judged(
             if log:
                 log(f"left out: {row}")
             continue
-        # MPE's premises are captions, each behind the name of its image.
+        # MPE's premises are captions, each prefixed with the name of its image.
         parts = [row.values[name].rpartition("/")[2] if len(premises) > 1 else row.values[name] for name in premises]
         label = row.values[judgement].lower()
         if label != "-":
@@ -68,7 +68,7 @@ class SmallSets:
     name: str = "sick mpe snli-dev"
     """What the data is called in results and model cards."""
     sets: tuple[str, ...] = ("sick", "mpe", "snli-dev")
-    """Which of them."""
+    """Which of the three sets."""
 
     splits: tuple[Split, ...] = ("train", "valid")
 
@@ -131,13 +131,13 @@ def recipe(about: str, config: entailment.Config, data: Any, training: Training 
 
 RECIPES = {
     "entailment": recipe(
-        "reads the premise anew for each word of the hypothesis; for your own pairs",
+        "word-by-word attention to the premise, for your own pairs",
         SMALL,
         Files(),
         replace(TRAINING, epochs=20),
     ),
     "entailment-snli": recipe(
-        "the paper's sizes, on the whole of SNLI for whoever has it: for a GPU, or for hours",
+        "the paper's sizes, on all of SNLI (if you have it): for a GPU, or hours on a CPU",
         entailment.Config(),
         Snli(),
         replace(TRAINING, epochs=10, batch=128),
@@ -147,10 +147,10 @@ RECIPES = {
         "word-by-word attention, on SICK, MPE and SNLI's development part", SMALL, SmallSets(), variant=True
     ),
     "entailment-two-way": recipe(
-        "word-by-word attention both ways", replace(SMALL, two_way=True), SmallSets(), variant=True
+        "word-by-word attention in both directions", replace(SMALL, two_way=True), SmallSets(), variant=True
     ),
     "entailment-attention": recipe(
-        "one look at the premise, at the end of the hypothesis",
+        "attention to the premise once, at the end of the hypothesis",
         replace(SMALL, attention="attention"),
         SmallSets(),
         variant=True,

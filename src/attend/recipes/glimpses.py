@@ -1,7 +1,7 @@
-"""Glimpses: recurrent models of visual attention on digits, small budgets and the paper's own, and their controls.
+"""Glimpses: recurrent models of visual attention on digits, at small budgets and the paper's, and their controls.
 
-Digits are MNIST's first 50,000 training images to learn and its last 10,000 to validate, so that errors here are not
-the paper's, which are on the test set. Moved digits are at other places in every epoch; the validation set is frozen.
+The first 50,000 MNIST training images are for training, the last 10,000 for validation, so that errors here are not
+comparable with the paper's, on the test set. Digits are translated anew in every epoch; the validation set is frozen.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from attend.data.digits import CLUTTERED, CLUTTERED_LARGE, TRANSLATED, Canvas, Digits
+from attend.data.digits import CLUTTERED, CLUTTERED_LARGE, TRANSLATED, DigitCanvas, Digits
 from attend.data.own import Files
 from attend.fields.image import Image
 from attend.outputs.classes import Classes, Decoding
@@ -30,7 +30,7 @@ def classifying(config: Any, epochs: int, data: Any = MNIST) -> SupervisedSettin
     return SupervisedSettings(config, inputs(image=Image()), Classes(), data, training, Decoding())
 
 
-def moved(name: str, canvas: Canvas) -> Digits:
+def moved(name: str, canvas: DigitCanvas) -> Digits:
     return Digits(f"mnist {name} {canvas.rows}x{canvas.columns}", "mnist", moved=True, canvas=canvas)
 
 
@@ -41,15 +41,15 @@ def recipe(about: str, settings: SupervisedSettings[Any, Any, Any, Any, Any], **
 def at_once(
     kind: str, config: Any, system: Callable[..., nn.Module], epochs: int, data: Any = MNIST, whose: str = ""
 ) -> Recipe:
-    """A control that sees the whole image, for about as many epochs as RAM has on the same images."""
+    """A control that sees the whole image, trained for about as many epochs as RAM on the same images."""
     about = f"a {kind} network that sees the whole image at once{whose}"
     return Recipe(about, classifying(config, epochs, data), system, Supervised, PAPER, control=True)
 
 
 PLAIN = ram.Config()
-# A 0 or 1 for the answer to one copy tells so little of a place that places hardly follow a digit among clutter.
+# A 0/1 reward for a single sample is so noisy that locations hardly follow a digit among clutter.
 SMALL = replace(PLAIN, reward="log-probability", copies=4)
-# Neighbours' patches lie beside one another.
+# Neighbouring patches are adjacent.
 PATH = replace(SMALL, path=8 / 14)
 WIDE = ram.Config(size=12, scales=3, deviation=0.15)
 AMONG = replace(WIDE, reward="probability", copies=4)
@@ -61,7 +61,7 @@ MOVED = {
     "large": moved("cluttered", CLUTTERED_LARGE),
 }
 LONG = 1000
-"""Epochs, as of the public re-implementations: for a GPU, or for days."""
+"""Epochs, as in public re-implementations: for a GPU, or days on a CPU."""
 
 RECIPES = {
     "ram": recipe(
@@ -69,7 +69,7 @@ RECIPES = {
         classifying(AMONG, 100, Files()),
     ),
     "ram-small": recipe(
-        "glimpses at the 8 x 8 digits that scikit-learn carries: needs no data",
+        "glimpses at scikit-learn's 8 x 8 digits: needs no data",
         replace(
             classifying(ram.Config(glimpses=4, size=3), 150, Digits("digits 8x8", "small")),
             training=replace(TRAINING, epochs=150, learning_rate=2e-3),
@@ -81,7 +81,7 @@ RECIPES = {
         "6 glimpses of 8 x 8 pixels, in 10 minutes", classifying(SMALL, 40), variant=True, reaches={"error": 0.03}
     ),
     "ram-mnist-path": recipe(
-        "6 glimpses of 8 x 8 pixels, each step with a place of its own to start from",
+        "6 glimpses of 8 x 8 pixels, with a learnt location bias for each step",
         classifying(PATH, 40),
         variant=True,
     ),

@@ -20,7 +20,7 @@ CHO = "Cho et al. 2014"
 SUTSKEVER = "Sutskever, Vinyals & Le 2014"
 NEMATUS = "Sennrich et al. 2017"
 
-# The optimisers of the papers of 2014 are for the gradient of a whole sentence.
+# The 2014 papers' optimisers are for gradients summed over a sentence, not averaged over its tokens.
 ADADELTA = Training(
     epochs=5, optimiser="adadelta", learning_rate=1.0, schedule="constant", mean_over="examples", clip=1.0
 )
@@ -40,7 +40,7 @@ MODERN = Training(
 def settings(
     system: Any, text: Text, training: Training, decoding: Decoding, data: Files, tokenize: Any = "13a"
 ) -> SupervisedSettings[Any, Any, Any, Any, Any]:
-    """Text to text, both sides cut into tokens in one way."""
+    """Text to text, both sides tokenised in the same way."""
     target = Sequence(text.unit, text.vocabulary, text.longest, tokenize=tokenize)
     return SupervisedSettings(system, inputs(source=text), target, data, training, decoding)
 

@@ -1,14 +1,14 @@
-"""Wake-sleep recurrent attention on digits of any size anywhere, and the rules of learning that it is compared with.
+"""Wake-sleep recurrent attention on scaled and translated digits, and the estimators that it is compared with.
 
-The comparison is of learning, not of errors at its end: the same model, sizes, optimiser and images, by one rule or
-another; a record's curve says how many updates a rule needs to an error of 10%. Digits are MNIST's first 50,000
-training images to learn and its last 10,000 to validate, so that errors are not those of the paper's test set.
+The comparison is of training speed, not of final errors: the same model, sizes, optimiser and images with each
+estimator; a record's curve shows how many updates it needs to reach an error of 10%. The first 50,000 MNIST training
+images are for training, the last 10,000 for validation, so that errors are not on the paper's test set.
 """
 
 from dataclasses import replace
 from typing import Any
 
-from attend.data.digits import SCALED, Canvas, Digits
+from attend.data.digits import SCALED, DigitCanvas, Digits
 from attend.data.own import Files
 from attend.fields.image import Image
 from attend.outputs.classes import Classes, Decoding
@@ -20,8 +20,8 @@ from attend.training import Training
 PAPER = "Ba et al. 2015"
 TRAINING = Training(epochs=40, learning_rate=2e-3, schedule="cosine", watch="error", clip=0.0, validate_every=250)
 MNIST = Digits("mnist scaled 60x60", "mnist", moved=True, canvas=SCALED)
-# The images are remembered as of this size, and the training as of ten million updates.
-LARGE = Canvas(100, 100, smallest=0.5, largest=1.5)
+# The image size and the ten million updates are from memory of the paper.
+LARGE = DigitCanvas(100, 100, smallest=0.5, largest=1.5)
 
 
 def recipe(about: str, config: wsram.Config, data: Any, training: Training = TRAINING, **more: Any) -> Recipe:
@@ -34,15 +34,15 @@ VARIATIONAL = replace(PLAIN, rule="variational")
 
 RECIPES = {
     "wsram": recipe(
-        "glimpses at places chosen by wake-sleep, for your own images and classes",
+        "glimpses trained by wake-sleep, for your own images and classes",
         PLAIN,
         Files(),
         replace(TRAINING, epochs=100, validate_every=0),
     ),
     "wsram-small": recipe(
-        "an 8 x 8 digit, of those that scikit-learn carries, anywhere on 16 x 16 pixels: needs no data, takes a minute",
+        "scikit-learn's 8 x 8 digits, anywhere on 16 x 16 pixels: needs no data, takes a minute",
         wsram.Config(glimpses=3, grid=4, size=6, scales=1, preview=8, chance=0.2, hidden=64, glimpse=64),
-        Digits("digits translated 16x16", "small", moved=True, canvas=Canvas(16, 16)),
+        Digits("digits translated 16x16", "small", moved=True, canvas=DigitCanvas(16, 16)),
         replace(TRAINING, epochs=150, validate_every=0),
         variant=True,
         reaches={"error": 0.3},
@@ -58,7 +58,7 @@ RECIPES = {
         "the same, without an inference network", replace(PLAIN, rule="wake-sleep-prior"), MNIST, control=True
     ),
     "wsram-scaled-chance": recipe(
-        "the same as wsram-scaled, with a fifth of all places left to chance",
+        "the same as wsram-scaled, with a fifth of p(a | x) uniform",
         replace(PLAIN, chance=0.2),
         MNIST,
         variant=True,
@@ -73,7 +73,7 @@ RECIPES = {
         "the same, by REINFORCE on the variational bound", VARIATIONAL, MNIST, control=True
     ),
     "wsram-scaled-variational-chance": recipe(
-        "the same, by REINFORCE on the bound, with a fifth of all places left to chance",
+        "the same, by REINFORCE on the bound, with a fifth of p(a | x) uniform",
         replace(VARIATIONAL, chance=0.2),
         MNIST,
         control=True,

@@ -1,4 +1,4 @@
-"""A page and an interface over trained models, on one's own machine: `attend serve RUN ...`.
+"""A web page and an HTTP API over trained models, on your own machine: `attend serve RUN ...`.
 
 Only the built page in `static/` is needed without the extra `attend[serve]`.
 """

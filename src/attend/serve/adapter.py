@@ -1,4 +1,4 @@
-"""A trained model, whatever its inputs and its output, as the server needs it."""
+"""An adapter from any trained model to the server's interface."""
 
 import binascii
 import re
@@ -19,10 +19,10 @@ DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,")
 
 
 def served(name: str, model: Any, examples: Sequence[Input] = ()) -> Served:
-    """What `attend.load` gives, as the server needs it.
+    """A model from `attend.load`, as the server needs it.
 
-    `examples` are inputs to begin with; those that this model doesn't read are left out. Raises `ValueError` for a
-    model that predicts nothing from an input, and for an input that can't be uploaded.
+    `examples` are inputs to start with; those that this model can't read are left out. Raises `ValueError` for a model
+    that predicts nothing from an input, and for an input that can't be uploaded.
     """
     if not hasattr(model, "predict_cases"):
         raise ValueError(f"{name} has no predictions to serve")
@@ -37,7 +37,7 @@ def served(name: str, model: Any, examples: Sequence[Input] = ()) -> Served:
 
 
 def reads(kinds: Mapping[str, str], given: Input) -> bool:
-    """Whether a model of these inputs can be given this one: a text, or texts by name."""
+    """Whether a model with these inputs can read this one: a text, or texts by name."""
     named = dict.fromkeys(kinds, given) if isinstance(given, str) and len(kinds) == 1 else given
     return not isinstance(named, str) and named.keys() == kinds.keys() and set(kinds.values()) <= set(TEXTS)
 
@@ -99,9 +99,9 @@ class ServedModel:
         return self.model.case({name: self.raw(name, text) for name, text in given.items()})
 
     def raw(self, name: str, text: str) -> Any:
-        """What a field reads: a text as it is, a file's content from its data URI; never a file of this machine."""
+        """A field's raw value: a text as it is, a file's content from its data URI; never a file on this machine."""
         kind = self.inputs.get(name)
-        if kind is None or kind in TEXTS:  # `Model.case` refuses a name that it doesn't know
+        if kind is None or kind in TEXTS:  # `Model.case` raises for an unknown name
             return text
         uri = DATA_URI.match(text)
         if uri is None:
@@ -113,7 +113,7 @@ class ServedModel:
         return self.model.task.fields[name].read(content)
 
     def about_trace(self, query: Query, trace: Trace) -> dict[str, str]:
-        """What made a trace, for people."""
+        """What made a trace, human-readable."""
         found = {"model": self.name, **self.about}
         if query.prefix:
             found["given"] = f"{len(query.prefix)} tokens"

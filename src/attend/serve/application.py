@@ -1,4 +1,4 @@
-"""The interface and the page, as one application."""
+"""The API and the page, as one application."""
 
 import asyncio
 import json
@@ -44,9 +44,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, why in {
         404: "There is no such model.",
         413: "A text, or the whole request, is too long.",
-        422: "The request is not as described, or can't be answered.",
+        422: "The request is malformed, or can't be answered.",
         503: "Too many requests are waiting: try again after Retry-After seconds.",
-        504: "It took too long.",
+        504: "The request took too long.",
     }.items()
 }
 
@@ -58,7 +58,7 @@ def application(
     token: str | None = None,
     title: str = "Where a model looked",
 ) -> Guard:
-    """The application over these models, behind its guard. The first one answers where none is named.
+    """The application over these models, behind its guard. The first model is the default.
 
     Raises `ValueError` if there are no models, or two have the same name.
     """
@@ -107,7 +107,7 @@ class ModelPool:
             self.workers[name] = worker
 
     def close(self) -> None:
-        """Finish the jobs that are queued, and take no more."""
+        """Finish the queued jobs, and accept no more."""
         workers, self.workers = self.workers, {}
         for worker in workers.values():
             worker.close(DRAIN_SECONDS)
@@ -120,7 +120,7 @@ class ModelPool:
         return self.models[name]
 
     def check(self, model: Served, inputs: Sequence[Input]) -> None:
-        """Raise for more inputs, or longer texts, than are taken at once."""
+        """Raise for too many inputs, or too long texts."""
         if len(inputs) > self.limits.inputs:
             raise HTTPException(413, f"{len(inputs)} inputs: send at most {self.limits.inputs} at once")
         for number, given in enumerate(inputs, start=1):
@@ -147,7 +147,7 @@ class ModelPool:
     async def answer(self, request: Request, model: Served, job: Job) -> Any:
         """A job's result. It is abandoned if the client goes away, or if it takes too long."""
         waiting = asyncio.wrap_future(self.submit(model, job).future)
-        # An exception after the job was abandoned has nobody to be raised to.
+        # After the job was abandoned its exception is not retrieved: silence the warning.
         waiting.add_done_callback(lambda late: late.cancelled() or late.exception())
         gone = asyncio.ensure_future(disconnected(request))
         try:
@@ -169,7 +169,7 @@ class ModelPool:
 
 
 def work_of(model: Served) -> Work:
-    """What a worker does: predictions with the same options as one batch, anything else by itself."""
+    """A worker's function: predictions with the same options are batched, other jobs run alone."""
 
     def work(kind: Any, payloads: Sequence[Any], stop: Callable[[], None]) -> Sequence[Any]:
         if kind is None:
@@ -191,13 +191,13 @@ async def disconnected(request: Request) -> None:
 
 
 def add_models(app: FastAPI, pool: ModelPool) -> None:
-    @app.get("/v1/models", summary="The models that can be asked", tags=["models"])
+    @app.get("/v1/models", summary="The available models", tags=["models"])
     async def models() -> ModelsResponse:
         return ModelsResponse(models=[info(model) for model in pool.models.values()])
 
     @app.post("/v1/predict", summary="An output for each input", tags=["models"], responses=PROBLEMS)
     async def predict(request: Request, body: PredictRequest) -> PredictResponse:
-        """Requests that come at about the same time are predicted as one batch."""
+        """Concurrent requests are predicted as one batch."""
         model = pool.find(body.model)
         pool.check(model, body.inputs)
         job = Job(body.inputs, ("predict", body.beam, body.best), len(body.inputs))
@@ -216,8 +216,8 @@ def add_models(app: FastAPI, pool: ModelPool) -> None:
 
     @app.post("/v1/trace", summary="An output, and where the model looked", tags=["models"], responses=PROBLEMS)
     async def trace(request: Request, body: TraceRequest) -> TraceResponse:
-        """With a beam of two or more the search is in the trace. `prefix` begins the output; `weights` sets rows of
-        attention by hand, and the model goes on from there."""
+        """With a beam of two or more the trace includes the search. The output starts with `prefix`; `weights` forces
+        rows of attention, and the model continues from there."""
         model = pool.find(body.model)
         pool.check(model, [body.input])
         found = await pool.answer(request, model, Job(partial(model.trace, body)))
@@ -253,7 +253,7 @@ def info(model: Served) -> ModelInfo:
 
 
 def events(pool: ModelPool, model: Served, body: StreamRequest) -> AsyncIterator[str]:
-    """The events of a stream. A client that goes away ends the work."""
+    """The events of a stream. The work stops when the client disconnects."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
 
@@ -296,12 +296,12 @@ def add_state(app: FastAPI, pool: ModelPool, metrics: Metrics) -> None:
         return "ok\n"
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", summary="Whether it takes requests", tags=["state"], response_class=PlainTextResponse)
+    @app.get("/readyz", summary="Whether it accepts requests", tags=["state"], response_class=PlainTextResponse)
     async def readyz() -> Response:
         ready = bool(pool.workers)
         return PlainTextResponse("ready\n" if ready else "shutting down\n", 200 if ready else 503)
 
-    @app.get("/metrics", summary="What it did, for Prometheus", tags=["state"], response_class=PlainTextResponse)
+    @app.get("/metrics", summary="Metrics for Prometheus", tags=["state"], response_class=PlainTextResponse)
     async def measured() -> Response:
         return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
@@ -324,7 +324,7 @@ def add_page(app: FastAPI, title: str) -> None:
 
     @app.get("/page.html", include_in_schema=False)
     async def empty_page() -> Response:
-        # As text: the page fills it in and saves it; it is not shown from here.
+        # As plain text: the page fills in this template and saves it; browsers should not render it.
         return PlainTextResponse(page([], ""))
 
     @app.get("/favicon.ico", include_in_schema=False)
@@ -350,7 +350,7 @@ def index_page(title: str) -> str:
 <div data-title>{escape(title)}</div>
 <attend-explorer></attend-explorer>
 <noscript>
-<p>This page needs JavaScript. Programs have <a href="/docs">the interface</a>.</p>
+<p>This page needs JavaScript. There is also an <a href="/docs">API</a>.</p>
 </noscript>
 <script src="/explorer.js"></script>
 </body>

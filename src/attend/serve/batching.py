@@ -1,4 +1,4 @@
-"""One thread a model: jobs in the order they came, those of one kind as one batch."""
+"""One thread per model: jobs in order of arrival, batched by kind."""
 
 import threading
 import time
@@ -16,14 +16,14 @@ class FullError(Exception):
 
 
 class AbandonedError(Exception):
-    """The client has gone, or the time is up."""
+    """The client has disconnected, or the time is up."""
 
 
 @dataclass(eq=False)
 class Job:
-    """Work for a model. Jobs of one `kind` may be done as one batch; those of kind None are done alone.
+    """Work for a model. Jobs of the same `kind` may be batched; those of kind None run alone.
 
-    `size` is how many inputs it has. `future` gets its result, or its exception.
+    `size` is its number of inputs. `future` gets its result, or its exception.
     """
 
     payload: Any
@@ -33,7 +33,7 @@ class Job:
     abandoned: threading.Event = field(default_factory=threading.Event)
 
     def abandon(self) -> None:
-        """Don't begin it, or end it at its next step."""
+        """Don't start it, or stop it at its next step."""
         self.abandoned.set()
         self.future.cancel()
 
@@ -43,7 +43,7 @@ Work = Callable[[Any, Sequence[Any], Callable[[], None]], Sequence[Any]]
 
 
 class Worker:
-    """A thread that does the jobs of one model.
+    """A thread that runs the jobs of one model.
 
     `watch` is called with the number of inputs of each batch and the seconds that it took.
     """
@@ -60,7 +60,7 @@ class Worker:
         self._thread.start()
 
     def __len__(self) -> int:
-        """How many jobs wait."""
+        """Number of queued jobs."""
         return len(self._jobs)
 
     def submit(self, job: Job) -> Job:
@@ -73,7 +73,7 @@ class Worker:
         return job
 
     def close(self, seconds: float) -> bool:
-        """Take no more jobs, and finish those in the queue. True if that took no more than so many seconds."""
+        """Accept no more jobs, and finish the queued ones. True if done within `seconds`."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -112,7 +112,7 @@ class Worker:
                         batch.append(more)
                         continue
                     left = until - time.monotonic()
-                    # A job of another kind is queued already: don't let it wait for jobs that may never come.
+                    # A job of another kind is already queued: don't delay it for jobs that may never come.
                     if left <= 0 or self._jobs or self._closed or not self._changed.wait(left):
                         break
                 return batch
@@ -140,7 +140,7 @@ class Worker:
                 for job in batch:
                     job.future.set_exception(error)
                 return
-            # One job's error must not fail the others: do each by itself.
+            # One job's error must not fail the others: run each alone.
             for job in batch:
                 self._do([job])
             return

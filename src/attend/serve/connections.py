@@ -8,10 +8,10 @@ from attend.serve.limits import Limits
 
 
 def bounded(limits: Limits) -> type[H11Protocol]:
-    """A protocol that closes a connection whose next request does not come in time, and any beyond the most."""
+    """A protocol that closes a connection whose next request is late, and connections beyond the limit."""
 
     class Connection(H11Protocol):
-        # Uvicorn waits without end for a request's head, and only its rest after an answer is timed.
+        # Uvicorn has no timeout for a request's head, only for keep-alive after a response.
         waiting: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""The OpenAPI document as one page that loads nothing from other servers."""
+"""The OpenAPI document as a page that loads nothing from other servers."""
 
 import json
 from html import escape

@@ -1,7 +1,7 @@
-"""What stands between the network and the application: it checks hosts, origins, tokens and the size of bodies.
+"""Middleware that checks hosts, origins, tokens and the size of bodies.
 
-Any page on the web can make its reader's browser send requests to this machine. So a request must name this server as
-its host (against DNS rebinding), come from no other origin, and bring the token where one is set.
+Any web page can make its visitor's browser send requests to this machine. So a request must name this server as its
+host (against DNS rebinding), come from no other origin, and carry the token if one is set.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# What needs no token: the page itself, and whether the server is up.
+# Paths without a token: the page itself, and the server's health.
 OPEN = {"/", "/explorer.js", "/explorer.css", "/favicon.ico", "/healthz", "/readyz", "/docs", "/openapi.json"}
-# What an answer may do in a browser: run the page's own script and style, and ask this server.
+# Browsers may run only the page's own script and style, and connect only to this server.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,7 +40,7 @@ HEADERS = {
 
 
 class RefusalError(Exception):
-    """A request that is refused, with a status and a reason."""
+    """A refused request, with a status and a reason."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -48,10 +48,10 @@ class RefusalError(Exception):
 
 
 class Guard:
-    """An application around another one.
+    """An ASGI application around another one.
 
-    `hosts` are names that the server may be asked under; with a `token` also any address, because then knowing the
-    address is of no use. `known` are the paths that are counted by name.
+    `hosts` are the accepted host names; with a `token` any IP address is accepted too, as the address alone gives no
+    access. `known` are the paths that metrics count by name.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class Guard:
         headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         named = [value for name, value in headers if name == b"host"]
         if len(named) != 1 or not self.is_known(host_of(named[0])):
-            raise RefusalError(421, "this server does not go by that name: see --allow-host")
+            raise RefusalError(421, "this server does not have that host name: see --allow-host")
         for name, value in headers:
-            # A browser says where a request comes from; other programs say nothing.
+            # Browsers send a request's origin; other programs don't.
             if name == b"origin" and value.lower() not in (f"http://{named[0]}".lower(), f"https://{named[0]}".lower()):
                 raise RefusalError(403, "requests from other pages are not answered")
             if (
@@ -116,7 +116,7 @@ class Guard:
     async def whole_body(self, scope: Scope, receive: Receive) -> Receive:
         """A `receive` with the body read already. Raises `RefusalError` for one that is too large or too slow."""
         for name, value in scope["headers"]:
-            # The number of digits first: Python refuses to read very long numbers.
+            # Check the number of digits first: Python refuses to parse very long numbers.
             if name.lower() == b"content-length" and (len(value) > 12 or int(value) > self.limits.body_bytes):
                 raise RefusalError(413, f"the body may have {self.limits.body_bytes:,} bytes")
         body = bytearray()
@@ -125,14 +125,14 @@ class Guard:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise RefusalError(400, "the client went away before its request was whole")
+                        raise RefusalError(400, "the client disconnected before its request was complete")
                     body += message.get("body", b"")
                     if len(body) > self.limits.body_bytes:
                         raise RefusalError(413, f"the body may have {self.limits.body_bytes:,} bytes")
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
-            raise RefusalError(408, f"the body did not come in {self.limits.head_seconds:g} seconds") from None
+            raise RefusalError(408, f"the body did not arrive within {self.limits.head_seconds:g} seconds") from None
         whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
         async def replay() -> Message:
@@ -158,13 +158,13 @@ def is_address(host: str) -> bool:
 
 
 def protective(given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers that protect a reader, except those that the answer has itself."""
+    """The security headers that the response does not have already."""
     names = {name.lower() for name, _ in given}
     return [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in names]
 
 
 async def problem(send: Send, refusal: RefusalError) -> None:
-    """Answer with a problem as RFC 9457 has them."""
+    """Respond with problem details (RFC 9457)."""
     body = json.dumps({"status": refusal.status, "detail": refusal.detail}).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     if refusal.status in (408, 413):

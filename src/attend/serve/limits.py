@@ -5,23 +5,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on requests, so that no client can keep the server from the others."""
+    """Limits on requests, so that no client can starve the others."""
 
     body_bytes: int = 8 * 2**20
-    """Greatest size of a request's body: room for an image."""
+    """Maximum size of a request's body: room for an image."""
     text_characters: int = 2_000
-    """Greatest length of a text."""
+    """Maximum length of a text."""
     inputs: int = 64
-    """Most inputs, or pairs of input and output, of one request."""
+    """Maximum inputs, or pairs of input and output, per request."""
     seconds: float = 60.0
-    """How long a request may take in all, waiting included."""
+    """How long a request may take, waiting included."""
     head_seconds: float = 10.0
     """How long a client may take to send a request's head, and then its body."""
     connections: int = 512
-    """Most connections open at once; further ones are closed."""
+    """Maximum open connections; further ones are closed."""
     queue: int = 64
-    """Most requests waiting for one model; further ones get status 503."""
+    """Maximum requests waiting for one model; further ones get status 503."""
     batch: int = 16
-    """Most inputs that are predicted together."""
+    """Maximum inputs in a batch."""
     wait_seconds: float = 0.004
     """How long the first input of a batch waits for others, when nothing else is running."""

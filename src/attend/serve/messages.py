@@ -1,10 +1,10 @@
-"""The interface's requests and responses, as its OpenAPI document describes them."""
+"""The API's requests and responses, as in its OpenAPI document."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-Name = Annotated[str | None, Field(description="A name from /v1/models; the first model if there is none.")]
+Name = Annotated[str | None, Field(description="A name from /v1/models; the first model by default.")]
 Text = Annotated[str, Field(min_length=1)]
 FieldName = Annotated[str, Field(min_length=1, max_length=80)]
 
@@ -13,16 +13,16 @@ def form_of(given: Any) -> str:
     return "fields" if isinstance(given, dict) else "text"
 
 
-# The form is chosen first, so that one problem is reported and not one for each form.
+# Discriminated by form, so that one problem is reported and not one for each form.
 Input = Annotated[
     Annotated[Text, Tag("text")] | Annotated[dict[FieldName, Text], Field(min_length=1, max_length=32), Tag("fields")],
     Discriminator(form_of),
     Field(
-        description='A text, or an image as a data URI ("data:image/png;base64,..."). For a model of several inputs an '
-        "object that has one for each name in the model's `inputs`."
+        description='A text, or an image as a data URI ("data:image/png;base64,..."). For a model with several inputs '
+        "an object with one for each name in the model's `inputs`."
     ),
 ]
-Beam = Annotated[int | None, Field(ge=1, le=32, description="The beam's width; the model's own if there is none.")]
+Beam = Annotated[int | None, Field(ge=1, le=32, description="The beam's width; the model's own by default.")]
 Id = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Piece = Annotated[str, Field(min_length=1, max_length=200)]
 Step = Annotated[int, Field(ge=0, le=4096)]
@@ -41,7 +41,7 @@ class PredictRequest(Strict):
     beam: Beam = None
     best: Annotated[
         int,
-        Field(ge=1, le=32, description="How many outputs an input: the best of the beam, or the likeliest classes."),
+        Field(ge=1, le=32, description="Outputs per input: the best of the beam, or the most probable classes."),
     ] = 1
 
 
@@ -58,7 +58,7 @@ class ScoreRequest(Strict):
 
 
 class StreamRequest(Strict):
-    """One input to write an output for, token by token."""
+    """One input to predict from, token by token."""
 
     model: Name = None
     input: Input
@@ -68,14 +68,14 @@ class StreamRequest(Strict):
     ] = []
     weights: Annotated[
         dict[Step, Annotated[list[Weight], Field(max_length=4096)]],
-        Field(max_length=512, description="Rows of attention set by hand: step -> a number for each cell."),
+        Field(max_length=512, description="Forced rows of attention: step -> a number for each cell."),
     ] = {}
     beam: Beam = None
-    alternatives: Annotated[int, Field(ge=0, le=50, description="How many of the likeliest tokens at each step.")] = 0
+    alternatives: Annotated[int, Field(ge=0, le=50, description="Number of most probable tokens at each step.")] = 0
 
 
 class TraceRequest(StreamRequest):
-    """One input to predict from, with all that is asked about it."""
+    """One input to predict from, with its attention and, optionally, evidence."""
 
     evidence: Annotated[
         bool, Field(description="Leave-one-out, gradient x input, and the output under other attention.")
@@ -84,13 +84,13 @@ class TraceRequest(StreamRequest):
 
 class ModelInfo(BaseModel):
     name: str
-    reads: Annotated[str, Field(description='The kind of its input: "text", "image"; "fields" where it has several.')]
+    reads: Annotated[str, Field(description='The kind of its input: "text", "image"; "fields" for several.')]
     inputs: Annotated[dict[str, str], Field(description="The names of its inputs, and the kind of each.")]
     output: Annotated[str, Field(description='The kind of its output: "sequence", "classes".')]
-    steerable: Annotated[bool, Field(description="Whether `prefix` and `weights` can be set.")]
-    beam: Annotated[int, Field(description="The beam's width where a request names none.")]
+    steerable: Annotated[bool, Field(description="Whether it accepts `prefix` and `weights`.")]
+    beam: Annotated[int, Field(description="The default width of the beam.")]
     about: dict[str, str]
-    examples: Annotated[list[Input], Field(description="Inputs to begin with.")]
+    examples: Annotated[list[Input], Field(description="Example inputs.")]
 
 
 class ModelsResponse(BaseModel):
@@ -98,7 +98,7 @@ class ModelsResponse(BaseModel):
 
 
 class Scored(BaseModel):
-    log_prob: Annotated[float, Field(description="In nats; of a sequence with its end.")]
+    log_prob: Annotated[float, Field(description="In nats; for a sequence including its end.")]
     tokens: list[str]
     token_log_probs: list[float]
 
@@ -106,7 +106,7 @@ class Scored(BaseModel):
 class Predicted(Scored):
     text: str
     score: Annotated[float, Field(description="What outputs are ranked by.")]
-    finished: Annotated[bool, Field(description="False if the output was cut at its greatest length.")]
+    finished: Annotated[bool, Field(description="False if the output was cut off at the maximum length.")]
 
 
 class PredictResponse(BaseModel):

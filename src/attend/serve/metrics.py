@@ -1,4 +1,4 @@
-"""What a server did, for Prometheus."""
+"""A server's metrics, for Prometheus."""
 
 from collections.abc import Callable
 
@@ -9,21 +9,21 @@ INPUTS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """Counts of one server, from all of its threads."""
+    """Metrics of one server, from all of its threads."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "attend_requests", "Answers, by path and status.", ["path", "status"], registry=registry
+            "attend_requests", "Responses, by path and status.", ["path", "status"], registry=registry
         )
         self._seconds = Histogram(
-            "attend_request_seconds", "How long answers took.", ["path"], buckets=SECONDS, registry=registry
+            "attend_request_seconds", "Response times.", ["path"], buckets=SECONDS, registry=registry
         )
         self._batches = Histogram(
             "attend_batch_inputs", "Inputs predicted together.", ["model"], buckets=INPUTS, registry=registry
         )
         self._work = Counter("attend_work_seconds", "Seconds spent on predictions.", ["model"], registry=registry)
-        self._waiting = Gauge("attend_waiting", "Requests that wait for a model.", ["model"], registry=registry)
+        self._waiting = Gauge("attend_waiting", "Requests waiting for a model.", ["model"], registry=registry)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         self._requests.labels(path, status).inc()
@@ -34,9 +34,9 @@ class Metrics:
         self._work.labels(model).inc(seconds)
 
     def watch_queue(self, model: str, length: Callable[[], int]) -> None:
-        """Report what `length` gives as the number of requests that wait for a model."""
+        """Report `length()` as the number of requests waiting for a model."""
         self._waiting.labels(model).set_function(length)
 
     def text(self) -> bytes:
-        """All of it, in the text form that Prometheus reads."""
+        """The metrics in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""What the server needs of a model: predictions and traces."""
+"""The server's interface to a model: predictions and traces."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -12,9 +12,9 @@ TEXTS = ("text",)
 
 @runtime_checkable
 class Served(Protocol):
-    """A model behind the server, called by one thread. Raises `ValueError` for a request that it can't answer.
+    """A model behind the server, called from one thread. Raises `ValueError` for a request that it can't answer.
 
-    `stop` is called at each step, and raises when the client has gone or the time is up.
+    `stop` is called at each step, and raises when the client has disconnected or the time is up.
     """
 
     @property
@@ -32,22 +32,22 @@ class Served(Protocol):
 
     @property
     def steerable(self) -> bool:
-        """Whether the beginning of its output and rows of its attention can be set: its output is a sequence."""
+        """Whether a prefix of its output and rows of its attention can be forced: its output is a sequence."""
         ...
 
     @property
     def beam(self) -> int:
-        """The beam's width where a request names none."""
+        """The default width of the beam."""
         ...
 
     @property
     def about(self) -> Mapping[str, str]:
-        """What the model is, for people."""
+        """What the model is, human-readable."""
         ...
 
     @property
     def examples(self) -> Sequence[Input]:
-        """Inputs to begin with."""
+        """Example inputs."""
         ...
 
     def predict(
@@ -57,14 +57,14 @@ class Served(Protocol):
         ...
 
     def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored]:
-        """The log-probability of the output in each pair of an input and an output."""
+        """The log-probability of the output in each pair (input, output)."""
         ...
 
     def trace(self, request: TraceRequest, stop: Callable[[], None]) -> Trace:
-        """The best output, with all that the request asks for."""
+        """The best output, with what the request asks for."""
         ...
 
     def stream(self, request: StreamRequest, tell: Callable[[dict[str, Any]], None]) -> Trace:
-        """The greedy output; `tell` gets each token as it is written: id, text, log_prob, weights. What `tell` raises
-        ends the work."""
+        """The greedy output; `tell` gets each token as it is decoded: id, text, log_prob, weights. An exception from
+        `tell` stops the work."""
         ...

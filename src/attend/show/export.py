@@ -1,8 +1,8 @@
-"""A trace as a file: what is drawn follows from the file's suffix and from what the trace has, whichever model made it.
+"""A trace as a file: the figure depends on the file's suffix and on the trace's content, not on the model.
 
-- `.png`, `.svg`: pictures of each step with their windows; weights over an image's cells; glimpses at an image; or the
-  matrices of all weights, the first of these that the trace has. `.gif`: the same step by step, but for matrices.
-- `.html`: the interactive page. `.json`, `.npz`: the trace itself, with tokens as the model has them.
+- `.png`, `.svg`: the first of these that the trace has: pictures of each step with their windows; weights over an
+  image's cells; glimpses at an image; the matrices of all weights. `.gif`: the same step by step, except matrices.
+- `.html`: the interactive page. `.json`, `.npz`: the trace itself, with the model's tokens.
 - `.pharaoh`: the links of tokens to tokens, a line for each look.
 """
 
@@ -27,9 +27,9 @@ SUFFIXES = (".png", ".svg", ".gif", ".html", ".json", ".npz", ".pharaoh")
 
 
 def write(path: Path, trace: Trace, words: bool | None = None) -> None:
-    """Write the trace as a file of its suffix; pieces of words are joined in figures and links as `readable` says.
+    """Write the trace in the format of the suffix; figures and links merge subwords as `readable` does.
 
-    A person's links (`Trace.gold`) are outlined in matrices of whole words. Raises `ValueError` as `check`; figures
+    Gold alignments (`Trace.gold`) are outlined in matrices of whole words. Raises `ValueError` as `check` does; figures
     warn of characters that no installed font has.
     """
     _writer(path, trace, words)()
@@ -76,14 +76,14 @@ def _animation(path: Path, trace: Trace) -> Callable[[], object]:
     draw = _over_images(trace, step_animation, word_animation, scan_animation)
     if draw is None:
         other = ".png, .svg, .html or .json" if drawable(trace) else ".html or .json"
-        raise ValueError(f"{path}: a .gif is of looks at an image, and {_lack(trace)}; name a file {other}")
+        raise ValueError(f"{path}: a .gif shows looks at an image, and {_lack(trace)}; name a file {other}")
     return partial(draw, trace, path)
 
 
 def _over_images(trace: Trace, steps: Draw, cells: Draw, windows: Draw) -> Draw | None:
-    """Which of these draws the trace; None if it has no image, or no place in one."""
+    """The function that draws the trace; None if it has no looks at an image."""
     each_step = [name for name, media in trace.media.items() if isinstance(media, PictureEachStep)]
-    # Those of a look with weights are drawn under the weights.
+    # Pictures of a look with weights are drawn under the weights.
     if any(not isinstance(trace.looks.get(name), Weights) for name in each_step):
         return steps
     if grid_looks(trace):
@@ -96,7 +96,7 @@ def _lack(trace: Trace) -> str:
     if any(isinstance(look, Windows) for look in trace.looks.values()):
         return "the trace has no picture for its windows"
     if drawable(trace):
-        return f"the trace has weights over {', '.join(trace.looks)} alone"
+        return f"the trace has weights only over {', '.join(trace.looks)}"
     return "the trace has no weights over several cells, and no windows in an image"
 
 
@@ -111,7 +111,7 @@ def _write_matrices(path: Path, trace: Trace, words: bool | None) -> None:
 
 
 def gold_cells(look: Weights, gold: Gold) -> list[Link]:
-    """(cell, step) of each possible link, in a look of whole words. Raises `ValueError` for one outside of the text."""
+    """(cell, step) of each possible link, in a look of whole words. Raises `ValueError` for one outside the text."""
     cells, steps = (
         [index for index, token in enumerate(axis.tokens) if token.start is not None]
         for axis in (look.memory, look.steps)

@@ -1,7 +1,7 @@
 """Figures of attention and of training, as PNG or SVG.
 
-Text in an SVG stays text, which the viewer's browser shapes and finds fonts for. In a PNG matplotlib lays it out:
-right-to-left scripts are ordered and joined by matplotlib 3.11 and later, and characters need an installed font.
+Text in an SVG stays text, shaped by the viewer's browser with its fonts. In a PNG matplotlib lays it out:
+right-to-left scripts need matplotlib 3.11 or later, and characters need an installed font.
 """
 
 import io
@@ -29,7 +29,7 @@ from attend.atomic import write_atomically
 from attend.attention.trace import Weights
 from attend.show.words import shorten, visible
 
-# Okabe and Ito's colours, told apart under every common colour blindness, without the yellow that is lost on white.
+# Okabe and Ito's colours, distinguishable with common colour blindness, without yellow, which is invisible on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 DASHES = ("-", "--", "-.", ":")
 INK = "#333333"
@@ -54,7 +54,7 @@ FONT_PACKAGES: dict[str, str] = {
     "HALFWIDTH": "fonts-noto-cjk",
     "SYMBOL": "fonts-symbola",
 }
-# Fonts for mathematics, whose characters aren't what their codes say, and the one that draws a box for any character.
+# Mathematical fonts, whose glyphs don't match their codes, and the font that draws a box for any character.
 NOT_FOR_TEXT = re.compile(r"cm[a-z]+10$|STIX(Size|NonUni)|Last Resort")
 
 
@@ -92,7 +92,7 @@ def heat_maps(
     path: Path | None = None,
     gold: Mapping[str, Collection[tuple[int, int]]] = MappingProxyType({}),
 ) -> Figure:
-    """The matrices of several looks below one another with their names, each as `heat_map` draws it."""
+    """The matrices of several looks, stacked, with their names, each as in `heat_map`."""
     if not looks:
         raise ValueError("nothing to draw: there are no weights")
     for name, look in looks.items():
@@ -101,7 +101,7 @@ def heat_maps(
             raise ValueError(f"nothing to draw: the look {name!r} has {steps} steps and {cells} cells")
     rows, columns = sum(len(look.steps) for look in looks.values()), max(len(look.memory) for look in looks.values())
     inch = min(CELL_INCHES, LARGEST_INCHES / max(rows, columns))
-    # Above each matrix but the first there must be room for its name and its cells' names.
+    # Leave room above each matrix but the first for its name and its cells' names.
     rooms = [0.0, *(_room_above(look) for look in list(looks.values())[1:])]
     width, height = columns * inch, rows * inch + sum(rooms)
     figure = blank(width, height)
@@ -129,7 +129,7 @@ def _matrix(axes: Axes, look: Weights, gold: Collection[tuple[int, int]], inch: 
     image = axes.imshow(look.weights, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     strongest = [(row.argmax(), step) for step, row in enumerate(look.weights) if row.any()]
     dot = (inch * 72 / 4) ** 2
-    # On the light end of the map a white dot would be lost.
+    # A white dot would be invisible on the light end of the map.
     colours = ["#000000" if look.weights[step, cell] > 0.5 else "#ffffff" for cell, step in strongest]
     axes.scatter([cell for cell, _ in strongest], [step for _, step in strongest], s=dot, c=colours, linewidths=0)
     for cell, step in gold:
@@ -149,20 +149,20 @@ def _quiet(axes: Axes) -> None:
 
 
 def _room_above(look: Weights) -> float:
-    """Inches for a look's name and the upright names of its cells."""
+    """Inches for a look's name and the vertical names of its cells."""
     longest = max(cell_len(label_of(label)) for label in look.memory.labels())
     return 0.4 + longest * SMALL * 0.75 / 72
 
 
 def label_of(text: str) -> str:
-    """A token as a matrix's label: cut, as a word of hundreds of characters would push the matrix aside."""
+    """A token as a matrix's label, cut: very long words would displace the matrix."""
     return shorten(visible(text), LONGEST_LABEL)
 
 
 def curves(
     panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], path: Path | None = None, over: str = "updates"
 ) -> Figure:
-    """Named lines of (x, y) points, in a panel for each quantity: training loss and BLEU over updates, say.
+    """Named lines of (x, y) points, in a panel for each quantity, such as training loss and BLEU over updates.
 
     Raises `ValueError` if there is no panel.
     """
@@ -183,9 +183,9 @@ def curves(
 def length_curve(
     runs: Sequence[tuple[str, Sequence[Bucket]]], value: str, path: Path | None = None, unit: str = "words"
 ) -> Figure:
-    """Quality by source length: a line for each run with its bootstrap interval, and the sentences in each bucket.
+    """Quality by source length: a line for each run with its bootstrap interval, and the sentences per bucket.
 
-    Raises `ValueError` if the runs don't share their buckets: they would not be comparable.
+    Raises `ValueError` if the runs have different buckets.
     """
     if not runs:
         raise ValueError("length_curve needs at least one run")
@@ -195,7 +195,7 @@ def length_curve(
     _plain(axes, f"source length ({unit}), with the number of sentences", value)
     for index, (name, buckets) in enumerate(runs):
         if [(bucket.low, bucket.high, bucket.count) for bucket in buckets] != expected:
-            raise ValueError(f"run {name!r} has other length buckets than run {runs[0][0]!r}; measure both alike")
+            raise ValueError(f"run {name!r} has other length buckets than run {runs[0][0]!r}; use the same for both")
         places = range(len(buckets))
         colour, dashes = _line(index)
         values = [bucket.value for bucket in buckets]
@@ -210,7 +210,7 @@ def length_curve(
 def missing_glyphs(text: str) -> dict[str, str]:
     """The characters of the text that no installed font can draw, by script.
 
-    Unicode names begin with the script ("HIRAGANA LETTER A"); signs and emoji are together under "SYMBOL".
+    Unicode names begin with the script ("HIRAGANA LETTER A"); signs and emoji are grouped under "SYMBOL".
     """
     missing: dict[str, str] = {}
     for character in sorted(_choose_fonts(text)[1]):
@@ -230,8 +230,8 @@ def font_advice(missing: Mapping[str, str]) -> str:
 
 
 def _choose_fonts(text: str) -> tuple[list[str], set[str]]:
-    """Installed font families that cover the text together, preferred ones first, and the characters left without."""
-    # Spaces and the characters that only steer layout have no shape of their own.
+    """Installed font families that together cover the text, preferred ones first, and the uncovered characters."""
+    # Spaces and layout controls have no glyphs.
     needed = {character for character in text if unicodedata.category(character) not in {"Cc", "Cf", "Zs"}}
     files = {
         entry.name: entry.fname
@@ -260,7 +260,7 @@ def blank(width: float, height: float) -> Figure:
 
 
 def _plain(axes: Axes, x: str, y: str) -> None:
-    """Axes with names, a faint grid and no box."""
+    """Axes with labels, a faint grid and no box."""
     axes.set_xlabel(visible(x), fontsize=MEDIUM, color=INK)
     axes.set_ylabel(visible(y), fontsize=MEDIUM, color=INK)
     axes.tick_params(length=0, labelsize=SMALL, labelcolor=INK)
@@ -270,7 +270,7 @@ def _plain(axes: Axes, x: str, y: str) -> None:
 
 
 def _line(index: int) -> tuple[str, str]:
-    """Colours in turn, with another dash pattern for each round."""
+    """A colour and dash pattern: colours cycle, with another pattern each time."""
     return COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)]
 
 
@@ -296,7 +296,7 @@ def finish(figure: Figure, path: Path | None) -> Figure:
         # No date and no random ids: the same figure is the same file.
         fixed = matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "attend"})
         with fixed, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # said above, once and with what to do
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # warned of above, once and with advice
             metadata = {"Date": None} if path.suffix.lower() == ".svg" else {}
             figure.savefig(file, format=path.suffix.lower()[1:], bbox_inches="tight", pad_inches=0.1, metadata=metadata)
         write_atomically(path, lambda partial: partial.write_bytes(file.getvalue()))

@@ -1,7 +1,7 @@
 """Files for other tools: Pharaoh and Nematus alignments, NumPy archives.
 
 Nematus's form and NPZ are read back here; Pharaoh, the form of gold alignments, by `attend.inspect.alignment`.
-Files are written whole or not at all. Every reader raises `ValueError` naming the file, the line and what is wrong.
+Files are written atomically. Every reader raises `ValueError` naming the file, the line and what is wrong.
 """
 
 import io
@@ -23,8 +23,8 @@ Link = tuple[int, int]
 def pharaoh(look: Weights) -> list[Link]:
     """(source, target) for each target word and its strongest cell, both counted from 0.
 
-    Special tokens are not counted, on either side; a word whose strongest cell is one (the sentence's end) has no link,
-    and neither has a word without weights. Merge the look first for words instead of subwords.
+    Special tokens are not counted, on either side. A word without weights, or whose strongest cell is a special token
+    (the sentence's end), has no link. Merge subwords to words first.
     """
     sources, targets = _numbering(look.memory, "memory"), _numbering(look.steps, "steps")
     strongest = look.weights.argmax(axis=1) if look.weights.size else []
@@ -47,8 +47,8 @@ def write_nematus(path: Path, traces: Iterable[Trace], look: str = "source") -> 
 
     The header is `id ||| target ||| score ||| source ||| columns rows`. The end of a sentence is counted in columns and
     rows but not written as a word. The score is the output's log-probability, 0 where the trace has none. White space,
-    "|" and "&" inside a token are written as Moses does: `&#32;`, `&#124;`, `&amp;`; a token that is a space before the
-    text, and so stands for none of it, as `&#32;`.
+    "|" and "&" inside a token are escaped as in Moses: `&#32;`, `&#124;`, `&amp;`; a token for the space prepended to
+    the text as `&#32;`.
     """
     blocks = []
     for index, trace in enumerate(traces):
@@ -128,7 +128,7 @@ def write_npz(path: Path, trace: Trace) -> None:
 def read_npz(path: Path) -> Trace:
     """The trace that `write_npz` wrote."""
     try:
-        # Opened here, because NumPy would leave a file open that is not an archive.
+        # Opened here, because NumPy leaves a file open that is not an archive.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             form = json.loads(str(arrays["trace"]))
             for name, look in form["looks"].items():

@@ -1,8 +1,8 @@
 """Glimpses at an image: the path over it, the patch seen at each step, and the classes' probabilities after it.
 
-Drawn from a trace that has `Windows` and the picture they lie in, whichever model made it. Where a step has several
-windows each has half the resolution of the one before, as in a retina. Of a filter bank, which has one window a step,
-the image under its grid is shown at full resolution.
+Drawn from any trace that has `Windows` in a picture. Where a step has several windows, each has half the resolution of
+the one before, as in a retina. For a filter bank, with one window a step, the image under its grid is shown at full
+resolution.
 """
 
 from pathlib import Path
@@ -22,9 +22,9 @@ from attend.show.words import shorten_apart, visible
 
 MOST_CLASSES = 10
 NUMBER = 0.06
-"""Width of a step's number, as a share of the picture: numbers of closer steps are written together."""
+"""Width of a step's number, as a share of the picture: numbers of closer steps are merged into one label."""
 MOST_CELLS = 256
-"""The most rows and columns that a window is drawn in: a filter bank's can be far larger than the picture."""
+"""Maximum rows and columns of a drawn window: a filter bank's can be far larger than the picture."""
 
 
 def pictured_windows(trace: Trace) -> str | None:
@@ -47,7 +47,7 @@ def taken(trace: Trace) -> tuple[Pixels, Windows, int]:
 
 
 def scan_path(trace: Trace, path: Path | None = None) -> Figure:
-    """The picture with the numbered path; for each step what was seen, a row a scale, and the classes' probabilities.
+    """The picture with the numbered path; for each step its patches, a row a scale, and the classes' probabilities.
 
     Written to `path` (.png or .svg) if given. Raises `ValueError` for a trace without a picture or without windows.
     """
@@ -87,7 +87,7 @@ def scan_animation(trace: Trace, path: Path) -> None:
         rows = figure.add_gridspec(2 if found else 1, 1, height_ratios=(3.0, 1.0) if found else (1.0,))
         draw_path(figure.add_subplot(rows[0]), picture, look, scales, step)
         if found:
-            # At a fixed place, with room for names of so many columns: what moves is the path.
+            # A fixed layout, with room for this many columns of names: only the path changes.
             axes = figure.add_axes((0.4, 0.06, 0.55, 0.2))
             labels, chances = zip(*found[step - 1][:3], strict=True)
             axes.barh(range(len(labels)), chances, color=[PATH, *[FAINT] * (len(labels) - 1)])
@@ -156,7 +156,7 @@ def box(axes: Axes, look: Windows, number: int, half: np.ndarray, colour: str, w
 
 
 def draw_predictions(axes: Axes, found: list[list[tuple[str, float]]]) -> None:
-    """A row a class, the likeliest at the end first, and a column a step; a dot at each step's likeliest."""
+    """A row a class, sorted by final probability, and a column a step; a dot at each step's most probable class."""
     order = [label for label, _ in found[-1][:MOST_CLASSES]]
     chances = np.array([[dict(step).get(label, 0.0) for step in found] for label in order])
     axes.imshow(chances, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")

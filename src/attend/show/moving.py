@@ -13,22 +13,22 @@ from PIL import Image
 from attend.atomic import write_atomically
 from attend.show.figure import finish
 
-# How long a step is shown, in milliseconds, and the last one.
+# Milliseconds for each step, and for the last one.
 STEP, LAST = 700, 2000
 
 
 def frame(width: float, height: float) -> Figure:
-    """An empty frame of so many inches."""
+    """An empty frame; width and height in inches."""
     return Figure(figsize=(width, height), dpi=110, facecolor="white")
 
 
 def write_gif(frames: Sequence[Figure], path: Path) -> None:
-    """The frames one after the other, over and over."""
+    """The frames as a looping GIF."""
     images = []
     for figure in frames:
         canvas = FigureCanvasAgg(finish(figure, None))
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # `finish` said so, and what to do
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # `finish` has warned, with advice
             canvas.draw()
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
     file = io.BytesIO()

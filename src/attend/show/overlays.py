@@ -20,12 +20,12 @@ from attend.show.words import shorten, visible
 ACROSS = 6
 PANEL = 1.5
 GAP = 0.35
-# Characters to a line of the caption below an animation.
+# Characters per line of the caption below an animation.
 LINE = 44
 
 
 def grid_looks(trace: Trace) -> dict[str, Weights]:
-    """The looks over grids that have steps: the soft ones, or where there are none the hard ones (`chosen_cells`)."""
+    """The looks over grids that have steps: the soft ones or, without any, the hard ones (`chosen_cells`)."""
     looks = {
         name: look
         for name, look in trace.looks.items()
@@ -37,16 +37,15 @@ def grid_looks(trace: Trace) -> dict[str, Weights]:
 def word_maps(trace: Trace, path: Path | None = None) -> Figure:
     """Two panels for each word: the image under the weights of its cells, and under the same weights smoothed.
 
-    A cell that was chosen (hard attention), in this look or another of the trace, is outlined. Several looks stand
-    below one another with their names. Written to `path` (.png or .svg) if given. Raises `ValueError` for a trace
-    without weights over a grid.
+    A sampled cell (hard attention), in this look or another of the trace, is outlined. Several looks are stacked, with
+    their names. Written to `path` (.png or .svg) if given. Raises `ValueError` for a trace without weights over a grid.
     """
     looks = taken(trace)
     lines = sum(math.ceil(len(look.steps) / ACROSS) for _, look in looks.values())
     shapes = [pictures[0].shape for pictures, _ in looks.values()]
     height = PANEL * max(float(np.clip(rows / columns, 1 / 4, 4)) for rows, columns, _ in shapes)
     figure = blank(PANEL * ACROSS, (2 * height + GAP) * lines)
-    # A word stands close to its own two panels, and apart from those above.
+    # A word is close to its own two panels, and apart from those above.
     grid = figure.add_gridspec(lines, ACROSS, hspace=GAP / (2 * height), wspace=0.06)
     first = 0
     for name, (pictures, look) in looks.items():
@@ -74,7 +73,7 @@ def word_animation(trace: Trace, path: Path) -> None:
     # The look with most steps gives the words; a look with fewer stays at its last one.
     longest = next(look for _, look in looks.values() if len(look.steps) == most)
     labels = [visible(label) for label in longest.steps.labels()]
-    # The end of a caption is a step, and no word of it.
+    # The end of a caption is a step, but not a word.
     ended = isinstance(longest.steps, Tokens) and longest.steps.tokens[-1].start is None
     words = labels[:-1] if ended else labels
     frames = []
@@ -93,7 +92,7 @@ def word_animation(trace: Trace, path: Path) -> None:
 
 
 def taken(trace: Trace) -> Mapping[str, tuple[list[Pixels], Weights]]:
-    """The looks over grids by name, each with a picture a step: white ones where the model was given features alone."""
+    """The looks over grids by name, with a picture for each step: white where the input is only features."""
     looks = grid_looks(trace)
     if not looks:
         raise ValueError("the trace has no weights over the cells of a picture")
@@ -113,7 +112,7 @@ def behind(trace: Trace, name: str, look: Weights) -> list[Pixels]:
 
 
 def chosen_cells(trace: Trace, look: Weights) -> Int[np.ndarray, "step"] | None:
-    """The cell that was chosen at each step, by this look or by a hard one over the same steps and cells."""
+    """The sampled cell at each step, of this look or of a hard one over the same steps and cells."""
     for other in (look, *trace.looks.values()):
         if isinstance(other, Weights) and other.hard and (other.steps, other.memory) == (look.steps, look.memory):
             return other.weights.argmax(axis=1)

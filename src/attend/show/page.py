@@ -1,6 +1,6 @@
 """Traces as one self-contained HTML file.
 
-The script and style that draw them are built from `web/` and lie in `serve/static`; `attend serve` gives the same ones.
+Its script and style are built from `web/` into `serve/static`; `attend serve` uses the same ones.
 """
 
 import json
@@ -21,10 +21,10 @@ MOST_CELLS = 2_500
 
 
 def page(traces: Sequence[Trace], title: str) -> str:
-    """The HTML of a page that shows each trace: input, output, every look, media, and the other parts that it has.
+    """The HTML of a page that shows each trace: input, output, every look, media, and other parts.
 
-    Nothing in it is fetched from elsewhere; text from the traces never becomes markup. The traces themselves are in the
-    file as `attend.trace.v2`, in the script element "traces". Without scripts it shows tables.
+    It fetches nothing from elsewhere; text from the traces is escaped. The traces are in the file as `attend.trace.v2`,
+    in the script element "traces". Without scripts it shows tables.
     """
     script, style = built("explorer.js"), built("explorer.css")
     filled = {
@@ -32,7 +32,7 @@ def page(traces: Sequence[Trace], title: str) -> str:
         "title": escape(title),
         "style": style,
         "script": script,
-        # Inside a script element only "<" could end the JSON, as "</script>" or "<!--".
+        # Inside a script element only "<" could end the JSON, in "</script>" or "<!--".
         "traces": json.dumps([trace.to_json() for trace in traces], ensure_ascii=False).replace("<", "\\u003c"),
         "fallback": "".join(map(plain, traces)),
     }
@@ -41,9 +41,9 @@ def page(traces: Sequence[Trace], title: str) -> str:
 
 
 def frame(traces: Sequence[Trace], title: str) -> str:
-    """The page as a sandboxed `iframe` element, to put into another page such as a notebook.
+    """The page as a sandboxed `iframe` element, to embed in another page such as a notebook.
 
-    It is as high as its matrices, up to 45 rem, and then scrolls. Nothing in it is fetched from elsewhere.
+    It is as high as its matrices, up to 45 rem, and then scrolls. It fetches nothing from elsewhere.
     """
     rows = max((len(look.steps) for trace in traces for look in trace.looks.values()), default=0)
     height = min(30 + 2 * rows, 45)

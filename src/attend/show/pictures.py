@@ -1,4 +1,4 @@
-"""What figures of images share: pixels from data URIs, and axes around them."""
+"""Shared by figures of images: pixels from data URIs, and axes around them."""
 
 import binascii
 import io
@@ -11,7 +11,7 @@ from PIL import Image
 
 from attend.show.figure import FAINT
 
-# Of a path over an image, and of the step that is shown.
+# Colours of a path over an image, and of the current step.
 PATH, NOW = "#d55e00", "#56b4e9"
 
 
@@ -28,7 +28,7 @@ def pixels(uri: str) -> Pixels:
 
 
 def bare(axes: Axes) -> None:
-    """Without ticks, in a faint frame."""
+    """Remove ticks, and draw a faint frame."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color(FAINT)

@@ -1,6 +1,6 @@
-"""Statistics of a look (entropy, coverage), what they warn of, and the predictions of each step.
+"""Statistics of a look (entropy, coverage), warnings from them, and the predictions of each step.
 
-Steps are rows, cells are columns. Entropies are in nats and are those of rows (or columns) made to sum to one.
+Steps are rows, cells are columns. Entropies are in nats, of rows (or columns) normalised to sum to one.
 """
 
 import numpy as np
@@ -72,7 +72,7 @@ def badges(look: Weights) -> list[str]:
 
 
 def predictions(trace: Trace) -> list[list[tuple[str, float]]]:
-    """For each step the alternatives with their probabilities, likeliest first; empty where the trace has none."""
+    """For each step the alternatives with their probabilities, highest first; empty where the trace has none."""
     return [
         [(other.text, float(np.exp(other.log_prob))) for other in sorted(step, key=lambda other: -other.log_prob)]
         for step in trace.alternatives or ()
@@ -80,10 +80,10 @@ def predictions(trace: Trace) -> list[list[tuple[str, float]]]:
 
 
 def row_entropy(weights: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "row"]:
-    """Entropy in nats of each row made to sum to one; 0 for a row of zeros."""
+    """Entropy in nats of each row, normalised to sum to one; 0 for a row of zeros."""
     sums = weights.sum(axis=1, keepdims=True, dtype=float)
     shares = np.divide(weights, sums, out=np.zeros(weights.shape), where=sums > 0)
-    # 1 stands in for 0 under the logarithm: 0 log 0 is 0. "0 -", because a minus sign alone would make it -0.
+    # 0 log 0 is 0: take log 1 there. "0 -", because negation alone would give -0.
     return 0 - (shares * np.log(np.where(shares > 0, shares, 1))).sum(axis=1)
 
 

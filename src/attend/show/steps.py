@@ -1,6 +1,6 @@
-"""A picture for each step with the windows of that step: DRAW's canvas, or the video frames that were looked at.
+"""A picture for each step with the windows of that step: DRAW's canvas, or video frames.
 
-Drawn from a trace that has pictures of each step (`PictureEachStep`), whichever model made it.
+Drawn from any trace that has pictures of each step (`PictureEachStep`).
 """
 
 import math
@@ -27,7 +27,7 @@ FURTHEST = 1.5
 
 @dataclass(frozen=True)
 class Steps:
-    """The pictures of each step, the windows that go with them by look, and the input's picture if there is one.
+    """The pictures of each step, their windows by look, and the input's picture if there is one.
 
     `owner` is the look, or "output", that the pictures belong to. `input_looks` lie in the input's picture too.
     """
@@ -42,7 +42,7 @@ class Steps:
         return {name: look for name, look in self.looks.items() if name != self.owner}
 
     def windows(self, name: str, step: int) -> Iterator[tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]]:
-        """Centre and extent of a look's windows at a step: several where it is a retina of several scales."""
+        """Centre and extent of a look's windows at a step: several for a retina of several scales."""
         look = self.looks[name]
         each = len(look.scale) // len(self.pictures)
         for row in range(step * each, (step + 1) * each):
@@ -55,7 +55,7 @@ class Steps:
 
 
 def steps_of(trace: Trace) -> Steps:
-    """What the trace has of each step. Raises `ValueError` if it has no pictures of each step."""
+    """The trace's pictures and windows of each step. Raises `ValueError` if it has no pictures of each step."""
     for owner, media in trace.media.items():
         if isinstance(media, PictureEachStep):
             count, given = len(media.uris), trace.media.get("input")
@@ -92,7 +92,7 @@ def step_panels(trace: Trace, path: Path | None = None) -> Figure:
 
 
 def step_animation(trace: Trace, path: Path) -> None:
-    """The pictures step by step, beside the input's, as a GIF. Errors are those of `step_panels`."""
+    """The pictures step by step, next to the input's, as a GIF. Errors are those of `step_panels`."""
     steps = steps_of(trace)
     frames, reach = [], reach_of(steps.looks)
     for step, picture in enumerate(steps.pictures):

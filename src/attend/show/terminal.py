@@ -15,7 +15,7 @@ COLOURS = (17, 60, 102, 144, 185, 227)
 RESET = "\x1b[0m"
 LABEL_ROWS = 12
 NARROWEST = 12
-# A matrix that would be folded into more panels than this is not printed.
+# A matrix that would be wrapped into more panels than this is not printed.
 MOST_PANELS = 6
 MOST_ALTERNATIVES = 3
 
@@ -25,15 +25,15 @@ def describe(trace: Trace, width: int, colour: bool, words: bool | None = None) 
 
     For each look with weights: a heat map (not over the cells of an image, the frames of a sound, or more cells than
     fit into a few panels of `width` terminal cells), and an alignment. Then, unless the output is a sequence of tokens,
-    the likeliest alternatives after each step; without alternatives the windows of each step. `words` is as in
+    the most probable alternatives after each step; without alternatives the windows of each step. `words` is as in
     `attend.show.words.readable`.
     """
     shown = {name: readable(look, words) for name, look in drawable(trace).items()}
-    # What follows shows a text that was looked at.
+    # The looks below already show an input text.
     known = any(isinstance(look.memory, Tokens) and look.memory.text == trace.input for look in shown.values())
     head = visible(trace.output) if known else f"{visible(trace.input)}: {visible(trace.output)}"
     if trace.finished is False:
-        head += " (cut off at the greatest length)"
+        head += " (cut off at the maximum length)"
     parts = [head]
     for name, look in shown.items():
         if len(shown) > 1:
@@ -42,7 +42,7 @@ def describe(trace: Trace, width: int, colour: bool, words: bool | None = None) 
             parts.append(heat_map(look, width, colour))
         parts.append(alignment(look))
     steps = list(_steps(trace))
-    # Short lines about each step belong to the output above them.
+    # Lines about each step follow the output directly.
     return "\n\n".join(parts if not steps else [*parts[:-1], "\n".join([parts[-1], *steps])])
 
 
@@ -63,8 +63,8 @@ def _steps(trace: Trace) -> Iterator[str]:
 def heat_map(look: Weights, width: int, colour: bool) -> str:
     """The matrix of weights, steps by cells, in lines of at most `width` terminal cells.
 
-    A cell is two characters wide, shaded by its weight, with "*" at the strongest of each row. What doesn't fit in the
-    width goes on in further panels below. Raises `ValueError` if `width` is less than 12.
+    A cell is two characters wide, shaded by its weight, with "*" at the strongest of each row. Wide matrices wrap into
+    several panels. Raises `ValueError` if `width` is less than 12.
     """
     if width < NARROWEST:
         raise ValueError(f"a heat map needs a width of at least {NARROWEST} characters, not {width}")
@@ -85,15 +85,15 @@ def _margin(look: Weights, width: int) -> int:
 
 
 def _per_panel(look: Weights, width: int) -> int:
-    """How many cells stand beside one another."""
+    """How many cells fit side by side."""
     return (width - _margin(look, width) - 1) // 2
 
 
 def alignment(look: Weights, least: float = 0.05, most: int = 3) -> str:
     """A line for each step with its strongest cells: "haus <- house 0.91, the 0.05".
 
-    Named are the `most` strongest cells whose weight is at least `least`, and always the strongest unless it has none.
-    Cells of a grid are named by row and column, from 1.
+    It names the `most` strongest cells with a weight of at least `least`, and always the strongest unless its weight is
+    0. Cells of a grid are named by row and column, from 1.
     """
     if isinstance(look.memory, Grid):
         rows, columns = range(1, look.memory.rows + 1), range(1, look.memory.columns + 1)
@@ -133,7 +133,7 @@ def _level(weight: float, levels: int) -> int:
 
 
 def _vertical(labels: Sequence[str]) -> list[str]:
-    """Lines that write each label downwards in its column of two cells, all ending on the last line."""
+    """Lines with each label written downwards in its column of two cells, aligned at the bottom."""
     columns = []
     for label in labels:
         characters = [label[start:end] for start, end, _ in split_graphemes(label)[0]]

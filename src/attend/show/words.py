@@ -41,11 +41,11 @@ def _of_characters(axis: Axis) -> bool:
 
 
 def merge(look: Weights) -> Weights:
-    """The look with whole words: weights summed over a word's pieces in the memory, averaged over those of a step.
+    """The look over whole words: weights summed over a word's tokens in the memory, averaged over its steps.
 
-    Words are the runs of `Tokens.text` between white space. A token of white space alone belongs to the word after it,
-    or to the last; a special token stays on its own; a token that reaches over several words joins them. Axes other
-    than tokens stay as they are. Rows keep their sums: a word's row is the mean of its pieces' rows.
+    Words are split at white space in `Tokens.text`. A token of white space alone belongs to the next word, or to the
+    last; a special token stays on its own; a token that spans several words merges them. Axes other than tokens are
+    unchanged. Rows keep their sums: a word's row is the mean of its tokens' rows.
     """
     steps, step_words = _merge_axis(look.steps)
     memory, memory_words = _merge_axis(look.memory)
@@ -63,9 +63,9 @@ def _merge_axis(axis: Axis) -> tuple[Axis, Float[np.ndarray, "token word"]]:
     for token in axis.tokens:
         overlapped = []
         if token.start is not None and token.end is not None:
-            reach = max(token.end, token.start + 1)  # an empty token belongs where it stands
+            reach = max(token.end, token.start + 1)  # an empty token belongs to the word at its position
             overlapped = [(start, end) for start, end in spans if start < reach and token.start < end]
-            # White space alone: so that words are numbered as in the text.
+            # Split at white space alone, so that words are numbered as in the text.
             overlapped = overlapped or [span for span in spans if token.start <= span[0]][:1] or spans[-1:]
         if not overlapped:
             words.append(token)
@@ -84,8 +84,8 @@ def visible(text: str) -> str:
     """The text without control characters, safe to print on a terminal or draw in a figure.
 
     Controls become control pictures; line ends and directional marks are replaced; joiners, which scripts need, stay. A
-    token of spaces alone is shown as open boxes, a combining mark alone on a dotted circle, and one of nothing but
-    joiners by its code.
+    token of only spaces is shown as open boxes, a lone combining mark on a dotted circle, and a token of only joiners
+    by its code.
     """
     if text and not text.strip(" "):
         return "␣" * len(text)
@@ -98,12 +98,12 @@ def visible(text: str) -> str:
 
 
 def shorten(label: str, width: int) -> str:
-    """The label cut to so many cells of a terminal, with "…"; a Chinese character takes two cells."""
+    """The label cut to `width` terminal cells, with "…"; a Chinese character takes two."""
     return label if cell_len(label) <= width else set_cell_size(label, width - 1) + "…"
 
 
 def shorten_apart(labels: Sequence[str], width: int) -> list[str]:
-    """The labels shortened; without their common beginning if they would look alike otherwise."""
+    """The labels shortened; without their common prefix if they would be identical otherwise."""
     short = [shorten(label, width) for label in labels]
     shared = sum(1 for _ in takewhile(lambda those: len(set(those)) == 1, zip(*labels, strict=False)))
     if len(set(short)) == len(set(labels)) or not shared:

@@ -1,31 +1,31 @@
-"""Show, attend and tell: a caption written word by word, each with a look at the image.
+"""Show, attend and tell: image captions with visual attention at each word.
 
-Xu, Ba, Kiros, Cho, Courville, Salakhutdinov, Zemel & Bengio, 2015 (arXiv 1502.03044). What is looked at is the grid of
-cells that a convolutional network sees an image as, each an annotation vector a_i. Before each word an LSTM's state
-scores the cells, and what it reads is their mean under the weights ("soft": deterministic attention, 4.2), or one cell,
-sampled ("hard": stochastic attention, 4.1). Soft weights are learnt by back-propagation; a sampled cell lets no
-gradient through, and is learnt by a variational bound on the likelihood of the caption. Section and equation numbers
-are the paper's, and those left out there are from the authors' code.
+Xu, Ba, Kiros, Cho, Courville, Salakhutdinov, Zemel & Bengio, 2015 (arXiv 1502.03044). The memory is a convolutional
+network's feature map: one annotation vector a_i per cell. Before each word the LSTM's state scores the cells. The
+context is their weighted mean ("soft": deterministic attention, 4.2) or one sampled cell ("hard": stochastic attention,
+4.1). Soft attention is trained by back-propagation. No gradient passes through a sampled cell, so hard attention is
+trained on a variational bound on the caption's likelihood. Section and equation numbers are the paper's; details that
+it omits are from the authors' code.
 
-It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in what it looks at, in the hard kind, in a
-scalar gate on what was read (4.2.1), and in a penalty that keeps every cell from being left out (eq. 14).
+It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in its memory, in hard attention, in a scalar
+gate on the context (4.2.1), and in a penalty that encourages equal attention to every cell (eq. 14).
 
 Deviations from the paper:
 
 - The scores are those of one hidden layer; the authors' code for COCO has a second tanh layer on the annotations.
-- Weights start as torch's layers do, recurrent ones orthogonal; the authors' code draws them from N(0, 0.01^2).
-- Dropout is on the deep output's hidden layer, on the read that enters the LSTM, and on what leaves it for the output
-  (after Zaremba et al. 2014, who drop words too).
-- Annotations of images without a network trained before come from a small convolutional encoder that learns along.
-  VGG's cells see nearly the whole image, and so know their place; those of a small encoder do not, and are given it.
-- An image that no whole number of cells covers is stretched to one that they do, so that a map over the cells can be
-  laid over it; the paper has 14 x 14 cells of every image.
-- The penalty (eq. 14), if it has a weight, is added for hard attention too, of the weights that it samples by.
-- The baseline of hard attention is an average over minibatches whose cells were sampled, which are those that use it;
-  the authors' code counts in the others too. It is of a token's log-likelihood, as there.
+- Initialisation is torch's default, with orthogonal recurrent matrices; the authors' code uses N(0, 0.01^2).
+- Dropout is on the deep output's hidden layer, on the context that enters the LSTM, and on the LSTM's state before the
+  output (after Zaremba et al. 2014, who also drop word embeddings).
+- Without a pretrained network, annotations come from a small convolutional encoder trained jointly. VGG's receptive
+  fields cover nearly the whole image, so they encode position; a small encoder's do not, so it gets position features.
+- An image whose size is not a multiple of the cell is resized to the next multiple, so that attention maps align with
+  it; the paper has 14 x 14 cells for every image.
+- The penalty (eq. 14), where its weight is not 0, applies to hard attention's sampling probabilities too.
+- The baseline of hard attention averages only minibatches that sample, as only these use it; the authors' code averages
+  all. As there, it is of the log-likelihood per token.
 
-At test, hard attention reads the expectation under its weights, as the authors' code does. `attention` chooses: "soft"
-and "hard" are the models, and "mean" is their control, which reads the mean annotation at every step.
+At test, hard attention reads the expectation under its weights, as the authors' code does. `attention` selects: "soft"
+and "hard" are the models; "mean" is their control, which reads the mean annotation at every step.
 """
 
 from dataclasses import dataclass
@@ -48,31 +48,31 @@ from attend.learning import entropy, moving_average, variational_bound
 from attend.settings import check_range
 
 MOMENTUM = 0.9
-"""Of the moving baseline."""
+"""Of the moving-average baseline."""
 COARSEST = 16
-"""Most pixels across a backbone's cell."""
+"""Largest stride of a backbone's feature map, in pixels."""
 CELL = 8
-"""Pixels across a cell of the small convolutional encoder."""
+"""Stride of the small convolutional encoder, in pixels."""
 BANDS = 8
-"""Bands down, and across, that give it a cell's place."""
+"""Position features for each axis."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """The sizes for COCO (the authors' code), on annotations made before: 14 x 14 of 512 numbers, VGG's."""
+    """The sizes for COCO (the authors' code), on precomputed annotations: VGG's, 14 x 14 x 512."""
 
     encoder: Literal["convolutional", "none", "backbone"] = "none"
-    """What makes the annotations: a small convolutional encoder that learns along, nothing (the data are feature grids
-    already), or a network trained before, which stays as it is: its last map of at least a sixteenth of the image's
-    rows and columns, which for VGG is the one before the last pooling, as in the paper."""
+    """Where annotations come from: a small convolutional encoder trained jointly, nowhere (the data are feature grids
+    already), or a frozen pretrained network: its last feature map with a stride of at most 16, which for VGG is the one
+    before the last pooling, as in the paper."""
     features: int = 512
-    """With `encoder` "convolutional": numbers in an annotation (D)."""
+    """With `encoder` "convolutional": size of an annotation (D)."""
     backbone: str = "vgg19"
-    """With `encoder` "backbone": its name in timm, which the extra "backbone" brings."""
+    """With `encoder` "backbone": its name in timm, which the extra "backbone" installs."""
     backbone_weights: str = ""
-    """With `encoder` "backbone": the file of its weights, in a form that timm reads, for a new run to begin with."""
+    """With `encoder` "backbone": the file of its pretrained weights, in a format that timm reads, for a new run."""
     attention: Literal["soft", "hard", "mean"] = "soft"
-    """How a step looks: "soft" and "hard" are the models, "mean" (the mean annotation at every step) is the control."""
+    """"soft" and "hard" are the models; "mean" (the mean annotation at every step) is the control."""
     embedding: int = 512
     """Size of the word embeddings, and of the deep output's hidden layer (m)."""
     hidden: int = 1800
@@ -82,18 +82,18 @@ class Config:
     dropout: float = 0.5
     """On the deep output's hidden layer."""
     state_dropout: float = 0.5
-    """On what the LSTM takes from a look, and on what the deep output takes from the LSTM. A word's own look goes to
-    the output whole: the larger this is, the better is a thing looked at again than remembered."""
+    """On the context that enters the LSTM, and on the LSTM's state that enters the deep output. The context enters the
+    deep output without dropout, so a larger value favours attending again over remembering."""
     penalty: float = 1.0
-    """Soft and hard attention: weight of sum_i (1 - sum_t alpha_ti)^2, the sum over the cells and not their mean
-    (lambda, eq. 14). It spreads the weights out: as a caption has fewer words than there are cells, 1 flattens the maps
-    of small data."""
+    """Soft and hard attention: weight of sum_i (1 - sum_t alpha_ti)^2, summed over the cells, not averaged (lambda,
+    eq. 14). It spreads attention out: a caption has fewer words than there are cells, so with little data 1 makes maps
+    near-uniform."""
     sampled: float = 0.5
     """Hard attention: the share of minibatches that sample cells; the others read the expectation."""
     reward_weight: float = 0.1
-    """Hard attention: weight of the part that learns from a caption's log-likelihood, per token (lambda_r)."""
+    """Hard attention: weight of the REINFORCE term, whose reward is the log-likelihood per token (lambda_r)."""
     entropy_weight: float = 0.002
-    """Hard attention: weight of the entropy of the weights (lambda_e)."""
+    """Hard attention: weight of the entropy of the sampling distribution (lambda_e)."""
 
     def __post_init__(self) -> None:
         check_range(self, "features embedding hidden alignment", 1)
@@ -107,20 +107,19 @@ class Config:
 
 
 class ConvolutionalEncoder(nn.Module):
-    """An annotation for every 8 x 8 pixels: two convolutions that halve the image, a mean, and one of a cell alone.
+    """An annotation per 8 x 8 pixels: two convolutions of stride 2, average pooling, and a 1 x 1 convolution.
 
-    The mean is over places of 16 x 16 pixels that see 22 x 22, of which the cell is the middle: a thing is then seen
-    best from the cell that it lies in. (A third convolution in place of the mean would learn as well, but tell shapes
-    by their upper edges, which the cell above sees too.) What is outside an image counts as zero, in the mean too.
-    The last convolution is given each cell's place, as bands down and across (`places`). Annotations are normalised
-    over an image's cells: what small differences between mostly dark images there are at first would take long to be
-    noticed.
+    Pooling covers 16 x 16 pixels, with a receptive field of 22 x 22 centred on the cell: an object is then seen best
+    from the cell that contains it. (A third convolution instead of pooling learns as well, but recognises shapes by
+    their upper edges, which the cell above sees too.) Everything is zero-padded, pooling included. The last convolution
+    also gets each cell's position features (`places`). Annotations are normalised over an image's cells: mostly dark
+    images differ little at first, which slows learning.
     """
 
     def __init__(self, channels: int, features: int) -> None:
         super().__init__()
         half = max(features // 2, 1)
-        # Even kernels, for two by two pixels are the middle of four by four: one of three sees more above than below.
+        # Even kernels are centred on the 2 x 2 pixels they reduce; a kernel of 3 sees more above than below.
         self.halve = nn.ModuleList(
             nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in ((channels, half), (half, features))
         )
@@ -139,10 +138,10 @@ class ConvolutionalEncoder(nn.Module):
 
 
 class Backbone(nn.Module):
-    """A feature map of a timm model (`Config.encoder` says which), which learns nothing and stays as in evaluation.
+    """A feature map of a timm model (`Config.encoder` says which), frozen and in evaluation mode.
 
-    It begins with the weights of a file that timm reads, or with none that were trained: those of a run are put in
-    afterwards. Nothing is downloaded. Raises `ValueError` without timm, and for a model or file that it can't use.
+    It starts from the weights of a file that timm reads, or untrained: a run's weights are loaded afterwards. Nothing
+    is downloaded. Raises `ValueError` without timm, and for a model or file that it can't use.
     """
 
     mean: Tensor
@@ -163,7 +162,7 @@ class Backbone(nn.Module):
         except (RuntimeError, OSError) as error:
             raise ValueError(f"timm can't make the backbone {name!r} {weights} ({error})") from error
         self.size, self.cell = int(self.model.feature_info.channels()[-1]), int(coarse[index])
-        # Brightness is from 0 to 1 here; a network is used to other units.
+        # Brightness is from 0 to 1 here; a pretrained network expects its own mean and standard deviation.
         units = timm.data.resolve_model_data_config(self.model)
         for what in ("mean", "std"):
             values = torch.tensor(units[what])
@@ -173,7 +172,7 @@ class Backbone(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "Backbone":
-        """It stays as it was trained, whatever is learnt around it."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
     def forward(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch feature row column"]:
@@ -182,7 +181,7 @@ class Backbone(nn.Module):
 
 
 class Course(NamedTuple):
-    """A teacher-forced caption, step by step: states, what was read (gated), weights, and what was sampled."""
+    """A teacher-forced caption, step by step: states, gated contexts, weights, and log-probabilities of samples."""
 
     states: Float[Tensor, "batch step hidden"]
     reads: Float[Tensor, "batch step feature"]
@@ -193,7 +192,7 @@ class Course(NamedTuple):
 class System(nn.Module):
     """See the module. Images are pixels of `image_channels`, or grids of `image_features`; the other size is 0.
 
-    Raises `ValueError` if `Config.encoder` is for the other kind.
+    Raises `ValueError` if `Config.encoder` does not fit.
     """
 
     baseline: Tensor
@@ -216,7 +215,7 @@ class System(nn.Module):
         elif config.encoder == "backbone":
             self.encoder = Backbone(config.backbone, image_channels)
             size = self.encoder.size
-        # The word before the first is a vector of zeros.
+        # The first word's predecessor is a zero vector.
         self.embedding = nn.Embedding(target_vocabulary, embedding, padding_idx=BEGIN)
         self.score = None
         if config.attention != "mean":
@@ -237,14 +236,14 @@ class System(nn.Module):
             self.register_buffer("baseline", torch.zeros(()))
 
     def prepare_training(self) -> None:
-        """Begin with the backbone's weights, if the configuration names their file. Raises as `Backbone` does."""
+        """Load the backbone's pretrained weights, if the configuration names a file. Raises as `Backbone` does."""
         if self.config.backbone_weights:
             self.encoder = Backbone(self.config.backbone, self.channels, self.config.backbone_weights)
 
     def begin(
         self, images: Float[Tensor, "batch channel rows columns"]
     ) -> tuple[Memory, Float[Tensor, "batch 1 hidden"], Float[Tensor, "batch 1 hidden"]]:
-        """The cells (of the control: one, their mean), and the LSTM's first state and cell, each an MLP of the mean."""
+        """The memory (of the control: the mean annotation), and the LSTM's first state and cell: MLPs of the mean."""
         grid = images if self.encoder is None else self.encoder(images)
         annotations, shape = grid.flatten(2).mT, tuple(grid.shape[2:])  # batch memory feature
         mean = annotations.mean(1, keepdim=True)
@@ -261,7 +260,7 @@ class System(nn.Module):
     ) -> tuple[Read, Float[Tensor, "batch query memory"]]:
         """z_t = beta_t phi(a, alpha_t), beta_t = sigmoid(w h_{t-1} + b) a scalar (4.2.1); and alpha_t.
 
-        Where a cell is sampled, the read's weights say which.
+        Where a cell is sampled, the read's weights are one-hot.
         """
         gate = torch.sigmoid(self.gate(state))
         if self.score is None:
@@ -282,7 +281,7 @@ class System(nn.Module):
         state: Float[Tensor, "batch query hidden"],
         cell: Float[Tensor, "batch query hidden"],
     ) -> tuple[Float[Tensor, "batch query hidden"], Float[Tensor, "batch query hidden"]]:
-        """The LSTM: i, f, o, g from E y_{t-1}, h_{t-1} and z_t (eqs. 1 to 3); `word` is the first's part."""
+        """The LSTM: i, f, o, g from E y_{t-1}, h_{t-1} and z_t (eqs. 1 to 3); `word` is the projected E y_{t-1}."""
         gates = word + self.from_state(state) + self.from_read(self.state_dropout(read))
         size = state.shape[-1]
         enter, keep, show = torch.sigmoid(gates[..., : 3 * size]).chunk(3, dim=-1)
@@ -305,7 +304,7 @@ class System(nn.Module):
         words: Float[Tensor, "batch step embedding"],
         sampled: bool,
     ) -> Course:
-        """All steps of given captions; what needs no state is outside the loop."""
+        """Teacher forcing; what does not depend on the state is computed outside the loop."""
         memory, state, cell = self.begin(images)
         inputs = self.from_word(words)
         states, reads, weights = [], [], []
@@ -355,7 +354,7 @@ class System(nn.Module):
     ) -> Float[Tensor, ""]:
         """Minus the variational bound (eqs. 10 to 12); updates the baseline with this batch's likelihoods.
 
-        All steps of a caption learn from the same signal: its log-likelihood by the token, less the baseline.
+        All steps of a caption have the same return: its log-likelihood per token, less the baseline.
         """
         length = real.sum(1, keepdim=True)
         caption = log_likelihood.sum(1, keepdim=True)
@@ -394,7 +393,7 @@ def coverage_penalty(
 def whole_cells(
     images: Float[Tensor, "batch channel rows columns"], cell: int
 ) -> Float[Tensor, "batch channel whole_rows whole_columns"]:
-    """Images that no whole number of cells covers, stretched to the next that does: cells divide an image evenly."""
+    """Images resized to the next multiple of the cell's size, so that cells divide them evenly."""
     rows, columns = (size + -size % cell for size in images.shape[2:])
     if images.shape[2:] == (rows, columns):
         return images
@@ -402,10 +401,10 @@ def whole_cells(
 
 
 def places(like: Float[Tensor, "batch feature row column"]) -> Float[Tensor, "batch band row column"]:
-    """How much of every cell's middle is in each of eight bands from top to bottom, and from left to right.
+    """Position features: each cell's centre, linearly interpolated between eight bands down, and eight across.
 
-    A middle between those of two bands is in both. From x and y themselves a score that falls in reading order is
-    easily learnt, and then what draws a look most is the upper left of a thing, or what is beside it there.
+    With plain x and y a score that decreases in reading order is easily learnt; attention then goes to an object's
+    upper left, or beside it there.
     """
     rows, columns = like.shape[2:]
     bands = torch.arange(BANDS, device=like.device).unsqueeze(1)

@@ -1,27 +1,27 @@
-"""DRAW: a network that draws an image step by step, and looks at what is still missing through a window that it aims.
+"""DRAW: a recurrent network for image generation.
 
 Gregor, Danihelka, Graves, Rezende & Wierstra, 2015 (arXiv 1502.04623). A variational autoencoder unrolled in time: at
-each step an encoder reads from the image and from the error of the canvas, a latent vector is sampled, and a decoder
-adds to the canvas. Both read and write through grids of Gaussian filters, whose place, size, sharpness and intensity
-the decoder's state sets. `System` generates, `Classifier` names the class of an image from such reads alone (section
-4.1). Equation numbers are the paper's.
+each step an encoder reads from the image and from the error image, a latent vector is sampled, and a decoder writes to
+the canvas. Reads and writes go through grids of Gaussian filters, whose centre, stride, variance and intensity depend
+on the decoder's state. `System` generates; `Classifier` classifies an image from such reads alone (section 4.1).
+Equation numbers are the paper's.
 
 It differs from its nearest relative, RAM (Mnih et al. 2014), in that the window is differentiable: where to look is
-learnt by back-propagation, with no sampled places.
+learnt by back-propagation, without sampling.
 
 Deviations from the paper:
 
-- The canvas and the two hidden states start at learned values, which are zero at first; the LSTMs' cells start at zero.
-- Windows start over the whole image with filters that overlap, and write as much as the patch holds (`first_aim`); in
-  the usual start, from five numbers near zero, filters are a pixel wide.
-- Logarithms that are taken the exponential of (of deviations here, of an aim's in `attention.glimpse`) are clamped.
-- The filters of a window outside the image look at its nearest pixels, where the paper's would be 0 / 0.
-- Equation 11's constant, T / 2, is taken for every latent dimension, as the divergence of two Gaussians has it.
-- The classifier's state starts at learned values too.
+- The initial canvas and hidden states are learnt, from zero; the LSTMs' cells start at zero.
+- At initialisation windows cover the whole image with overlapping filters, and writing a patch of ones adds about ones
+  (`first_aim`); the usual initialisation, five parameters near zero, makes filters one pixel wide.
+- Arguments of exponentials (the log standard deviation here, an aim's logarithms in `attention.glimpse`) are clamped.
+- The filters of a window outside the image read its nearest pixels, where the paper's would be 0 / 0.
+- Equation 11's constant, T / 2, is counted for every latent dimension, as in the divergence of two Gaussians.
+- The classifier's initial state is learnt too.
 
-A state of the decoder says in one product where and what this step writes and where the next one reads; the banks of
-both windows are made in one go where they have as many filters. In the control without attention (eqs. 17 and 18), the
-product of the image, which never changes, is taken once.
+One matrix product of the decoder's state gives this step's write (patch and window) and the next read window. The two
+windows' filter banks are computed together where they have equally many filters. In the control without attention
+(eqs. 17 and 18), the constant image is projected once.
 """
 
 import math
@@ -40,9 +40,9 @@ from attend.fast import Linear
 from attend.precision import full
 from attend.settings import check_config
 
-# exp of at most this is a latent vector's deviation, and of at least minus this: far from overflow when squared.
+# The log standard deviation of a latent is clamped to +- this: exp of it, squared, is far from overflow.
 LARGEST_LOG = 10.0
-# Weights that aim start so small: every window is where its bias says at first.
+# Scale of the aiming weights at initialisation: the bias decides where windows start.
 AIM_DEVIATION = 0.01
 
 
@@ -51,7 +51,7 @@ class Config:
     """The paper's sizes for MNIST (section 4.2, table 3)."""
 
     steps: int = 64
-    """Steps that an image is drawn in (T)."""
+    """Steps to draw an image (T)."""
     hidden: int = 256
     """Size of the encoder's and of the decoder's state."""
     latent: int = 100
@@ -61,37 +61,37 @@ class Config:
     write: int = 5
     """With attention: filters each way of the window that writes (N)."""
     attention: Literal["both", "none"] = "both"
-    """"both" reads and writes through windows; "none", the control, the whole image at every step."""
+    """"both" reads and writes through windows; "none", the control, reads and writes the whole image at every step."""
 
     def __post_init__(self) -> None:
         check_config(self)
 
 
-class State(NamedTuple):
-    """An LSTM's."""
+class LSTMState(NamedTuple):
+    """Hidden state and cell."""
 
     hidden: Float[Tensor, "batch hidden"]
     cell: Float[Tensor, "batch hidden"]
 
 
 class LSTM(nn.Module):
-    """One step of an LSTM, with one product for all its gates, of what comes in and the state together."""
+    """One step of an LSTM, with one matrix product of inputs and state for all gates."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.gates = Linear(inputs + hidden, 4 * hidden)
 
     def forward(
-        self, inputs: Sequence[Tensor], state: State, constant: Float[Tensor, "batch four_hidden"] | None = None
-    ) -> State:
-        """`constant` is the product of whatever else comes in, which is the same at every step."""
+        self, inputs: Sequence[Tensor], state: LSTMState, constant: Float[Tensor, "batch four_hidden"] | None = None
+    ) -> LSTMState:
+        """`constant` is the projection of inputs that are the same at every step."""
         gates = self.gates(torch.cat([*inputs, state.hidden], dim=-1))
         if constant is not None:
             gates = gates + constant
         size = state.cell.shape[-1]
         into, kept, out = torch.sigmoid(gates[:, : 3 * size]).chunk(3, dim=-1)
         cell = torch.addcmul(kept * state.cell, into, torch.tanh(gates[:, 3 * size :]))
-        return State(out * torch.tanh(cell), cell)
+        return LSTMState(out * torch.tanh(cell), cell)
 
 
 class Window(NamedTuple):
@@ -102,7 +102,7 @@ class Window(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """What a state of the decoder says: what is written and where, and where the next step reads.
+    """What a decoder state gives: the patch and window to write, and the next read window.
 
     Without attention there are no windows, and the patch is the whole image.
     """
@@ -112,7 +112,7 @@ class Reach(NamedTuple):
     read: Window | None
 
 
-class Windows(nn.Module):
+class WithAttention(nn.Module):
     """Reading and writing with attention (section 3.2)."""
 
     def __init__(self, config: Config, channels: int, rows: int, columns: int) -> None:
@@ -125,7 +125,7 @@ class Windows(nn.Module):
         aim_at_everything(self.from_decoder, write, first_aim(config.read, rows, columns, writes=False))
 
     def constant(self, images: Float[Tensor, "batch channel rows columns"]) -> None:
-        """Nothing that is read is the same at every step."""
+        """Nothing: no read is the same at every step."""
 
     def forward(self, state: Float[Tensor, "batch hidden"]) -> Reach:
         """Equations 21 to 26 for both windows, and 28."""
@@ -145,11 +145,11 @@ class Windows(nn.Module):
         canvas: Float[Tensor, "batch channel rows columns"],
         reach: Reach,
     ) -> list[Tensor]:
-        """The image and the error image x - sigmoid(c) through the window (eqs. 3 and 27), flat."""
+        """The image and the error image x - sigmoid(c) through the window (eqs. 3 and 27), flattened."""
         assert reach.read is not None
         aimed, filters = reach.read
         seen = read(images, filters, aimed.intensity)
-        # Reading is linear: the error needs no image of its own.
+        # Reading is linear: the error image need not be computed.
         error = seen - read(torch.sigmoid(canvas), filters, aimed.intensity)
         return [seen.flatten(1), error.flatten(1)]
 
@@ -159,7 +159,7 @@ class Windows(nn.Module):
         return write(reach.patch, reach.write.filters, reach.write.aim.intensity)
 
 
-class Whole(nn.Module):
+class WithoutAttention(nn.Module):
     """Reading and writing without attention (section 3.1): the control."""
 
     def __init__(self, config: Config, channels: int, rows: int, columns: int) -> None:
@@ -170,7 +170,7 @@ class Whole(nn.Module):
         self.from_decoder = Linear(config.hidden, self.reads)
 
     def constant(self, images: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch four_hidden"]:
-        """What the image itself, which is read at every step, adds to the encoder's gates."""
+        """The image's projection to the encoder's gates, the same at every step."""
         return self.from_image(images.flatten(1))
 
     def forward(self, state: Float[Tensor, "batch hidden"]) -> Reach:
@@ -191,9 +191,9 @@ class Whole(nn.Module):
 
 
 class Course(NamedTuple):
-    """How an image was drawn: the canvas after each step, and what each step was drawn from.
+    """How images were drawn: the canvas after each step, and its latent vector.
 
-    `latent` is each step's latent vector, `mean` and `log_deviation` those of the posterior that it was sampled from.
+    `mean` and `log_deviation` are of the approximate posterior that `latent` was sampled from.
     """
 
     canvases: list[Tensor]
@@ -205,12 +205,12 @@ class Course(NamedTuple):
 
 
 class System(nn.Module):
-    """See the module. The images' sizes come from the data. A canvas holds log-odds of white."""
+    """See the module. The images' sizes come from the data. A canvas holds logits of white."""
 
     def __init__(self, config: Config, channels: int, rows: int, columns: int) -> None:
         super().__init__()
         self.config = config
-        self.hand = (Windows if config.attention == "both" else Whole)(config, channels, rows, columns)
+        self.hand = (WithAttention if config.attention == "both" else WithoutAttention)(config, channels, rows, columns)
         self.encoder = LSTM(self.hand.reads + config.hidden, config.hidden)
         self.posterior = Linear(config.hidden, 2 * config.latent)
         self.decoder = LSTM(config.latent, config.hidden)
@@ -228,7 +228,7 @@ class System(nn.Module):
     def course(
         self, images: Float[Tensor, "batch channel rows columns"], noise: Float[Tensor, "step batch latent"]
     ) -> Course:
-        """Draw given images (eqs. 3 to 8): what is sampled at a step is mean + deviation * noise (eqs. 1 and 2)."""
+        """Reconstruct images (eqs. 3 to 8): the latent is mean + deviation * noise (eqs. 1 and 2)."""
         canvas, decoder = self.start(len(images))
         encoder = started(self.first_encoder, len(images))
         constant = self.hand.constant(images)
@@ -252,7 +252,7 @@ class System(nn.Module):
                 kept.append(new)
         return Course(canvases, reads, writes, torch.stack(latents), torch.stack(means), torch.stack(logs))
 
-    def start(self, count: int) -> tuple[Float[Tensor, "batch channel rows columns"], State]:
+    def start(self, count: int) -> tuple[Float[Tensor, "batch channel rows columns"], LSTMState]:
         """The canvas and the decoder before the first step."""
         return self.first_canvas.expand(count, -1, -1, -1), started(self.first_decoder, count)
 
@@ -267,10 +267,10 @@ class System(nn.Module):
     def bounds(
         self, images: Float[Tensor, "batch channel rows columns"], noise: Float[Tensor, "step batch latent"]
     ) -> Bounds:
-        """What each image costs, with this noise."""
+        """Each image's reconstruction loss, divergence and bound, with this noise."""
         found = self.course(images, noise)
         reconstruction = reconstruction_error(images, found.canvases[-1])
-        # log p(z) - log q(z | x) of what was sampled: the normalisers cancel.
+        # log p(z) - log q(z | x) of the samples: the normalisers cancel.
         log_ratio = (noise.square() - found.latent.square()) / 2 + found.log_deviation
         kl = divergence(found.mean, found.log_deviation)
         return Bounds(reconstruction, kl.T, log_ratio.sum((0, 2)) - reconstruction)
@@ -278,12 +278,12 @@ class System(nn.Module):
     def reconstruct(
         self, images: Float[Tensor, "batch channel rows columns"], noise: Float[Tensor, "step batch latent"]
     ) -> Drawings:
-        """Draw given images; looks are where each step read and wrote."""
+        """Reconstruct images; looks are where each step read and wrote."""
         found = self.course(images, noise)
         return drawings(found.canvases, {"read": found.reads, "write": found.writes})
 
     def generate(self, noise: Float[Tensor, "step batch latent"]) -> Drawings:
-        """Draw new images from latent vectors of the prior N(0, I) (eqs. 13 to 16); looks are where each step wrote."""
+        """Generate images from latent vectors of the prior N(0, I) (eqs. 13 to 16); looks are where each step wrote."""
         canvas, decoder = self.start(noise.shape[1])
         canvases, writes = [], []
         for latent in noise:
@@ -300,20 +300,20 @@ class ClassifierConfig:
     """The paper's sizes for cluttered digits (section 4.1, table 3)."""
 
     glimpses: int = 8
-    """Reads before the class is named (T)."""
+    """Reads before the class is predicted (T)."""
     hidden: int = 256
     """Size of the LSTM's state."""
     read: int = 12
     """Filters each way of the window (N)."""
     attention: Literal["read", "none"] = "read"
-    """"read" is the model; "none", the control, sees the means of as many equal parts of the whole image each time."""
+    """"read" is the model; "none", the control, reads the whole image average-pooled to the same size each time."""
 
     def __post_init__(self) -> None:
         check_config(self)
 
 
 class Classifier(nn.Module):
-    """The differentiable RAM of section 4.1: an LSTM that reads through a window it aims, with no error image.
+    """The differentiable RAM of section 4.1: an LSTM that reads through windows, without an error image.
 
     Images may be of any size.
     """
@@ -332,7 +332,7 @@ class Classifier(nn.Module):
     def scan(
         self, images: Float[Tensor, "batch channel rows columns"]
     ) -> tuple[Float[Tensor, "batch step hidden"], list[Window]]:
-        """The state after each read, and where that was; the control has no windows."""
+        """The state after each read, and its window; the control has no windows."""
         size, (rows, columns) = self.config.read, images.shape[2:]
         first = images.new_tensor(first_aim(size, rows, columns, writes=False))
         state = started(self.first, len(images))
@@ -364,7 +364,7 @@ class Classifier(nn.Module):
 
 
 def aim_at_everything(layer: nn.Linear, *windows: tuple[float, ...]) -> None:
-    """Start a layer whose first outputs are aims so that they nearly are these, whatever it is given."""
+    """Initialise a layer whose first outputs are aims so that they are nearly these for every input."""
     biases = layer.weight.new_tensor(windows).flatten()
     nn.init.normal_(layer.weight[: len(biases)], std=AIM_DEVIATION)
     with torch.no_grad():
@@ -372,31 +372,30 @@ def aim_at_everything(layer: nn.Linear, *windows: tuple[float, ...]) -> None:
 
 
 def first_aim(count: int, rows: int, columns: int, writes: bool) -> tuple[float, ...]:
-    """A window over the whole image, as what `attention.glimpse.aim` takes.
+    """A window over the whole image, as parameters of `attention.glimpse.aim`.
 
-    Neighbouring filters overlap, each having half their distance as deviation: filters of one pixel would be dots far
-    apart, of which no image can be drawn and whose gradients are steep. A patch of ones that is written adds about
-    ones.
+    Neighbouring filters overlap, with half their stride as standard deviation: filters one pixel wide would be isolated
+    dots, which can't draw an image and have steep gradients. Writing a patch of ones adds about ones.
     """
     shorter, longer = sorted((rows, columns))
     stride = max((longer - 1) / max(count - 1, 1), 1.0)
-    # What all filters give a pixel in the middle of a side.
+    # The filters' total at a pixel in the middle of a side.
     overlap = 1 / stride
     if shorter < longer:
-        # Those outside the image look at its edges, or in a narrow one at all of it.
+        # Filters outside the image read its edges, or all of a narrow one.
         middle, distance, variance = torch.tensor([(shorter - 1) / 2, stride, (stride / 2) ** 2]).unbind()
         overlap = float(filter_bank(middle, distance, variance, count, shorter).sum(0)[shorter // 2])
     return 0.0, 0.0, 2 * math.log(stride / 2), 0.0, math.log(overlap / stride) if writes else 0.0
 
 
-def started(first: Float[Tensor, "hidden"], count: int) -> State:
+def started(first: Float[Tensor, "hidden"], count: int) -> LSTMState:
     """An LSTM's state before the first step."""
     hidden = first.expand(count, -1)
-    return State(hidden, torch.zeros_like(hidden))
+    return LSTMState(hidden, torch.zeros_like(hidden))
 
 
 def window(parameters: Float[Tensor, "*batch 5"], count: int, rows: int, columns: int) -> Window:
-    """Aimed in float32 at least: half precision counts pixels no finer than eighths."""
+    """Aimed in float32 at least: half precision resolves pixels no finer than eighths."""
     aimed = aim(full(parameters), count, rows, columns)
     return Window(aimed, filter_banks(aimed, count, rows, columns))
 
@@ -409,9 +408,9 @@ def of_one(filters: FilterBanks, one: int) -> FilterBanks:
 def reconstruction_error(
     images: Float[Tensor, "batch channel rows columns"], canvas: Float[Tensor, "batch channel rows columns"]
 ) -> Float[Tensor, "batch"]:
-    """-log D(x | c_T) (eq. 9): each pixel is white with the probability whose log-odds the canvas holds.
+    """-log D(x | c_T) (eq. 9): each pixel is Bernoulli, with the canvas as its logit.
 
-    Grey pixels are probabilities themselves: this is then the mean over images of black and white drawn from them.
+    Grey pixels are probabilities: this is then the expectation over their binarisations.
     """
     return F.binary_cross_entropy_with_logits(canvas, images, reduction="none").flatten(1).sum(-1)
 
@@ -424,7 +423,7 @@ def divergence(
 
 
 def drawings(canvases: list[Tensor], windows: dict[str, list[Window | None]]) -> Drawings:
-    """`canvases` are of log-odds, one a step; a look without windows is left out."""
+    """`canvases` are logits, one a step; a look without windows is left out."""
     rows, columns = canvases[0].shape[2:]
     aimed = {name: [window for window in steps if window is not None] for name, steps in windows.items()}
     looks = {name: views(steps, rows, columns) for name, steps in aimed.items() if steps}

@@ -1,18 +1,18 @@
 """RNN Encoder-Decoder: learning phrase representations.
 
-Cho et al., 2014 (arXiv 1406.1078). No attention: the source becomes one vector c, which the decoder gets at every step.
-Made to score phrase pairs (`attend score` gives log p(target | source)); here it is also a baseline that decodes.
+Cho et al., 2014 (arXiv 1406.1078). No attention: the source is summarised in one vector c, which the decoder gets at
+every step. Made to score phrase pairs (`attend score` gives log p(target | source)); here also a baseline that decodes.
 
 It differs from its nearest relative, `seq2seq` (Sutskever et al. 2014), in its gated unit, and in that c enters every
-step instead of being only the first state. Symbols are those of the paper's appendix A.
+step, not only the first state. Symbols are those of the paper's appendix A.
 
 Deviations from the paper:
 
-- The paper trains on unique phrase pairs of a phrase table, whatever their frequency; data here is the user's.
-- The rank-100 factorised input matrices are embeddings of that size, each with a projection a gate, as is usual. The
-  output matrix, which the paper approximates in the same way, is whole.
+- The paper trains on unique phrase pairs of a phrase table, ignoring their frequency; data here is the user's.
+- The rank-100 factorised input matrices are embeddings of that size with a projection per gate, as is usual. The output
+  matrix, which the paper also factorises, is not.
 - Every projection into a unit has a bias, which the paper's equations leave out.
-- The gradient's limit applies to its norm.
+- Gradients are clipped by norm.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Config:
     hidden: int = 1000
     """Size of the encoder's state, of the summary c, and of the decoder's state."""
     maxout: int = 500
-    """Size of the read-out after maxout."""
+    """Size of the readout after maxout."""
 
     def __post_init__(self) -> None:
         check_config(self)
@@ -63,7 +63,7 @@ class DecoderUnit(nn.Module):
         context: Float[Tensor, "*batch three_hidden"],
         state: Float[Tensor, "*batch hidden"],
     ) -> Float[Tensor, "*batch hidden"]:
-        """One step, from what `input` and `context` gave."""
+        """One step, from the projections `input` and `context`."""
         after, _ = gru_step(inputs, self.recurrent(state) + context, state)
         return after
 

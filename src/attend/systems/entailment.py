@@ -1,27 +1,27 @@
 """Reasoning about entailment with neural attention.
 
 Rocktäschel, Grefenstette, Hermann, Kočiský & Blunsom, 2015 (arXiv 1509.06664). Does a premise entail a hypothesis,
-contradict it, or neither? One LSTM reads the premise. A second one, with parameters of its own, reads a delimiter and
-the hypothesis, and starts from the first one's last cell state (conditional encoding). What is looked at are the first
-one's outputs, one for each token of the premise: once, by the last state of the hypothesis, or at every token of the
-hypothesis, by a query that also knows what was read before. Scores are additive and weights soft, learnt by
+contradict it, or neither? One LSTM reads the premise. A second one, with its own parameters, reads a delimiter and the
+hypothesis, starting from the first one's last cell state (conditional encoding). The memory is the first one's outputs,
+one for each token of the premise. Attention is once, with the last hypothesis state as query, or word by word, with a
+query that also depends on the previous read r_{t-1}. Scores are additive; the soft weights are learnt by
 back-propagation.
 
-It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in that its queries come from reading a
-given sentence instead of writing one, that what was read is carried on in a recurrence of its own, r_t, which the
-state never sees, and that the answer is one class.
+It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in that its queries come from encoding a given
+sentence, not from decoding; that reads have their own recurrence, r_t, which does not feed back into the state; and
+that it predicts one class.
 
-`attention` chooses: "word-by-word" and "attention" are the models, "none" is the paper's conditional encoding. The
+`attention` selects: "word-by-word" and "attention" are the models, "none" is the paper's conditional encoding. The
 control "hypothesis" reads the hypothesis alone: what it gets right needs no premise. With `two_way` the same network
-reads the sentences the other way round too, and the class is chosen from both results.
+also encodes the pair with the sentences swapped, and predicts from both encodings.
 
 Deviations from the paper:
 
-- Word embeddings are learnt; the paper's are word2vec's, which stay fixed. As there, one linear layer, shared by both
-  sentences, brings them to the LSTMs' size.
-- Sentences end with END, which is read and looked at as a word is. The delimiter is BEGIN. It is no step of the
+- Word embeddings are learnt; the paper's are fixed word2vec vectors. As there, one linear layer, shared by both
+  sentences, projects them to the LSTMs' size.
+- Sentences end with END, which is read and attended to like a word. The delimiter is BEGIN. It is not a step of the
   word-by-word recurrence, so that each row of weights belongs to a token of the hypothesis.
-- The LSTMs have torch's two bias vectors a gate. Recurrent matrices, W^t among them, start orthogonal.
+- The LSTMs have torch's two bias vectors a gate. Recurrent matrices, W^t among them, are initialised orthogonal.
 """
 
 from dataclasses import dataclass
@@ -45,19 +45,19 @@ from attend.settings import check_config
 
 @dataclass(frozen=True)
 class Config:
-    """Sizes, regularisation, and what is looked at."""
+    """Sizes, regularisation, and the kind of attention."""
 
     attention: Literal["word-by-word", "attention", "none", "hypothesis"] = "word-by-word"
-    """Looks at the premise: one for each token of the hypothesis, a single one, or none (conditional encoding).
+    """Attention to the premise: at each token of the hypothesis, once at its end, or none (conditional encoding).
     "hypothesis" is the control that does not read the premise."""
     two_way: bool = False
-    """Read the sentences the other way round too, with the same parameters."""
+    """Also encode the pair with premise and hypothesis swapped, with the same parameters."""
     embedding: int = 300
     """Size of the word embeddings."""
     hidden: int = 100
-    """Size of the LSTMs' states, and of all that is computed from them (k)."""
+    """Size of the LSTMs' states, and of everything computed from them (k)."""
     dropout: float = 0.2
-    """Share of the entries dropped in training of what enters the LSTMs, and of what the class is chosen from."""
+    """On the LSTMs' inputs, and on the representation h* that is classified."""
 
     def __post_init__(self) -> None:
         check_config(self)
@@ -66,7 +66,7 @@ class Config:
 
 
 class WordByWord(nn.Module):
-    """A look for each token t of the hypothesis, whose query knows what was read before:
+    """A look for each token t of the hypothesis, whose query depends on the previous read:
 
     M_t = tanh(W^y Y + W^h h_t + W^r r_{t-1}),  alpha_t = softmax(w^T M_t),  r_t = Y alpha_t^T + tanh(W^t r_{t-1})
 
@@ -87,7 +87,7 @@ class WordByWord(nn.Module):
     def forward(
         self, states: Float[Tensor, "batch step hidden"], memory: Memory, real: Bool[Tensor, "batch step"]
     ) -> Read:
-        """r_t and alpha_t of every step. Steps that are padding carry r over, so that the last one has r_N."""
+        """r_t and alpha_t of every step. Padding copies r, so that the last step has r_N."""
         read = torch.zeros_like(states[:, 0])
         reads, weights = [], []
         for query, step in zip(self.score.query(states).unbind(1), real.unsqueeze(-1).unbind(1), strict=True):
@@ -130,7 +130,7 @@ class System(nn.Module):
     def encode(
         self, premise: Cells
     ) -> tuple[Float[Tensor, "batch memory hidden"] | None, Float[Tensor, "1 batch hidden"]]:
-        """The premise's outputs Y, and its last cell state; of the control that does not read it, zeros."""
+        """The premise's outputs Y, and its last cell state; zeros in the control that does not read it."""
         if self.premise is None:
             return None, self.output.weight.new_zeros(1, len(premise.mask), self.config.hidden)
         check_mask(premise.mask)
@@ -150,7 +150,7 @@ class System(nn.Module):
         check_mask(hypothesis.mask)
         delimiter = torch.full_like(hypothesis.values[:, :1], BEGIN)
         words = self.words(torch.cat([delimiter, hypothesis.values], 1))
-        # Of the premise's last state nothing but the cell is handed over.
+        # Only the cell of the premise's last state is passed on.
         states = recur(self.hypothesis, words, (torch.zeros_like(cell), cell))[0][:, 1:]
         last = states[torch.arange(len(states), device=states.device), hypothesis.mask.sum(1) - 1]
         result = self.from_state(last)
@@ -170,7 +170,7 @@ class System(nn.Module):
         return Loss(nll, len(batch.target), {"nll": nll.detach(), "error": error})
 
     def answer(self, batch: Batch) -> Answers:
-        """The class, and the weights over the tokens of the premise; both ways, over those of the hypothesis too."""
+        """The class, and the weights over the premise's tokens; with `two_way`, over the hypothesis's too."""
         sides = [("premise", "hypothesis"), ("hypothesis", "premise")][: 2 if self.config.two_way else 1]
         results, looks = [], {}
         for first, second in sides:

@@ -1,15 +1,14 @@
-"""Feed-forward networks that see the whole image at once: what glimpses are measured against.
+"""Feed-forward networks that see the whole image at once: baselines for glimpses.
 
-Mnih, Heess, Graves & Kavukcuoglu, 2014 (arXiv 1406.6247), section 4.1, set RAM beside a fully connected network of two
-hidden layers of 256 (`System`) and a convolutional one (`Convolutional`). Neither chooses where to look: what they know
-about an object's place has to be learnt once for every place, or be pooled away.
+Mnih, Heess, Graves & Kavukcuoglu, 2014 (arXiv 1406.6247), section 4.1, compare RAM with a fully connected network with
+two hidden layers of 256 (`System`) and a convolutional one (`Convolutional`). Neither chooses where to look: an object
+must be learnt at every position, or position be pooled away.
 
 Deviations from the paper:
 
-- The convolution's numbers are ours, so that it has about as many parameters as RAM on the same images.
+- The convolution's sizes are ours, so that it has about as many parameters as RAM on the same images.
 - Adam instead of momentum SGD.
-- An image is first brought to the size that the network is made for, by means over equal parts; one of that size is
-  left as it is.
+- Images of another size are first average-pooled to the network's.
 """
 
 from dataclasses import dataclass
@@ -48,9 +47,9 @@ class ConvolutionalConfig:
     size: int = 8
     """Rows and columns of a filter, in pixels."""
     stride: int = 3
-    """Pixels from where a filter is applied to the next place."""
+    """Stride of the convolution, in pixels."""
     hidden: int = 256
-    """Size of the layer after it."""
+    """Size of the hidden layer after it."""
 
     def __post_init__(self) -> None:
         check_config(self)
@@ -108,7 +107,7 @@ class Convolutional(nn.Module):
 def brought_to(
     images: Float[Tensor, "batch channel rows columns"], rows: int
 ) -> Float[Tensor, "batch channel size size"]:
-    """Images of rows x rows pixels, each the mean of its part."""
+    """Images average-pooled to rows x rows pixels."""
     return F.adaptive_avg_pool2d(images, rows)
 
 

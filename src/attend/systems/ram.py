@@ -1,39 +1,38 @@
 """RAM: recurrent models of visual attention.
 
-Mnih, Heess, Graves & Kavukcuoglu, 2014 (arXiv 1406.6247). A network that never sees a whole image: it looks through a
-small retina at one place after the other, and chooses each place by what it has seen. The choice is hard, a sample from
-a Gaussian, and is learnt by REINFORCE; what is seen is learnt by back-propagation. `System` names the class of an
-image, `Player` plays a game. Section numbers are the paper's.
+Mnih, Heess, Graves & Kavukcuoglu, 2014 (arXiv 1406.6247). A network that never sees a whole image: a small retina takes
+glimpses at a sequence of locations, each chosen from the glimpses before. Attention is hard: a location is sampled from
+a Gaussian, whose mean is trained by REINFORCE; everything else is trained by back-propagation. `System` classifies
+images, `Player` plays a game. Section numbers are the paper's.
 
 It differs from its nearest relative, DRAW's classifier with a read window (Gregor et al. 2015), in that no gradient
-goes through the place.
+passes through the location.
 
-Which gradient goes where decides whether it learns. In `System` the cross-entropy of the last step trains the
-classifier, the core and the glimpse network; the location network learns from REINFORCE alone, and the baseline from
-its own error alone, both from detached states. In `Player` there is no right answer to learn from:
-all but the baseline learns from REINFORCE, the location network from its places, and the core and the glimpse network
-from the moves (the state that a place is chosen by is detached there too).
+Where gradients flow is essential. In `System` the cross-entropy of the last step trains the classifier, the core and
+the glimpse network; the location network is trained by REINFORCE alone, and the baseline by its own error alone, both
+on detached states. `Player` has no labels: everything but the baseline is trained by REINFORCE, the location network
+through its locations (on detached states here too), the core and the glimpse network through the moves.
 
 Deviations from the paper:
 
 - Adam instead of momentum SGD with a search over rates.
-- Several Monte-Carlo copies of an image may be looked at in one update (`copies`); the paper has one.
-- The first place, too, is sampled, around the location network's answer to a state of zeros.
-- With `reward` "probability" the reward is the probability of the right class: the expectation of the paper's over
-  answers drawn from the softmax, which tells places apart that one answer does not.
-- With `reward` "log-probability" the reward is log p of the right class, so that places and answers are learnt from one
-  bound (Ba et al. 2014, as in `wsram`). A place that helps with a misclassified image counts most.
-- With `path` a step has a place of its own, b_t, which is learnt too, and the location network's answer leads away from
-  it: tanh(b_t + f_l(h) / 10). They start as a grid, read as a page is, with so much between neighbours: at a patch's
-  width glimpses lie beside one another. Without, all places start about the middle, and follow the image far more. The
-  tenth makes f_l be learnt as slowly, for Adam's steps are as long for noise as for a gradient.
-- The mean is squashed by tanh, so that no mean runs away to where clamping hides it. A sample outside the image is
-  moved to its edge, in what is seen and in the place that the network is given; its log-probability is its own.
-- At test the places are the means (the paper does not say), in one pass.
-- `Player` learns each step from the reward of the whole game, with a baseline a step: a place's knows what was seen up
-  to the glimpse before, a move's also the glimpse that it is made on.
+- An update may use several Monte-Carlo samples per image (`copies`); the paper has one.
+- The first location, too, is sampled, around the location network's output for a zero state.
+- With `reward` "probability" the reward is the probability of the correct class: the expectation of the paper's reward
+  over classes sampled from the softmax, with less variance.
+- With `reward` "log-probability" the reward is log p of the correct class, so that locations and classes are trained on
+  one bound (Ba et al. 2014, as in `wsram`). Locations that help with a misclassified image count most.
+- With `path` each step has its own learnt bias b_t, and the mean is tanh(b_t + f_l(h) / 10). The biases start as a grid
+  in reading order with this distance between neighbours: at a patch's width glimpses are adjacent. Without `path`, all
+  means start near the centre and depend far more on the image. The factor 1/10 slows the learning of f_l, because
+  Adam's steps are as large for noise as for a gradient.
+- tanh bounds the mean, so that it can't drift to where clamping hides it. A sample outside the image is clamped to its
+  edge, in the glimpse and in the location that the network gets; its log-probability is of the unclamped sample.
+- At test the locations are the means (the paper does not say), in one pass.
+- `Player` trains each step on the return of the whole game, with a baseline per step: a location's depends on the
+  glimpses before it, a move's also on the glimpse before the move.
 
-`places` chooses where it looks: "learnt" is the model; "random" (anywhere, uniformly) and "centre" are its controls.
+`places` selects the locations: "learnt" is the model; "random" (uniform) and "centre" are its controls.
 """
 
 import math
@@ -59,7 +58,7 @@ class Config:
     """The paper's sizes (section 4) for digits of 28 x 28."""
 
     glimpses: int = 6
-    """Places looked at before the class is named (T)."""
+    """Glimpses before the class is predicted (T)."""
     size: int = 8
     """Rows and columns of a patch, in pixels (g_w)."""
     scales: int = 1
@@ -67,33 +66,33 @@ class Config:
     hidden: int = 256
     """Size of the core's state."""
     sensed: int = 128
-    """Size of what the patches, and the place, become before they are joined."""
+    """Size of the hidden layers h_g of the patches and h_l of the location."""
     glimpse: int = 256
     """Size of the glimpse vector."""
     deviation: float = 0.1
-    """Standard deviation of learnt places around their means, in half images."""
+    """Standard deviation of sampled locations, in half images."""
     copies: int = 1
-    """Monte-Carlo copies of an image in an update (M)."""
+    """Monte-Carlo samples per image in an update (M)."""
     reward: Literal["right", "probability", "log-probability"] = "right"
-    """What learnt places are rewarded with: 1 for a right answer and 0 for a wrong one, as in the paper; or the
-    probability of the right class, or its logarithm."""
+    """Reward of learnt locations: 1 if the predicted class is correct and else 0, as in the paper; or the probability
+    of the correct class, or its logarithm."""
     places: Literal["learnt", "random", "centre"] = "learnt"
-    """Where it looks: "learnt" is the model, "random" and "centre" are the controls."""
+    """Locations: "learnt" is the model, "random" and "centre" are the controls."""
     path: float = 0.0
-    """Distance of neighbours in the grid that the steps' own places start as, in half images; 0: steps have none."""
+    """Distance of neighbours in the grid that each step's location bias starts from, in half images; 0: no biases."""
 
     def __post_init__(self) -> None:
         check_config(self)
         if self.path and self.places != "learnt":
-            raise ValueError(f'a path is for places that are learnt: have path 0 where places are "{self.places}"')
+            raise ValueError(f'path is only for places "learnt": set path to 0 where places is "{self.places}"')
         if self.path:
             grid(self.glimpses, self.path)  # it must lie within the image
         if not self.deviation > 0:
-            raise ValueError("deviation must be above 0: without noise no other place is ever tried")
+            raise ValueError("deviation must be above 0: without noise there is no exploration")
 
 
 class GlimpseNetwork(nn.Module):
-    """g = relu(W_h h_g + W_l h_l): what is seen at a place, and where that is (figure 1 B)."""
+    """g = relu(W_h h_g + W_l h_l): what is seen at a location, and the location (figure 1 B)."""
 
     def __init__(self, config: Config, channels: int) -> None:
         super().__init__()
@@ -104,7 +103,7 @@ class GlimpseNetwork(nn.Module):
         self.from_place = Linear(config.sensed, config.glimpse)
 
     def sensor(self) -> Callable[[Pyramid, Tensor], Float[Tensor, "batch copy glimpse"]]:
-        """What gives the glimpse of a pyramid at places [batch, copy, 2], at as many steps as one likes."""
+        """A function from a pyramid and places [batch, copy, 2] to glimpses, for use at many steps."""
         together = joined(self.from_patches, self.from_place)
 
         def glimpse(pyramid: Pyramid, where: Tensor) -> Tensor:
@@ -115,8 +114,8 @@ class GlimpseNetwork(nn.Module):
 
 
 def grid(count: int, apart: float) -> Float[Tensor, "place 2"]:
-    """`count` places (x, y) about the middle, row by row: as many rows as columns, or one more; the last row may be
-    shorter. Raises `ValueError` if it doesn't lie within the image."""
+    """`count` places (x, y) around the centre, row by row: as many rows as columns, or one more; the last row may be
+    shorter. Raises `ValueError` if the grid doesn't fit in the image."""
     columns = round(math.sqrt(count))
     rows = torch.arange(count).split(columns)
     if apart * (len(rows) - 1) >= 2:
@@ -132,11 +131,11 @@ def grid(count: int, apart: float) -> Float[Tensor, "place 2"]:
 
 
 FROM_PATH = 0.1
-"""How far, and how fast, the location network's answers lead away from a path, of what they do without one."""
+"""Scale of the location network's output with a path, relative to without."""
 
 
 class LocationNetwork(nn.Module):
-    """Where to look next, from a state: a Gaussian around a mean, or what the controls do instead (2.1)."""
+    """Where to look next, from a state: a Gaussian, or the control's location (2.1)."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -147,14 +146,14 @@ class LocationNetwork(nn.Module):
     def around(
         self, state: Float[Tensor, "*batch hidden"], step: int | slice = slice(None)
     ) -> Float[Tensor, "*batch 2"]:
-        """The mean of a step's place, or those of all steps, from the state before it."""
+        """The mean location of a step, or of all steps, from the state before it."""
         assert self.mean is not None
         mean = full(self.mean(state))
         return torch.tanh(mean if self.path is None else self.path[step] + FROM_PATH * mean)
 
     @torch.no_grad()
     def choose(self, state: Float[Tensor, "*batch hidden"], sampled: bool, step: int) -> Float[Tensor, "*batch 2"]:
-        """A sample, or the mean; random places are always random. No gradient goes through a place."""
+        """A sample, or the mean; random places are always random. Detached."""
         if self.mean is None:
             middle = full(state).new_zeros(*state.shape[:-1], 2)
             return middle.uniform_(-1, 1) if self.places == "random" else middle
@@ -164,14 +163,14 @@ class LocationNetwork(nn.Module):
     def log_prob(
         self, where: Float[Tensor, "*batch step 2"], state: Float[Tensor, "*batch step hidden"]
     ) -> Float[Tensor, "*batch step"]:
-        """The places' log-probabilities: 0 where nothing is learnt. The states are detached here."""
+        """The log-probabilities of the places: 0 in the controls. The states are detached here."""
         if self.mean is None:
             return state.new_zeros(state.shape[:-1])
         return place_log_prob(where, self.around(state.detach()), self.deviation)
 
 
 class Scan(NamedTuple):
-    """A scan path: the state after each glimpse, where each was, and what its choice is learnt from."""
+    """A scan path: the state after each glimpse, its location, log-probability and baseline."""
 
     states: list[Float[Tensor, "batch copy hidden"]]
     where: Float[Tensor, "batch copy step 2"]
@@ -193,14 +192,14 @@ class System(nn.Module):
         self.baseline = Linear(config.hidden, 1) if config.places == "learnt" else None
 
     def scan(self, images: Float[Tensor, "batch channel rows columns"], copies: int, sampled: bool) -> Scan:
-        """Scan each image `copies` times: h_t = relu(W h_{t-1} + W g_t), at places that h_{t-1} chose."""
+        """Scan each image `copies` times: h_t = relu(W h_{t-1} + W g_t), at locations chosen from h_{t-1}."""
         pyramid, glimpse = prepare(images, self.config.scales), self.glimpse.sensor()
         core = joined(self.from_state, self.from_glimpse)
         states, places = [images.new_zeros(len(images), copies, self.config.hidden)], []
         for step in range(self.config.glimpses):
             chosen = self.location.choose(states[-1], sampled, step)
             places.append(chosen)
-            # The eye can't leave the image, but what is scored is the place that was sampled.
+            # Clamp the retina to the image, but score the unclamped sample.
             states.append(F.relu(core(states[-1], glimpse(pyramid, chosen.clamp(-1, 1)))))
         where, before = torch.stack(places, 2), torch.stack(states[:-1], 2).detach()
         log_prob = self.location.log_prob(where, before)
@@ -225,7 +224,7 @@ class System(nn.Module):
         return Loss(found.total, len(label), {"nll": found.nll, **terms})
 
     def answer(self, batch: Batch) -> Answers:
-        """The answer after each glimpse, at the means (random places are drawn anew each time)."""
+        """The answer after each glimpse, at the mean locations (random ones are redrawn each time)."""
         images = batch.inputs["image"]
         scan = self.scan(images, copies=1, sampled=False)
         size, scales, (rows, columns) = self.config.size, self.config.scales, images.shape[2:]
@@ -234,11 +233,11 @@ class System(nn.Module):
 
 
 class Played(NamedTuple):
-    """Games played: where each glimpse was, the log-probabilities of it and of the move after it, and the reward.
+    """Games played: each glimpse's location, the log-probabilities of it and of the move after it, and the reward.
 
     `entropy` is that of each move's policy, in nats, and `patch` the rows and columns of a glimpse's finest patch, in
-    pixels. `expected` is the baseline: the reward expected from each state, from the one before the first glimpse to
-    the last.
+    pixels. `expected` is the baseline: the expected reward in each state, from the one before the first glimpse to the
+    last.
     """
 
     where: Float[Tensor, "batch step 2"]
@@ -251,7 +250,7 @@ class Played(NamedTuple):
 
 
 class Player(nn.Module):
-    """The agent of section 4.2: an LSTM that glimpses at each frame of a game, and moves.
+    """The agent of section 4.2: an LSTM that takes a glimpse of each frame of a game, and moves.
 
     `channels` and `actions` come from the game.
     """

@@ -1,16 +1,16 @@
 """RNNsearch: neural machine translation by jointly learning to align and translate.
 
-Bahdanau, Cho & Bengio, 2014 (arXiv 1409.0473). A decoder that, before each target word, searches the annotations of a
-bidirectional encoder for what matters now: additive scores (the "alignment model"), soft weights, learnt with
-everything else by back-propagation. Equation numbers are the paper's; A.1 and A.2 are its appendix.
+Bahdanau, Cho & Bengio, 2014 (arXiv 1409.0473). Before each target word the decoder attends to the annotations of a
+bidirectional encoder, with additive scores (the "alignment model") and soft weights, trained jointly by
+back-propagation. Equation numbers are the paper's; A.1 and A.2 are its appendix.
 
-It differs from its nearest relative, `encdec` (Cho et al. 2014), in that the context is a new one at each step instead
-of one fixed summary, and that the encoder reads in both directions.
+It differs from its nearest relative, `encdec` (Cho et al. 2014), in that each step has its own context instead of one
+fixed summary, and that the encoder is bidirectional.
 
 Deviations from the paper:
 
-- The paper trains on batches sorted within twenty, on 30,000-word vocabularies; data and vocabularies here are the
-  user's.
+- The paper sorts every 20 minibatches by length and has vocabularies of 30,000 words; data and vocabularies here are
+  the user's.
 - Initial weights follow the paper: N(0, 0.01^2), recurrent matrices orthogonal, W_a and U_a N(0, 0.001^2), v_a and all
   biases zero.
 - The paper has no bias vectors in its equations ("we omit bias terms"); here every projection into a unit has one.
@@ -42,7 +42,7 @@ class Config:
     hidden: int = 1000
     """Size of the decoder's state, and of each direction of the encoder (n)."""
     maxout: int = 500
-    """Size of the read-out after maxout (l)."""
+    """Size of the readout after maxout (l)."""
     alignment: int = 1000
     """Size of the hidden layer of the alignment model (n')."""
 

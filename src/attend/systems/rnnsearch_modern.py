@@ -1,23 +1,23 @@
-"""RNNsearch as it came to be built: attention inside a conditional GRU.
+"""RNNsearch as later implemented: attention inside a conditional GRU.
 
 Firat & Cho's conditional GRU (the dl4mt tutorial; Sennrich et al. 2017, "Nematus", section 2), regularised as later
-small models were. It looks at the annotations of a bidirectional GRU over the source, with additive scores and soft
+small models were. It attends to the annotations of a bidirectional GRU over the source, with additive scores and soft
 weights.
 
 It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in these parts:
 
-- the query is the state *after* the last target word was taken in (a first GRU), and the context enters a second GRU,
-  so that a look knows the word before it; the paper's query is the state before, and its one unit takes both;
+- the query is the state *after* a first GRU has read the previous target word, and the context enters a second GRU, so
+  that attention depends on that word; the paper's query is the state before, and its one unit takes both;
 - torch's GRU (reset after the recurrent product) instead of the paper's unit;
 - the first state comes from the mean annotation, not from the backward state;
-- a tanh read-out that ends in the target embedding matrix itself (tied; Press & Wolf 2017) instead of maxout;
-- dropout on embeddings, annotations and read-out; label smoothing.
+- a tanh readout with an output layer tied to the target embeddings (Press & Wolf 2017) instead of maxout;
+- dropout on embeddings, annotations and readout; label smoothing.
 
-Another score than the additive one may be given to the constructor. With the additive one, whole sequences are trained
-by the hand-written recurrence `attend.recurrence.conditional_gru`, which has the score's equation once more; `step`, and
-training with any other score, take `attention/score.py`. A test holds the two equal.
+The constructor takes other scores than the additive one. With the additive one, teacher forcing uses the hand-written
+recurrence `attend.recurrence.conditional_gru`, which repeats the score's equation; `step`, and training with any other
+score, use `attention/score.py`. A test holds the two equal.
 
-`attention` chooses what each step reads: "additive" is the model; "uniform" (the mean annotation) and "last" (the last
+`attention` selects what each step reads: "additive" is the model; "uniform" (the mean annotation) and "last" (the last
 state of each direction, a fixed summary) are its controls, with everything else equal.
 """
 
@@ -45,7 +45,7 @@ class Config:
     """Sizes and regularisation."""
 
     embedding: int = 256
-    """Size of the source and target embeddings, and of the read-out."""
+    """Size of the source and target embeddings, and of the readout."""
     hidden: int = 256
     """Size of the decoder's state, and of each direction of the encoder."""
     alignment: int = 256
@@ -53,13 +53,13 @@ class Config:
     attention: Literal["additive", "uniform", "last"] = "additive"
     """What a step reads: "additive" is the model, "uniform" and "last" are the controls without attention."""
     embedding_dropout: float = 0.3
-    """Share of the embeddings' entries dropped in training, on both sides."""
+    """On source and target embeddings."""
     annotation_dropout: float = 0.3
-    """Share of the annotations' entries dropped in training."""
+    """On annotations."""
     readout_dropout: float = 0.3
-    """Share of the read-out's entries dropped in training."""
+    """On the readout."""
     label_smoothing: float = 0.1
-    """Share of the target's probability given to all words alike."""
+    """Probability mass moved from the target to the uniform distribution."""
 
     def __post_init__(self) -> None:
         check_config(self)
@@ -86,13 +86,13 @@ class System(nn.Module):
         self.from_state = Linear(hidden, embedding)
         self.from_word = Linear(embedding, embedding, bias=False)
         self.from_context = Linear(2 * hidden, embedding, bias=False)
-        self.parts = (3 * hidden, embedding)  # of a memory's values: for unit 2, and for the read-out
+        self.parts = (3 * hidden, embedding)  # of a memory's values: for unit 2, and for the readout
         self.output_bias = nn.Parameter(torch.zeros(target_vocabulary))
         self.dropout_embedding = nn.Dropout(config.embedding_dropout)
         self.dropout_annotation = nn.Dropout(config.annotation_dropout)
         self.dropout_readout = nn.Dropout(config.readout_dropout)
         for table in (self.source_embedding, self.target_embedding):
-            # The tied table is also the output layer: its rows start at about unit length.
+            # The tied embeddings are also the output layer: their norms start at about 1.
             nn.init.normal_(table.weight, std=embedding**-0.5)
         for unit in (self.unit1, self.unit2):
             for block in unit.weight_hh.data.split(hidden):
@@ -108,14 +108,14 @@ class System(nn.Module):
             annotations, mask = final.unsqueeze(1), mask[:, :1]
         annotations = self.dropout_annotation(annotations)
         first = torch.tanh(self.initial(masked_mean(annotations, mask)))
-        # A read is a weighted sum, and projections are linear: what unit 2 and the read-out make of a read is the read
-        # of what they make of each cell, made once. (Weights sum to one, so unit 2's bias comes through whole.)
+        # A read is a weighted sum, and projections are linear: project each cell once for unit 2 and the readout, then
+        # read the projections. (Weights sum to one, so unit 2's bias is unchanged.)
         values = torch.cat([project(annotations, self.unit2), self.from_context(annotations)], dim=-1)
         keys = annotations if self.attend is None else self.attend.score.prepare(annotations)
         return Memory(keys, values, mask, over="source"), first
 
     def readout(self, state: Tensor, word: Tensor, context: Tensor) -> Tensor:
-        """From state, last word and the read's part for it to a vector in the target embedding's space."""
+        """From state, previous word and projected context to a vector in the target embedding's space."""
         return self.dropout_readout(torch.tanh(self.from_state(state) + self.from_word(word) + context))
 
     def forward(self, batch: Batch) -> Loss:
@@ -144,7 +144,7 @@ class System(nn.Module):
         else:
             states, weights = fixed_read_gru(inputs, first, unit1, unit2, projected, fixed_weights(memory).squeeze(1))
         contexts = torch.bmm(weights.transpose(0, 1), for_readout).transpose(0, 1)
-        # By number: the gradient of a choice by a mask takes three times as long.
+        # By index: the gradient of indexing by a mask takes three times as long.
         real = batch.target.mask.T.flatten().nonzero().squeeze(1)
         hidden = self.readout(*(part.flatten(0, 1).index_select(0, real) for part in (states, words, contexts)))
         loss = cross_entropy(
@@ -159,8 +159,8 @@ class System(nn.Module):
     def recur(
         self, inputs: Float[Tensor, "step batch three_hidden"], state: Float[Tensor, "batch hidden"], memory: Memory
     ) -> tuple[Float[Tensor, "step batch hidden"], Float[Tensor, "step batch memory"]]:
-        """All states, and the weights of each step's look, under any score: what `conditional_gru` computes faster for
-        the additive one."""
+        """All states, and the weights of each step's look, for any score; `conditional_gru` is faster for the additive
+        one."""
         states, weights = [], []
         for word in inputs:
             state, read = self.advance(word.unsqueeze(1), state.unsqueeze(1), memory)
@@ -187,7 +187,7 @@ class System(nn.Module):
         state: Float[Tensor, "batch query hidden"],
         memory: Memory,
     ) -> tuple[Float[Tensor, "batch query hidden"], Read]:
-        """One step of the conditional GRU: a first unit takes the word in, its state looks, a second takes the read."""
+        """One step of the conditional GRU: unit 1 reads the word, its state is the query, unit 2 reads the context."""
         middle, _ = gru_step(word, linear(state, self.unit1.weight_hh, self.unit1.bias_hh), state)
         if self.attend is not None:
             read = self.attend(middle, memory)
@@ -200,5 +200,5 @@ class System(nn.Module):
 
 
 def fixed_weights(memory: Memory) -> Float[Tensor, "batch 1 memory"]:
-    """The controls' weights, which no query moves: the same on every real cell (of a summary there is one)."""
+    """The controls' weights, independent of the query: uniform over real cells (a summary is one cell)."""
     return uniform(memory.values.new_zeros(len(memory.values), 1, memory.values.shape[1]), memory.mask).weights

@@ -1,11 +1,11 @@
 """Sequence to sequence learning with neural networks.
 
-Sutskever, Vinyals & Le, 2014 (arXiv 1409.3215). No attention: a deep LSTM reads the source, reversed, and hands the
-states of all its layers to a second one, which writes the target. All that the decoder knows is in those states.
+Sutskever, Vinyals & Le, 2014 (arXiv 1409.3215). No attention: a deep LSTM encodes the reversed source, and the final
+states of all its layers initialise a second one, the decoder.
 
-It differs from its nearest relative, `encdec` (Cho et al. 2014), in its depth, in the LSTM, in the reversed source,
-and in that the summary is only the first state. Several trained from different seeds make the paper's ensembles
-(`attend predict RUN FILE --ensemble RUN2 ...`).
+It differs from its nearest relative, `encdec` (Cho et al. 2014), in its depth, in the LSTM, in the reversed source, and
+in that the summary only initialises the decoder. Runs with different seeds make the paper's ensembles (`attend predict
+RUN FILE --ensemble RUN2 ...`).
 
 Deviations from the paper:
 
@@ -42,11 +42,11 @@ class Config:
     layers: int = 4
     """Layers of each LSTM."""
     reverse: bool = True
-    """Read the source backwards, so that its first words are near the target's first words."""
+    """Reverse the source, so that its first words are near the target's first words."""
     scale: float = 0.08
     """Initial weights are uniform in [-scale, scale]."""
     dropout: float = 0.0
-    """Share of the entries dropped between layers in training (the paper has none)."""
+    """Between layers (the paper has none)."""
 
     def __post_init__(self) -> None:
         check_config(self)
@@ -74,7 +74,7 @@ class System(nn.Module):
         tokens, mask = source.values, source.mask
         check_mask(mask)
         if self.config.reverse:
-            # Only the words: END stays behind them, and padding behind END.
+            # Only the words are reversed: END stays after them, and padding after END.
             tokens = tokens.gather(1, reverse_order(mask & (tokens != END)))
         embedded = self.dropout(self.source_embedding(tokens))
         packed = pack_padded_sequence(embedded, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)

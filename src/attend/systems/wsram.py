@@ -1,44 +1,42 @@
 """WS-RAM: wake-sleep recurrent attention models.
 
-Ba, Grosse, Salakhutdinov & Frey, 2015 (arXiv 1509.06812). It looks at a few places of an image, one after the other,
-and names what is there. The places a = a_1, ..., a_T are cells of a grid, drawn from p(a | x); the class has
-p(y | x) = sum_a p(a | x) p(y | a, x). The paper's matter is how such a choice is learnt: a second network
-q(a | y, x), which is given the answer, proposes places that explain it, and the proposals are weighted by importance
-(reweighted wake-sleep). The network that answers learns from places that it would seldom have tried by itself.
+Ba, Grosse, Salakhutdinov & Frey, 2015 (arXiv 1509.06812). It classifies an image from a sequence of glimpses. The
+locations a = a_1, ..., a_T are cells of a grid, sampled from p(a | x); the class has p(y | x) =
+sum_a p(a | x) p(y | a, x). The paper is about training such hard attention: an inference network q(a | y, x), which
+sees the label, proposes locations that explain it, and the samples are importance-weighted (reweighted wake-sleep). So
+the model also learns from locations that it would rarely sample itself.
 
-It differs from its nearest relative, RAM (Mnih et al. 2014), in that the places are discrete, chosen from a preview of
-the whole image and from what was seen, and that the gradient is that of log p(y | x), of all that predicts, instead of
-REINFORCE's for the choice alone. `rule` chooses what is learnt by:
+It differs from its nearest relative, RAM (Mnih et al. 2014), in that locations are discrete and depend on a preview of
+the whole image as well as on glimpses, and that all of the model is trained on the gradient of log p(y | x), instead of
+REINFORCE for the locations alone. `rule` selects the estimator:
 
 - "wake-sleep": samples from q, each weighted by p(a | x) p(y | a, x) / q(a | y, x); q learns from the same weights;
 - "wake-sleep-prior": the same without q: samples from p(a | x), weighted by p(y | a, x);
-- "variational": what it is compared with: samples from p(a | x), and REINFORCE with log p(y | a, x) as the return, the
+- "variational": the paper's baseline: samples from p(a | x), and REINFORCE with log p(y | a, x) as the return, the
   gradient of the bound sum_a p(a | x) log p(y | a, x) (Ba et al. 2014; Xu et al. 2015).
 
-Which gradient goes where: the weights are constants (`attend.learning.wake_sleep`). What predicts (its eye, core,
-classifier and chooser) learns by the weighted log p(a, y | x), together; the inference network, which shares no weights
-with it, by the weighted log q; the baseline by its own error, from a detached state. The class is read from a core
-that has seen only the glimpses and where each was: the preview says where to look, and can hint at the answer by that
-alone.
+Where gradients flow: the importance weights are constants (`attend.learning.wake_sleep`). The predictive model (eye,
+core, classifier and chooser) is trained jointly on the weighted log p(a, y | x); the inference network, which shares no
+parameters with it, on the weighted log q; the baseline on its own error, from a detached state. The class is predicted
+from a core that sees only glimpses and their locations: the preview affects the answer only through the locations.
 
-Predictions come from p alone, neither from q nor from the label: `answer` looks at the likeliest place of each step,
-in one pass.
+Predictions use p alone, neither q nor the label: `answer` takes the most probable location at each step, in one pass.
 
-What of this is the paper's: its text beyond the abstract was not at hand. The abstract and the published reviews say
-that there is an inference network trained along, importance weights as in reweighted wake-sleep, and control variates
-made for it; the estimator follows from these, and tests hold that it approaches the enumerated gradient as copies grow.
-That the inference network is recurrent over glimpses of its own, with the label and a preview of low resolution as
-inputs, is as the paper is remembered. No figure of the paper is claimed, and everything else is a choice of ours:
+What is from the paper: only its abstract and published reviews were available. They describe a jointly trained
+inference network, importance weights as in reweighted wake-sleep, and control variates for it; the estimator follows
+from these, and tests check that it approaches the enumerated gradient as samples grow. That the inference network is
+recurrent over its own glimpses, with the label and a low-resolution preview as inputs, is from memory of the paper. No
+result of the paper is claimed, and everything else is our choice:
 
-- q is p times a learnt correction, q(a_t | ...) proportional to p(a_t | ...) exp(f_t), where p is a constant and f
-  begins at zero. A q that has to learn from weighted samples what p knows lags behind it: in short runs its samples
-  were worth less than p's own. Where p is nearly deterministic, as it soon is without `chance`, q has little to add.
-- The weights' control variate for log p(a | x) is 1 / M without q, and the normalised p / q with it. That of the
+- q is p times a learnt correction, q(a_t | ...) proportional to p(a_t | ...) exp(f_t), where p is detached and f starts
+  at zero. A q that must learn p from weighted samples lags behind it: in short runs its samples were worth less than
+  p's own. Where p is nearly deterministic, as it soon is without `chance`, q has little to add.
+- The control variate of the weights for log p(a | x) is 1 / M without q, and the normalised p / q with it. That of the
   variational rule is a learnt baseline for each step.
-- `chance` mixes p with the uniform distribution, which explores. It is off by default; the variational rule, whose p
-  soon collapses to the same places in every image, gains the most from it.
-- Sizes, the grid, and the rectified recurrences: RAM's core, and above it a layer that chooses the places.
-- Adam; no sleep phase (q learns from weighted samples, never from dreams of p).
+- `chance` mixes p with the uniform distribution, for exploration. It is off by default; the variational rule, whose p
+  soon collapses to the same locations in every image, gains the most from it.
+- Sizes, the grid, and the ReLU recurrences: RAM's core, and above it a layer that chooses the locations.
+- Adam; no sleep phase (q learns from weighted samples, never from samples of p alone).
 """
 
 import math
@@ -64,39 +62,39 @@ Pick = Callable[[int, Float[Tensor, "batch copy place"]], Int[Tensor, "batch cop
 
 @dataclass(frozen=True)
 class Config:
-    """Three glimpses at digits of different sizes, somewhere on 60 x 60 pixels."""
+    """Three glimpses at digits of varying size and position on 60 x 60 pixels."""
 
     rule: Literal["wake-sleep", "wake-sleep-prior", "variational"] = "wake-sleep"
-    """How the choice of places is learnt: see the module."""
+    """The estimator of the locations' gradient: see the module."""
     control_variates: bool = True
     """Subtract a control variate from each gradient's weight (wake-sleep), or a learnt baseline (variational)."""
     copies: int = 5
-    """Samples of an image's places in an update (M)."""
+    """Monte-Carlo samples per image in an update (M)."""
     glimpses: int = 3
-    """Places looked at before the class is named (T)."""
+    """Glimpses before the class is predicted (T)."""
     grid: int = 6
-    """Rows and columns of the grid that places are chosen from."""
+    """Rows and columns of the grid of locations."""
     size: int = 12
     """Rows and columns of a patch, in pixels."""
     scales: int = 2
     """Patches of a glimpse, each twice as wide as the one before."""
     preview: int = 12
-    """Rows and columns that the whole image is shrunk to, to choose places by."""
+    """Rows and columns of the preview, the downsampled whole image."""
     chance: float = 0.0
-    """Share of the uniform distribution in each step's p(a | x), which keeps it from becoming deterministic."""
+    """Weight of the uniform distribution in each step's p(a | x), which keeps it from becoming deterministic."""
     hidden: int = 128
     """Size of each recurrent state."""
     glimpse: int = 128
-    """Size of the glimpse vector, and of the layer below it."""
+    """Size of the glimpse vector, and of the hidden layer below it."""
 
     def __post_init__(self) -> None:
         check_config(self)
         if self.rule != "variational" and self.copies < 2:
-            raise ValueError("copies must be at least 2: wake-sleep compares samples, and one alone always weighs 1")
+            raise ValueError("copies must be at least 2: wake-sleep normalises weights, and a single one is always 1")
 
 
 class Eye(nn.Module):
-    """g = relu(W relu(V x_a) + e_a): what is seen at a place, and which place that is."""
+    """g = relu(W relu(V x_a) + e_a): what is seen at a location, and the location's embedding."""
 
     def __init__(self, config: Config, channels: int) -> None:
         super().__init__()
@@ -111,9 +109,9 @@ class Eye(nn.Module):
 
 
 class Chooser(nn.Module):
-    """Scores of where to look next, from a state that begins with the preview (and with the label, if it is given).
+    """Scores of the next location, from a state initialised with the preview (and the label, if given).
 
-    r_0 = relu(W x + e_y), r_t = relu(U r_{t-1} + V s_t) for what was seen, s_t; the scores are P r_t.
+    r_0 = relu(W x + e_y), r_t = relu(U r_{t-1} + V s_t) with `seen` s_t; the scores are P r_t.
     """
 
     def __init__(self, config: Config, channels: int, seen: int) -> None:
@@ -139,7 +137,7 @@ class Chooser(nn.Module):
 
 
 class Inference(nn.Module):
-    """What q(a | y, x) has of its own: an eye, and a chooser that is given the label."""
+    """The parameters of q(a | y, x): an eye, and a chooser that gets the label."""
 
     def __init__(self, config: Config, channels: int, classes: int) -> None:
         super().__init__()
@@ -162,10 +160,10 @@ class Inference(nn.Module):
 
 
 class Scan(NamedTuple):
-    """A scan path: the core's state after each glimpse, where each was, and the log-probability of that.
+    """A scan path: the core's state after each glimpse, its location, and the location's log-probability.
 
-    `log_proposal` is q's, of the same places; None where q is not used. `before` is the state that each place
-    was chosen by.
+    `log_proposal` is q's for the same places; None where q is not used. `before` is the state that each place was
+    chosen from.
     """
 
     states: Float[Tensor, "batch copy step hidden"]
@@ -176,12 +174,12 @@ class Scan(NamedTuple):
 
 
 def sample(step: int, log_probs: Float[Tensor, "batch copy place"]) -> Int[Tensor, "batch copy"]:
-    """A place from the distribution."""
+    """Sampled places."""
     return log_probs.detach().exp().flatten(0, 1).multinomial(1).view(log_probs.shape[:2])
 
 
 def likeliest(step: int, log_probs: Float[Tensor, "batch copy place"]) -> Int[Tensor, "batch copy"]:
-    """The most probable place."""
+    """The most probable places."""
     return log_probs.argmax(-1)
 
 
@@ -211,9 +209,9 @@ class System(nn.Module):
         pick: Pick,
         label: Int[Tensor, "batch"] | None = None,
     ) -> Scan:
-        """Scan each image `copies` times, each copy on a path of its own: h_t = relu(W h_{t-1} + U g_t).
+        """Scan each image `copies` times, each on its own path: h_t = relu(W h_{t-1} + U g_t).
 
-        `pick` is given log p of the places or, where a label is given and there is an inference network, log q.
+        `pick` gets log p of the places or, with a label and an inference network, log q.
         """
         pyramid = prepare(images, self.config.scales)
         preview = F.adaptive_avg_pool2d(images, self.config.preview).flatten(1)
@@ -262,7 +260,7 @@ class System(nn.Module):
         return of_choice(log_probs, label.unsqueeze(1).expand(log_probs.shape[:2]))
 
     def learn(self, scan: Scan, label: Int[Tensor, "batch"]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """What is minimised, by the rule, given paths that were sampled as the rule says; and what to log of it."""
+        """The rule's loss, given paths sampled as the rule requires; and terms to log."""
         log_likelihood = self.log_likelihood(scan, label)
         nll = -log_likelihood.detach().mean(1).sum()
         if self.config.rule != "variational":
@@ -297,7 +295,7 @@ class System(nn.Module):
         return Loss(nll, len(label), terms | {"nll": nll.detach()})
 
     def answer(self, batch: Batch) -> Answers:
-        """The answer after each glimpse, at the likeliest places."""
+        """The answer after each glimpse, at the most probable places."""
         images = batch.inputs["image"]
         scan = self.scan(images, 1, likeliest)
         size, scales, (rows, columns) = self.config.size, self.config.scales, images.shape[2:]
@@ -314,5 +312,5 @@ def grid_places(count: int) -> Float[Tensor, "place 2"]:
 def of_choice(
     log_probs: Float[Tensor, "batch copy choice"], choice: Int[Tensor, "batch copy"]
 ) -> Float[Tensor, "batch copy"]:
-    """The log-probability of what was chosen."""
+    """The log-probability of each choice."""
     return log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1)

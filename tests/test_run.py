@@ -1,0 +1,366 @@
+"""A run folder: what trains, goes on, and is loaded; and what a stranger's folder can not do."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import attend
+from attend.catalogue import RECIPES, UNNAMED
+from attend.data.files import DataError
+from attend.data.own import Files
+from attend.fields.image import Image
+from attend.fields.text import Text
+from attend.model import Model
+from attend.outputs import classes
+from attend.progress import Progress
+from attend.recipe import Recipe, SupervisedSettings, inputs
+from attend.run import RunConfig, changed, load, recipe_of, resume, start
+from attend.systems import captioner
+from attend.systems.rnnsearch_modern import System
+from attend.task import Supervised
+from attend.training import Interrupted, Training
+from small_models import Config, Sorter, backwards
+
+MODULE = """
+from pathlib import Path
+Path("imported").touch()
+from small_models import backwards
+RECIPE = backwards(Path("."), 40, 1)
+"""
+
+
+def quiet(*_: Any) -> None:
+    """Say nothing."""
+
+
+def small(folder: Path, **training: Any) -> Recipe:
+    """Words to be spelt backwards, of which next to nothing is learnt."""
+    folder.mkdir(exist_ok=True)
+    made = backwards(folder, 40, 2)
+    settings = made.settings
+    system = replace(settings.system, embedding=4, hidden=4, alignment=4)
+    return replace(made, settings=replace(settings, system=system, training=replace(settings.training, **training)))
+
+
+@pytest.fixture(scope="module")
+def made_by(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    return small(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(made_by: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    attend.train(made_by, folder, quiet=True)
+    return folder
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A run that a test may spoil."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "config.json").read_text())
+
+
+def change(folder: Path, **parts: Any) -> None:
+    (folder / "config.json").write_text(json.dumps(config_of(folder) | parts))
+
+
+# Training
+
+
+def test_a_trained_run_has_all_that_people_read(trained: Path, made_by: Recipe):
+    names = {path.name for path in trained.iterdir()}
+    kept = {"source.tokenizer.json", "target.tokenizer.json"}
+    left = {"config.json", "data.json", "log.jsonl", "checkpoint.pt", "training.json", "metrics.json", "curve.png"}
+    assert names == {*kept, *left, "model.safetensors", "last.safetensors", "README.md"}
+    config = config_of(trained)
+    assert set(config["kept"]) == kept
+    assert config["settings"] == json.loads(json.dumps(asdict(made_by.settings)))
+    assert set(config["provenance"]) == {"command", "commit", "machine"}
+    found = json.loads((trained / "training.json").read_text())
+    assert found["epochs"] == 2
+    assert found["data"]["training examples"] == 40
+    figures = json.loads((trained / "metrics.json").read_text())["figures"]
+    assert figures == load(trained, recipe=made_by).evaluate().figures
+
+
+def test_the_model_card_says_how_the_run_was_made_and_is_used(trained: Path):
+    card = (trained / "README.md").read_text()
+    for part in ("words backwards", "| bleu |", "train.tsv", "valid.tsv", "attend predict", "attend.load", "curve.png"):
+        assert part in card, part
+
+
+def test_settings_are_changed_by_section_or_whole(made_by: Recipe, tmp_path: Path):
+    how = {"epochs": 1, "batch": 8, "threads": 1}
+    model = attend.train(
+        made_by, tmp_path / "run", quiet=True, training=how, decoding=replace(made_by.settings.decoding, beam=1)
+    )
+    settings = model.config.settings
+    assert (settings.training.epochs, settings.training.batch, settings.decoding.beam) == (1, 8, 1)
+    assert settings.training.seed == made_by.settings.training.seed
+    assert isinstance(model, Model)
+    assert model.predict("ab").text is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"training": {"epoch": 3}}, r"training\.epoch.*epochs"),
+        ({"training": {"epochs": "3"}}, r"training\.epochs"),
+        ({"trainig": {"epochs": 3}}, "trainig.*training"),
+        ({"epochs": 3}, "epochs"),
+        ({"training": 3}, "training"),
+        ({"training": {"epochs": 0}}, "epochs"),
+        ({"training": {"watch": "accuracy"}}, r"training\.watch.*accuracy.*bleu"),
+        ({"data": {"train": ("none.tsv",)}}, r"none\.tsv"),
+    ],
+)
+def test_a_setting_that_can_not_be_is_named(changes: Any, named: str, made_by: Recipe, tmp_path: Path):
+    with pytest.raises(ValueError, match=named):
+        attend.train(made_by, tmp_path / "run", quiet=True, **changes)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_quiet_says_nothing(made_by: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    attend.train(made_by, tmp_path / "quiet", quiet=True, training={"epochs": 1})
+    assert capsys.readouterr() == ("", "")
+    attend.train(made_by, tmp_path / "loud", training={"epochs": 1})
+    said = capsys.readouterr()
+    assert "train: 40 examples" in said.err
+    assert "validation after" in said.err
+    assert said.out == ""
+
+
+def test_a_run_is_not_overwritten_unless_one_says_so(run: Path, made_by: Recipe):
+    before = (run / "model.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="already holds a run"):
+        attend.train(made_by, run, quiet=True)
+    assert (run / "model.safetensors").read_bytes() == before
+    attend.train(made_by, run, quiet=True, overwrite=True, training={"seed": 2, "epochs": 1})
+    assert load(run, recipe=made_by).config.settings.training.seed == 2
+
+
+def test_what_can_not_be_trained_costs_no_run(run: Path, made_by: Recipe):
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    broken = replace(made_by, system=captioner.System)
+    with pytest.raises(ValueError, match="encoder"):
+        attend.train(broken, run, quiet=True, overwrite=True, system=captioner.Config())
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_a_run_is_not_put_into_what_it_learns_from(tmp_path: Path):
+    (tmp_path / "photos").mkdir()
+    data, output = Files(folder=str(tmp_path / "photos")), classes.Classes()
+    settings: Any = SupervisedSettings(Config(), inputs(image=Image()), output, data, Training(), classes.Decoding())
+    with pytest.raises(ValueError, match="photos"):
+        attend.train(Recipe("x", settings, Sorter, Supervised), tmp_path / "photos" / "run", quiet=True)
+
+
+# Going on
+
+
+def interrupted(made_by: Recipe, folder: Path) -> None:
+    """A run that was asked to stop in its first epoch."""
+
+    def stop(progress: Progress, figures: dict[str, float]) -> None:
+        if progress.update == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        start(made_by, made_by.settings, folder, quiet, stop, False)
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_never_had_been(trained: Path, made_by: Recipe, tmp_path: Path):
+    folder = tmp_path / "run"
+    interrupted(made_by, folder)
+    assert not (folder / "last.safetensors").exists()
+    progress = resume(folder, quiet, quiet, made_by)
+    assert progress.epoch == 2
+    for name in ("model", "last"):
+        found, expected = (load_file(place / f"{name}.safetensors") for place in (folder, trained))
+        assert all(torch.equal(found[key], value) for key, value in expected.items()), name
+
+
+def test_a_run_without_a_checkpoint_begins_anew(run: Path, trained: Path, made_by: Recipe):
+    (run / "checkpoint.pt").unlink()
+    said: list[str] = []
+    resume(run, said.append, quiet, made_by)
+    assert "first checkpoint" in said[0]
+    assert (run / "last.safetensors").read_bytes() == (trained / "last.safetensors").read_bytes()
+
+
+def test_data_that_changed_are_not_gone_on_with(tmp_path: Path):
+    made = small(tmp_path)
+    interrupted(made, tmp_path / "run")
+    assert changed(tmp_path / "run") == []
+    with (tmp_path / "train.tsv").open("a") as file:
+        file.write("abc\tcba\n")
+    assert any("train.tsv" in line for line in changed(tmp_path / "run"))
+    with pytest.raises(DataError, match=r"train\.tsv"):
+        resume(tmp_path / "run", quiet, quiet, made)
+
+
+def test_frozen_parts_are_the_same_whatever_the_seed(tmp_path: Path):
+    """The held-out share follows from the seed, so that a part of its own is what seeds can be compared by."""
+    made = small(tmp_path)
+    parts = []
+    for seed in (1, 2):
+        settings = replace(made.settings, training=replace(made.settings.training, seed=seed))
+        (tmp_path / str(seed)).mkdir()
+        task = Supervised.prepare(made, settings, tmp_path / str(seed), quiet)
+        parts.append([row.values for row in task.frozen["valid"].rows])
+    assert parts[0] == parts[1]
+
+
+# Loading
+
+
+def test_several_runs_are_an_ensemble(trained: Path, run: Path, made_by: Recipe):
+    one = load(trained, recipe=made_by).attention("abc", "cba").token_log_probs
+    together = load(trained, run, recipe=made_by)
+    assert len(together.systems) == 2
+    assert together.attention("abc", "cba").token_log_probs == pytest.approx(one, abs=1e-5)
+    with pytest.raises(ValueError, match="at least one"):
+        load()
+
+
+def test_runs_that_do_not_go_together_are_named(trained: Path, made_by: Recipe, tmp_path: Path):
+    other = small(tmp_path)
+    (tmp_path / "train.tsv").write_text("".join(f"{word}\t{word}\n" for word in ("xyz", "zyx")))
+    attend.train(other, tmp_path / "run", quiet=True, training={"epochs": 1})
+    with pytest.raises(ValueError, match=r"source\.tokenizer\.json differs from .*source\.tokenizer\.json"):
+        load(trained, tmp_path / "run", recipe=made_by)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("config.json", None, "not a run folder"),
+        ("config.json", "{", r"config\.json"),
+        ("config.json", "[]", r"config\.json"),
+        ("config.json", "{}", r"config\.json.*'recipe'"),
+        ("model.safetensors", None, r"model\.safetensors"),
+        ("model.safetensors", "damaged", r"model\.safetensors.*config\.json"),
+        ("source.tokenizer.json", "{}", r"source\.tokenizer\.json"),
+        ("source.tokenizer.json", None, r"source\.tokenizer\.json"),
+    ],
+)
+def test_a_damaged_run_is_named(name: str, content: str | None, named: str, run: Path, made_by: Recipe):
+    (run / name).unlink()
+    if content is not None:
+        (run / name).write_text(content)
+    with pytest.raises(ValueError, match=named):
+        load(run, recipe=made_by)
+
+
+def test_settings_that_do_not_fit_are_named_by_file_and_key(run: Path, made_by: Recipe):
+    settings = config_of(run)["settings"]
+    settings["system"]["hiden"] = 3
+    change(run, settings=settings)
+    with pytest.raises(ValueError, match=r"config\.json.*system\.hiden.*hidden"):
+        load(run, recipe=made_by)
+    settings["system"] = {"hidden": 5}
+    change(run, settings=settings)
+    with pytest.raises(ValueError, match=r"model\.safetensors.*config\.json"):
+        load(run, recipe=made_by)
+
+
+def test_other_weights_are_loaded_by_name(trained: Path, made_by: Recipe):
+    last = load(trained, weights="last", recipe=made_by)
+    expected = load_file(trained / "last.safetensors")
+    found = last.systems[0].state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    with pytest.raises(ValueError, match=r"averaged\.safetensors"):
+        load(trained, weights="averaged", recipe=made_by)
+
+
+# Recipes from outside
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder, with a module that leaves a file when it is imported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "run_strange.py").write_text(MODULE)
+    yield tmp_path
+    sys.modules.pop("run_strange", None)
+
+
+def test_a_recipe_of_one_s_own_is_trained_and_loaded_by_its_name(outside: Path):
+    attend.train("run_strange:RECIPE", "run", quiet=True)
+    assert config_of(outside / "run")["recipe"] == "run_strange:RECIPE"
+    model = load("run", recipe="run_strange:RECIPE")
+    assert isinstance(model.systems[0], System)
+    with pytest.raises(ValueError, match=r"'run_strange:RECIPE'.*'run_strange:OTHER'"):
+        load("run", recipe="run_strange:OTHER")
+
+
+def test_a_stranger_s_folder_never_chooses_what_is_imported(run: Path, outside: Path):
+    change(run, recipe="run_strange:RECIPE")
+    for call in (lambda: load(run), lambda: RunConfig.read(run), lambda: resume(run, quiet, quiet)):
+        with pytest.raises(ValueError, match=r"'run_strange:RECIPE'.*--recipe"):
+            call()
+    assert "run_strange" not in sys.modules
+    assert not (outside / "imported").exists()
+    # The caller's word is enough.
+    assert load(run, recipe="run_strange:RECIPE").inputs == ("source",)
+    assert (outside / "imported").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["run_strange:RECIPE:x", "os:system", "../run_strange:RECIPE", "rnnsearch-moden", "run_strange", "", "a:b", ":"],
+)
+def test_whatever_a_folder_calls_its_recipe_nothing_is_imported(name: str, run: Path, outside: Path):
+    change(run, recipe=name)
+    with pytest.raises(ValueError, match=r"recipe"):
+        load(run)
+    assert not (outside / "imported").exists()
+
+
+def test_a_recipe_that_can_not_be_named_is_given_again(made_by: Recipe, trained: Path):
+    name = config_of(trained)["recipe"]
+    assert name == UNNAMED
+    with pytest.raises(ValueError, match=r"recipe=\.\.\.") as caught:
+        load(trained)
+    assert "--recipe" not in str(caught.value)
+    assert load(trained, recipe=made_by).config.made_by is made_by
+    # By whatever name it can be imported now.
+    assert recipe_of(name, "rnnsearch-modern", trained) is RECIPES["rnnsearch-modern"]
+    assert recipe_of("anything:at-all", made_by, trained) is made_by
+
+
+def test_attend_s_own_need_no_word(run: Path):
+    change(run, recipe="rnnsearch-modern")
+    assert load(run).config.made_by is RECIPES["rnnsearch-modern"]
+    with pytest.raises(ValueError, match=r"'rnnsearch-modern'.*'rnnsearch'"):
+        load(run, recipe="rnnsearch")
+
+
+def test_a_system_of_one_s_own_is_trained_measured_and_loaded(tmp_path: Path):
+    (tmp_path / "table.tsv").write_text("text\tlabel\n" + "".join(f"{word} x\t{word}\n" for word in "abcabcabcabc"))
+    data = Files("letters", train=(str(tmp_path / "table.tsv"),), held_out=0.25)
+    how = Training(epochs=60, batch=4, learning_rate=0.1, watch="accuracy")
+    settings: Any = SupervisedSettings(
+        Config(), inputs(text=Text("word")), classes.Classes(), data, how, classes.Decoding()
+    )
+    made = Recipe("letters", settings, Sorter, Supervised)
+    model = attend.train(made, tmp_path / "run", quiet=True)
+    assert model.evaluate().figures["accuracy"] == 1.0
+    again = attend.load(tmp_path / "run", recipe=made)
+    assert again.predict("b y").text == "b"
+    assert again.predict("b y").probabilities == model.predict("b y").probabilities
