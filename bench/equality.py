@@ -259,7 +259,7 @@ def weights_facts(path: Path) -> list[str]:
 
 
 def prediction_facts(line: dict[str, Any]) -> dict[str, Any]:
-    """A line of `predict --format jsonl`: of text it has outputs, each with its look, of an image one with a trace."""
+    """A line of `predict --format jsonl`: of a text it has outputs, each with its look; of files one with a trace."""
     outputs = line.get("outputs") or [line]
     names = ("text", "score", "log_prob", "tokens", "token_log_probs")
     kept = [{name: output[name] for name in names if name in output} for output in outputs]
@@ -268,7 +268,8 @@ def prediction_facts(line: dict[str, Any]) -> dict[str, Any]:
             facts["look"] = look_facts(output["attention"])
         if output.get("trace"):
             facts["trace"] = trace_facts(output["trace"])
-    return {"input": Path(line["input"]).name, "outputs": kept}
+    given = line["input"]
+    return {"input": given if isinstance(given, dict) else Path(given).name, "outputs": kept}
 
 
 def trace_facts(trace: dict[str, Any]) -> dict[str, Any]:

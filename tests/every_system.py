@@ -24,7 +24,7 @@ from attend.cli import main
 from attend.contract import Batch, Cells
 from attend.data.examples import TARGET, Row
 from attend.model import Model
-from attend.outputs.output import Ask
+from attend.outputs.output import Wanted
 from attend.recipe import Recipe
 from attend.task import Supervised
 from attend.tasks.drawing import Drawing
@@ -267,9 +267,9 @@ def test_predictions_are_the_same_alone_and_among_others(name):
         pytest.skip("looks at other places each time")
     task, system = task_of(name), build(name).eval()
     cases, how = task.cases(task.frozen["valid"]), task.settings.decoding
-    together = task.predict(system, cases, how, Ask())
+    together = task.predict(system, cases, how, Wanted())
     for case, (found, *_) in zip(cases, together, strict=True):
-        ((alone, *_),) = task.predict(system, [case], how, Ask())
+        ((alone, *_),) = task.predict(system, [case], how, Wanted())
         assert alone.text == found.text
         assert alone.log_prob == pytest.approx(found.log_prob, abs=1e-4)
 
@@ -306,9 +306,9 @@ def test_what_is_saved_predicts_the_same(name, tmp_path: Path):
     other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
     cases, how = before.cases(before.frozen["valid"]), before.settings.decoding
     torch.manual_seed(0)
-    expected = [several[0].log_prob for several in before.predict(system, cases, how, Ask())]
+    expected = [several[0].log_prob for several in before.predict(system, cases, how, Wanted())]
     torch.manual_seed(0)
-    assert [several[0].log_prob for several in after.predict(other, cases, how, Ask())] == expected
+    assert [several[0].log_prob for several in after.predict(other, cases, how, Wanted())] == expected
 
 
 @pytest.mark.parametrize("name", OTHERS_SLOW)
@@ -336,7 +336,7 @@ def test_a_few_examples_are_overfitted(name):
         assert after < before / 2
         return
     part = task.frozen["valid"]
-    found = task.predict(system, task.cases(part), task.settings.decoding, Ask())
+    found = task.predict(system, task.cases(part), task.settings.decoding, Wanted())
     assert [several[0].text for several in found] == [row.values[TARGET] for row in part.rows]
 
 

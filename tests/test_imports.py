@@ -54,7 +54,7 @@ ONLY = {
         "metrics",
         "settings",
     },
-    "recipe": {"data.examples", "training"},
+    "recipe": {"data.check", "data.examples", "training"},
     "task": {"contract", "data", "fields", "outputs", "progress", "recipe", "settings", "training"},
     "tasks": {
         "attention",

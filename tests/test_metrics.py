@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from attend.metrics import (
+    ERROR,
     EXACT_MATCH,
     TOKENIZERS,
     bleu,
@@ -122,3 +123,9 @@ def test_tokenized_text_is_known_by_full_stops_that_stand_alone():
     assert looks_tokenized(["a dog runs ."] + ["a dog runs"] * 9)
     assert not looks_tokenized(["a dog runs ."] + ["a dog runs."] * 10)
     assert not looks_tokenized([])
+
+
+def test_error_is_the_share_that_is_not_right() -> None:
+    counts = sentence_statistics(ERROR, ["cat", "dog", "owl", "cat"], ["cat", "cat", "owl", "owl"]).sum(axis=0)
+    assert ERROR.score(counts) == pytest.approx(0.5)
+    assert ERROR.score(sentence_statistics(ERROR, ["a"], ["a"]).sum(axis=0)) == 0

@@ -19,7 +19,7 @@ from attend.data.own import Files
 from attend.fields.image import Image
 from attend.fields.text import Text
 from attend.outputs.classes import Classes
-from attend.outputs.output import Ask
+from attend.outputs.output import Wanted
 from attend.outputs.sequence import Decoding
 from attend.outputs.sequence import Sequence as Tokens
 from attend.task import LeftOut, Supervised, device_of
@@ -136,13 +136,17 @@ def test_a_part_of_which_nothing_is_left_is_named(part: str, tmp_path: Path):
 def test_a_value_that_makes_the_data_wrong_is_named_by_row_and_column(tmp_path: Path):
     images = [np.zeros((1, 4, 4), np.uint8)] * 3
     parts = {"train": rows(["a", "b", "a"], image=images), "valid": rows(["a", "z"], image=images[:2])}
-    with pytest.raises(DataError, match="row 2: target is 'z'") as caught:
+    with pytest.raises(DataError, match="target is 'z'") as caught:
         prepared(tmp_path, Sorter, {"image": Image()}, Classes(), Given(parts))
     assert (caught.value.file, caught.value.line) == ("valid rows", 2)
     parts["valid"] = rows(["a", "b", "b"], image=[images[0], images[0], np.zeros((1, 4, 5), np.uint8)])
-    with pytest.raises(DataError, match=r"row 3: image .*\[1, 4, 5\]") as caught:
+    with pytest.raises(DataError, match=r"image .*\[1, 4, 5\]") as caught:
         prepared(tmp_path, Sorter, {"image": Image()}, Classes(), Given(parts))
     assert (caught.value.file, caught.value.line) == ("valid rows", 3)
+    # A row that stands in no line is named.
+    parts["valid"] = [replace(row, line=0) for row in parts["valid"]]
+    with pytest.raises(DataError, match="row 3: image"):
+        prepared(tmp_path, Sorter, {"image": Image()}, Classes(), Given(parts))
 
 
 def test_several_captions_of_an_image_are_all_learnt_and_the_wrong_ones_left_out_alone(tmp_path: Path):
@@ -189,6 +193,25 @@ def test_a_task_that_is_opened_again_is_the_same(tmp_path: Path):
     torch.testing.assert_close(one.inputs["source"].values, other.inputs["source"].values)
     torch.testing.assert_close(one.target.values, other.target.values)
     assert opened.counts() == made.counts()
+
+
+def test_files_that_can_not_be_learnt_from_are_refused_with_their_first_line(tmp_path: Path):
+    (tmp_path / "pairs.tsv").write_text("a\tx\nonly\nb\ty\nc\td\te\n")
+    data = Files(train=(str(tmp_path / "pairs.tsv"),), valid=(str(tmp_path / "pairs.tsv"),))
+    with pytest.raises(ValueError, match=r"pairs\.tsv, line 2") as caught:
+        prepared(tmp_path / "run", Bigrams, {"source": WORDS}, Tokens("word", 30), data)
+    assert "attend check" in str(caught.value)  # which names the others
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_what_looks_wrong_with_files_is_counted(tmp_path: Path):
+    path = str(tmp_path / "pairs.tsv")
+    (tmp_path / "pairs.tsv").write_text("a\tx\na\tx\nb\ty\n")
+    made = prepared(
+        tmp_path / "run", Bigrams, {"source": WORDS}, Tokens("word", 30), Files(train=(path,), valid=(path,))
+    )
+    assert "duplicate" in made.told
+    assert "attend check" in made.told
 
 
 # Batches
@@ -343,7 +366,7 @@ def test_predictions_are_in_order_whatever_goes_together(tmp_path: Path):
     task = sorting(tmp_path)
     system, cases = task.build(), task.cases(task.frozen["valid"])
     told: list[tuple[int, int]] = []
-    found = task.predict(system, cases, task.settings.decoding, Ask(), lambda *done: told.append(done))
+    found = task.predict(system, cases, task.settings.decoding, Wanted(), lambda *done: told.append(done))
     table = system.table.detach()  # type: ignore[union-attr]
     first = [case["text"].encoded[0] for case in cases]
     assert [several[0].ids[0] for several in found] == table[first].argmax(1).tolist()
@@ -371,7 +394,7 @@ def test_what_is_measured_is_what_is_predicted(tmp_path: Path):
     cases = task.cases(task.frozen["valid"])
     right = [
         several[0].text == case["text"].text[0]
-        for case, several in zip(cases, task.predict(system, cases, task.settings.decoding, Ask()), strict=True)
+        for case, several in zip(cases, task.predict(system, cases, task.settings.decoding, Wanted()), strict=True)
     ]
     assert task.measure(system)["accuracy"] == pytest.approx(np.mean(right))
 
@@ -382,9 +405,9 @@ def test_a_reference_of_any_length_can_be_written_when_weights_are_chosen(
     asked: list[Decoding] = []
     plain = Supervised.predict
 
-    def predict(task: Supervised, system: Any, cases: Any, how: Any, ask: Any, report: Any = None) -> Any:
+    def predict(task: Supervised, system: Any, cases: Any, how: Any, wanted: Any, report: Any = None) -> Any:
         asked.append(how)
-        return plain(task, system, cases, how, ask, report)
+        return plain(task, system, cases, how, wanted, report)
 
     monkeypatch.setattr(Supervised, "predict", predict)
     for valid in (rows(["x"], source=["a"]), rows(["x", "y " * 40], source=["a", "b"])):

@@ -17,7 +17,7 @@ from attend.contract import UNKNOWN, Decoder, Evaluation, Split
 from attend.data.examples import TARGET, Row
 from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
 from attend.inspect.pointing import pointing
-from attend.outputs.output import Ask, Result, Seen
+from attend.outputs.output import Result, Seen, Wanted
 from attend.progress import Tell, say
 from attend.task import Case, Part, Supervised
 
@@ -209,17 +209,17 @@ class Model:
         if isinstance(given, str | bytes | Mapping):
             raise TypeError("predict_many takes a list of inputs; predict takes one")
         cases = [None if isinstance(one, str) and not one.strip() else self.case(one) for one in given]
-        found = iter(self.predict_cases([case for case in cases if case], self.how(beam=beam), Ask(best, **options)))
+        found = iter(self.predict_cases([case for case in cases if case], self.how(beam=beam), Wanted(best, **options)))
         return [[] if case is None else next(found) for case in cases]
 
     def predict_cases(
-        self, cases: Sequence[Case], how: Any = None, ask: Ask | None = None, report: Tell | None = None
+        self, cases: Sequence[Case], how: Any = None, wanted: Wanted | None = None, report: Tell | None = None
     ) -> list[list[Prediction]]:
         """The outputs for prepared inputs, in order."""
-        how, ask = how or self.how(), ask or Ask()
-        if ask.best > 1 and hasattr(how, "beam") and ask.best > how.beam:
-            raise ValueError(f"best is {ask.best}: it must be from 1 to the beam, which is {how.beam}")
-        found = self.task.predict(self.system, cases, how, ask, report)
+        how, wanted = how or self.how(), wanted or Wanted()
+        if wanted.best > 1 and hasattr(how, "beam") and wanted.best > how.beam:
+            raise ValueError(f"best is {wanted.best}: it must be from 1 to the beam, which is {how.beam}")
+        found = self.task.predict(self.system, cases, how, wanted, report)
         return [
             [Prediction(case, result, number) for result in several]
             for number, (case, several) in enumerate(zip(cases, found, strict=True))
@@ -313,7 +313,7 @@ class Model:
         figures |= pointing([(one.looks, row.truth) for one, row in zip(forced, part.rows, strict=True)])
         if grids and isinstance(self.system, Decoder):
             shuffled = decoding.Shuffled(self.system, torch.Generator().manual_seed(0))
-            worse = [several[0] for several in self.task.predict(shuffled, cases, how, Ask())]
+            worse = [several[0] for several in self.task.predict(shuffled, cases, how, Wanted())]
             references = [row.values[TARGET] for row in part.rows]
             found = self.task.output.watched(worse, references)
             figures |= {f"shuffled_{name}": value for name, value in found.items()}

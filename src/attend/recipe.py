@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import nn
 
+from attend.data.check import ColumnKind
 from attend.data.examples import Column, Fixed, Fresh, Log
 from attend.training import Training
 
@@ -58,11 +59,14 @@ class SupervisedSettings(Generic[Config, Inputs, Target, Data, How]):
         output: Any = self.output
         return [*(one.column(name) for name, one in self.fields().items()), output.column()]
 
-    def kinds(self) -> dict[str, str]:
+    def kinds(self) -> dict[str, ColumnKind]:
         """What each column's values are, for checks."""
         output: Any = self.output
-        found = {name: "text" if one.kind == "text" else "file" for name, one in self.fields().items()}
-        return found | {output.column().name: "text" if output.kind == "sequence" else "label"}
+        found: dict[str, ColumnKind] = {}
+        for name, one in self.fields().items():
+            found[name] = "text" if one.kind == "text" else "file"
+        found[output.column().name] = "text" if output.kind == "sequence" else "label"
+        return found
 
     def open_source(self, log: Log) -> Fixed | Fresh:
         data: Any = self.data

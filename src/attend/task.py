@@ -23,7 +23,7 @@ from attend.data.examples import SPLITS, TARGET, Fixed, Fresh, Log, Row, Split
 from attend.data.files import DataError, counted
 from attend.data.own import Files
 from attend.fields.field import Fault, Field, Value
-from attend.outputs.output import Ask, Output, Result
+from attend.outputs.output import Output, Result, Wanted
 from attend.progress import Tell
 from attend.recipe import Recipe, SupervisedSettings
 from attend.settings import nearest
@@ -303,7 +303,7 @@ class Supervised:
             for place in range(len(part))
         ]
         how = self.output.to_measure(self.settings.decoding, lengths)
-        found = self.predict(system, self.cases(part), how, Ask())
+        found = self.predict(system, self.cases(part), how, Wanted())
         references = [row.values[TARGET] for row in part.rows]
         return self.output.watched([best[0] for best in found], references)
 
@@ -342,12 +342,12 @@ class Supervised:
         return to_device(Batch(collated), device)
 
     def predict(
-        self, system: Any, cases: Sequence[Case], how: Any, ask: Ask, report: Tell | None = None
+        self, system: Any, cases: Sequence[Case], how: Any, wanted: Wanted, report: Tell | None = None
     ) -> list[list[Result]]:
         """For each case, in order, its best outputs, or its samples; cases of like length are taken together."""
 
         def some(batch: Batch, part: Sequence[int]) -> list[list[Result]]:
-            return self.output.predict(system, batch, how, ask)
+            return self.output.predict(system, batch, how, wanted)
 
         return self.in_groups(system, cases, self.case_lengths(cases), some, report)
 
@@ -399,10 +399,12 @@ def check_files(settings: SupervisedSettings, log: Log) -> None:
     if not isinstance(data, Files) or not data.reads():
         return
     columns = settings.columns()
-    places = {split: files for split in SPLITS if (files := data.files(split))}
+    places: dict[Split, tuple[str, ...]] = {split: files for split in SPLITS if (files := data.files(split))}
     found = check(data.scan(columns), columns, settings.kinds(), places=places)
-    if found.fatal:
-        raise ValueError(f"this data can't be learnt from\n{found}")
+    if fatal := [problem for problem in found.problems if problem.severity == "fatal"]:
+        first, more = fatal[0], sum(problem.kind != "no usable example" for problem in fatal[1:])
+        others = f' ({more:,} more such problems: "attend check" shows all)' if more else ""
+        raise DataError(first.file, first.what, first.advice + others, first.line)
     if found.counts:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in found.counts.items())
         log(f'warnings about the data: {kinds}; "attend check" shows where')

@@ -124,7 +124,7 @@ def test_long_and_short_forms_are_there():
 
 
 def test_more_dates_than_there_are():
-    with pytest.raises(ValueError, match="unseen split has not more than"):
+    with pytest.raises(ValueError, match="unseen split has at most"):
         generate(100_000, 1, "unseen")
 
 

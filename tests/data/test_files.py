@@ -82,7 +82,7 @@ def test_locate_names_the_places_and_the_nearest_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["nowhere/at/all", "\0", "x" * 5000])
 def test_locate_without_data_folder(name, monkeypatch):
     monkeypatch.delenv("ATTEND_DATA", raising=False)
-    with pytest.raises(DataError, match=f"looked for from {Path.cwd()}, or set ATTEND_DATA"):
+    with pytest.raises(DataError, match=f"relative to {Path.cwd()}, or set ATTEND_DATA"):
         locate(name)
 
 

@@ -44,7 +44,7 @@ def test_folders_of_classes(tmp_path):
     assert folder.parts["train"][0].values["image"] == tmp_path / "cat/a.png"
     assert {each.file: each.reason for each in folder.left_out} == {
         "notes.txt": "not a .png, .jpg or .jpeg file",
-        "stray.png": "beside the folders of the classes",
+        "stray.png": "outside the class folders",
     }
     assert str(folder).startswith("4 of 6 files used; 1 left out, ")
 
@@ -65,7 +65,7 @@ def test_folders_of_splits(tmp_path):
     assert list(folder.parts) == ["train", "valid", "test"]
     assert labels(folder) == [("Train/x/1.png", "x"), ("Train/y/2.png", "y")]
     assert (labels(folder, "valid"), labels(folder, "test")) == ([("val/y/1.png", "y")], [("test/x/1.png", "x")])
-    assert [(each.file, each.reason) for each in folder.left_out] == [("3.png", "beside the folders of the splits")]
+    assert [(each.file, each.reason) for each in folder.left_out] == [("3.png", "outside the split folders")]
 
 
 def test_files_alone_need_no_target(tmp_path):
@@ -116,7 +116,7 @@ def test_links_to_folders_that_never_end_are_left_out(tmp_path, monkeypatch):
         assert [name for name, _ in labels(folder)] == ["cat/1.png", "dog/1.png"]
         found = {each.file: each.reason for each in folder.left_out}
         back = {"cat/up", "cat/itself", "cat/top", "cat/above", "dog/back"}
-        assert {file for file, reason in found.items() if reason == "a link to a folder that it is in"} == back
+        assert {file for file, reason in found.items() if reason == "a cyclic link"} == back
         assert set(found) - back == {"gone", "round"}
 
 
@@ -196,7 +196,7 @@ def test_labels_can_be_whole_numbers(tmp_path):
         ("filename,label\na.png,1", 1, ["'filename'", "'file_name'"]),
         ("label\n1", 1, ["'file_name'"]),
         ("", 1, ["'file_name'"]),
-        ("file_name,label,label\na.png,1,2", 1, ["'label'", "twice"]),
+        ("file_name,label,label\na.png,1,2", 1, ["'label'", "duplicated"]),
         ("file_name,label\na.png", 2, ["1 column instead of 2"]),
         ("file_name,label\na.png,1\nb.png,a,b", 3, ["3 columns instead of 2"]),
         ('file_name,label\n"a.png"x,1', 2, ["not CSV"]),

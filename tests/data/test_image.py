@@ -65,7 +65,7 @@ def test_every_kind_of_pixel_is_read(colour, mode):
 
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_numbers_of_no_known_range_are_refused(mode: str):
-    with pytest.raises(ImageError, match=f"of Pillow's mode {mode}, whose brightest value is not known"):
+    with pytest.raises(ImageError, match=f"of Pillow's mode {mode}, whose maximum is not known"):
         formed(Image.fromarray(GREY).convert(mode), Form())
 
 

@@ -96,7 +96,7 @@ def test_archives_that_can_not_be_used(folder):
     with pytest.raises(DataError, match=r"dev_images\.tar: dev-7-3-0\.png: not a PNG or JPEG image"):
         read_nlvr("dev")
     put(folder, pictures=pictures | {"dev-7-3-0.png": bytes(5 << 20)})
-    with pytest.raises(DataError, match=r"dev-7-3-0\.png is no picture"):
+    with pytest.raises(DataError, match=r"dev-7-3-0\.png is not a picture"):
         read_nlvr("dev")
     path = folder / "nlvr/dev_images.tar"
     path.write_bytes(b"hello" * 1000)

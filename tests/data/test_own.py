@@ -70,7 +70,7 @@ def test_of_each_class_a_share_is_set_aside(tmp_path):
     assert sorted(row.line for row in (*train, *valid)) == list(range(1, 101))
     assert [row.line for row in valid] == sorted(row.line for row in valid)
     assert [targets(source, "valid").count(name) for name in ("rare", "common")] == [2, 18]
-    assert any("20 of the examples are set aside" in remark for remark in said)
+    assert any("20 of the examples are held out" in remark for remark in said)
     again = Files(train=(path,), held_out=0.2).open(PAIR, 3, silent)
     assert list(again.rows("valid")) == valid
     assert list(Files(train=(path,), held_out=0.2).open(PAIR, 4, silent).rows("valid")) != valid

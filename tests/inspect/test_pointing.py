@@ -37,6 +37,16 @@ def test_spans_are_pointed_at_by_the_steps_that_write_them():
     assert pointing(many)["pointing_accuracy"] == pytest.approx(2 / 3)
 
 
+def test_a_cell_beside_a_span_is_not_in_it():
+    # " May" begins where "1" ends, and "05" where "-" does.
+    day = Truth("source", (0, 1), of=(4, 5))
+    assert pointing([({"source": spelling(0, 0, 0, 1, 4)}, [day])]) == {
+        "pointing_accuracy": 1.0,
+        "pointing_by_chance": 0.2,
+    }
+    assert pointing([({"source": spelling(0, 0, 1, 0, 4)}, [day])])["pointing_accuracy"] == 0
+
+
 def test_boxes_are_pointed_at_in_the_cells_of_a_grid():
     # Of 2 x 4 cells, those on the right of the lower row.
     truth = Truth("image", (0.0, 0.0, 1.0, 1.0), of=(2, 5))

@@ -12,7 +12,7 @@ from attend.contract import Answers, Batch, Cells, Look
 from attend.fields.field import Fault
 from attend.metrics import ERROR
 from attend.outputs.classes import Classes, Decoding, MeanAnswer, seen_by
-from attend.outputs.output import Ask, Output, OutputSettings
+from attend.outputs.output import Output, OutputSettings, Wanted
 from small_models import Config, Sorter
 
 OUTPUT = Classes().learn(["cat", "owl", "dog", "cat"], print)
@@ -33,7 +33,7 @@ def test_both_faces_are_what_an_output_is(tmp_path):
 
 
 def test_the_best_answers_are_the_likeliest_with_all_that_is_known_of_them():
-    for row, results in enumerate(OUTPUT.predict(SYSTEM, BATCH, Decoding(), Ask(best=2))):
+    for row, results in enumerate(OUTPUT.predict(SYSTEM, BATCH, Decoding(), Wanted(best=2))):
         order = np.argsort(-LIKELY[row])
         assert [result.ids for result in results] == [(number,) for number in order[:2]]
         best = results[0]
@@ -46,8 +46,8 @@ def test_the_best_answers_are_the_likeliest_with_all_that_is_known_of_them():
 
 
 def test_samples_come_as_often_as_they_should():
-    ask = Ask(samples=4000, generator=torch.Generator().manual_seed(0))
-    results = OUTPUT.predict(SYSTEM, BATCH, Decoding(), ask)[1]
+    wanted = Wanted(samples=4000, generator=torch.Generator().manual_seed(0))
+    results = OUTPUT.predict(SYSTEM, BATCH, Decoding(), wanted)[1]
     shares = np.bincount([result.ids[0] for result in results], minlength=3) / 4000
     np.testing.assert_allclose(shares, LIKELY[1], atol=0.03)
 
@@ -65,7 +65,7 @@ def test_an_ensemble_averages_probabilities():
     other = Sorter(Config(1), 9, 3)
     assert OUTPUT.join([SYSTEM]) is SYSTEM
     together = OUTPUT.join([SYSTEM, other])
-    found = OUTPUT.predict(together, BATCH, Decoding(), Ask())
+    found = OUTPUT.predict(together, BATCH, Decoding(), Wanted())
     expected = (LIKELY + other.table.detach()[[4, 6]].double().softmax(-1).numpy()) / 2
     for (result,), likely in zip(found, expected, strict=True):
         np.testing.assert_allclose(result.probabilities[-1], likely, rtol=1e-5)  # type: ignore[index]
@@ -121,7 +121,7 @@ def test_looks_are_without_the_padding_of_their_cells_and_steps():
 
 
 def test_errors_and_how_undecided_each_step_is():
-    results = [several[0] for several in OUTPUT.predict(SYSTEM, BATCH, Decoding(), Ask())]
+    results = [several[0] for several in OUTPUT.predict(SYSTEM, BATCH, Decoding(), Wanted())]
     right = [result.text for result in results]
     wrong = [right[0], next(name for name in OUTPUT.classes if name != right[1])]
     assert OUTPUT.watched(results, right) == {"error": 0.0, "accuracy": 1.0}
@@ -146,4 +146,4 @@ def test_work_that_nobody_waits_for_ends():
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        OUTPUT.predict(SYSTEM, BATCH, Decoding(), Ask(stop=stop))
+        OUTPUT.predict(SYSTEM, BATCH, Decoding(), Wanted(stop=stop))

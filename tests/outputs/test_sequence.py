@@ -12,7 +12,7 @@ from attend.contract import END, UNKNOWN, Batch, Cells
 from attend.fields.field import Fault
 from attend.fields.text import Text
 from attend.metrics import EXACT_MATCH, bleu
-from attend.outputs.output import Ask, Output, OutputSettings, Result
+from attend.outputs.output import Output, OutputSettings, Result, Wanted
 from attend.outputs.sequence import Decoding, Sequence, SequenceOutput
 from small_models import Bigrams, Config, log_probs_by_hand, weights_by_hand
 
@@ -58,7 +58,7 @@ def test_both_faces_are_what_an_output_is():
 
 def test_the_best_outputs_are_those_of_enumeration():
     how = Decoding(beam=50, length_penalty=0.0, longest=3)
-    for results, cells in zip(OUTPUT.predict(SYSTEM, BATCH, how, Ask(best=4)), (3, 2), strict=True):
+    for results, cells in zip(OUTPUT.predict(SYSTEM, BATCH, how, Wanted(best=4)), (3, 2), strict=True):
         for result in results:
             check(result, cells)
         finished = [result for result in results if result.finished]
@@ -68,7 +68,7 @@ def test_the_best_outputs_are_those_of_enumeration():
 
 
 def test_a_beam_of_one_is_greedy():
-    (found, *_), (other, *_) = OUTPUT.predict(SYSTEM, BATCH, Decoding(beam=1, longest=5), Ask())
+    (found, *_), (other, *_) = OUTPUT.predict(SYSTEM, BATCH, Decoding(beam=1, longest=5), Wanted())
     check(found, 3)
     check(other, 2)
     assert found.ids == other.ids
@@ -78,7 +78,7 @@ def test_a_beam_of_one_is_greedy():
 
 def test_samples_come_as_often_as_they_should():
     generator = torch.Generator().manual_seed(0)
-    results = OUTPUT.predict(SYSTEM, BATCH, Decoding(longest=1), Ask(samples=1500, generator=generator))[0]
+    results = OUTPUT.predict(SYSTEM, BATCH, Decoding(longest=1), Wanted(samples=1500, generator=generator))[0]
     first = [result.ids[0] for result in results]
     table = SYSTEM.table.detach()[2].softmax(-1).numpy()
     possible = np.array([0, 1, 0, 1, *[1] * (len(table) - 4)])  # neither padding nor the beginning
@@ -140,13 +140,13 @@ def test_work_that_nobody_waits_for_ends():
     def stop() -> None:
         raise InterruptedError
 
-    for how, ask in (
-        (Decoding(1), Ask(stop=stop)),
-        (Decoding(2), Ask(stop=stop)),
-        (Decoding(), Ask(samples=1, stop=stop)),
+    for how, wanted in (
+        (Decoding(1), Wanted(stop=stop)),
+        (Decoding(2), Wanted(stop=stop)),
+        (Decoding(), Wanted(samples=1, stop=stop)),
     ):
         with pytest.raises(InterruptedError):
-            OUTPUT.predict(SYSTEM, BATCH, how, ask)
+            OUTPUT.predict(SYSTEM, BATCH, how, wanted)
 
 
 def results_of(texts: list[str], output: SequenceOutput = OUTPUT) -> list[Result]:

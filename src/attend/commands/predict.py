@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from attend.attention.trace import Trace, Weights
     from attend.data.examples import Log, Row
     from attend.model import Model, Prediction
-    from attend.outputs.output import Ask
+    from attend.outputs.output import Wanted
 
     Text = Callable[[Prediction], str]
 
@@ -226,7 +226,7 @@ class Given:
 def predictions(model: "Model", options: Options, given: Given) -> "Iterator[list[tuple[Row, list[Prediction]]]]":
     """Each example with its outputs, chunk by chunk: none for an empty text, nor for what can't be used."""
     how = model.how(beam=options.beam, length_penalty=options.length_penalty, longest=options.longest)
-    ask = asked(model, options)
+    wanted = wanted_of(model, options)
     count, rows = given.count(), given.rows()
     size = CHUNK if any(one.varies for one in model.task.fields.values()) else min(FEW, CHUNK)
     with counting(f"{given.noun}s") as report:
@@ -238,19 +238,19 @@ def predictions(model: "Model", options: Options, given: Given) -> "Iterator[lis
             def tell(part: int, of: int, before: int = before) -> None:
                 report(before + part, count)
 
-            found = iter(model.predict_cases(usable, how, ask, tell) if usable else ())
+            found = iter(model.predict_cases(usable, how, wanted, tell) if usable else ())
             given.done += len(chunk)
             yield [(row, [] if case is None else next(found)) for row, case in zip(chunk, cases, strict=True)]
 
 
-def asked(model: "Model", options: Options) -> "Ask":
+def wanted_of(model: "Model", options: Options) -> "Wanted":
     import torch
 
-    from attend.outputs.output import Ask
+    from attend.outputs.output import Wanted
     from attend.task import device_of
 
     generator = torch.Generator(device_of(model.system)).manual_seed(options.seed)
-    return Ask(options.best, options.samples, generator)
+    return Wanted(options.best, options.samples, generator)
 
 
 class Form:

@@ -186,7 +186,7 @@ def as_bytes(
         raise wrong(problem, "convert them, with images.astype('uint8') if they are from 0 to 255")
     if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):  # so that NaN is caught
         problem = f"has images with brightness from {pixels.min()} to {pixels.max()}, not from 0 to 1"
-        raise wrong(problem, "divide them by their greatest brightness, such as 255")
+        raise wrong(problem, "divide them by their maximum, such as 255")
     return np.rint(pixels * 255).astype(np.uint8)
 
 

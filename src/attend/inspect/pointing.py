@@ -45,7 +45,7 @@ def hits(look: Look, truth: Truth) -> tuple[Bool[np.ndarray, "step"], float] | N
     """
     if isinstance(look, Windows):
         places, (left, top, right, bottom) = fixations(look), box_of(truth)
-        inside = (places >= [left, top]).all(1) & (places <= [right, bottom]).all(1)
+        inside = np.asarray(((places >= [left, top]) & (places <= [right, bottom])).all(1), dtype=bool)
         return inside, (min(right, 1) - max(left, -1)) * (min(bottom, 1) - max(top, -1)) / 4
     right = right_cells(look.memory, truth)
     if right is None:

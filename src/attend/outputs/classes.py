@@ -16,7 +16,7 @@ from attend.contract import Answerer, Answers, Batch, Cells, Direction, Look
 from attend.data.examples import TARGET, Column, Log
 from attend.fields.field import Fault, Field
 from attend.fields.label import LabelField
-from attend.outputs.output import Ask, Figures, Result, Seen
+from attend.outputs.output import Figures, Result, Seen, Wanted
 
 MEASURES: Mapping[str, Direction] = {"error": "lower", "accuracy": "higher"}
 TINY = float(np.finfo(np.float32).tiny)
@@ -97,16 +97,18 @@ class ClassesOutput:
             likely = found.logits.float().softmax(-1).cpu().numpy()
         return [(likely[row], seen_by(found.looks, row, batch)) for row in range(len(likely))]
 
-    def predict(self, system: Any, batch: Batch, how: Decoding, ask: Ask) -> list[list[Result]]:
-        if ask.stop is not None:
-            ask.stop()
+    def predict(self, system: Any, batch: Batch, how: Decoding, wanted: Wanted) -> list[list[Result]]:
+        if wanted.stop is not None:
+            wanted.stop()
         results = []
         for likely, looks in self.answers(system, batch):
-            if ask.samples:
-                drawn = torch.multinomial(torch.from_numpy(likely[-1]), ask.samples, True, generator=ask.generator)
+            if wanted.samples:
+                drawn = torch.multinomial(
+                    torch.from_numpy(likely[-1]), wanted.samples, True, generator=wanted.generator
+                )
                 chosen = drawn.tolist()
             else:
-                chosen = (-likely[-1]).argsort(kind="stable")[: ask.best].tolist()
+                chosen = (-likely[-1]).argsort(kind="stable")[: wanted.best].tolist()
             results.append([self.result(number, likely, looks) for number in chosen])
         return results
 

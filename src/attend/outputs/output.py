@@ -59,7 +59,7 @@ Figures = tuple[dict[str, float], dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Ask:
+class Wanted:
     """How many outputs are wanted of each input: the `best`, or that many random `samples`, drawn by `generator`.
 
     `stop` is called at each step of the work, and ends it by raising.
@@ -111,7 +111,7 @@ class Output(Protocol):
         """The system; or several as one that averages their probabilities."""
         ...
 
-    def predict(self, system: Any, batch: Batch, how: Any, ask: Ask) -> list[list[Result]]:
+    def predict(self, system: Any, batch: Batch, how: Any, wanted: Wanted) -> list[list[Result]]:
         """For each example its best outputs, or samples. Raises `ValueError` for what this output lacks."""
         ...
 

@@ -19,7 +19,7 @@ from attend.data.examples import TARGET, Column, Log
 from attend.data.ragged import Ragged
 from attend.fields.field import Fault, Field
 from attend.fields.text import END_SHOWN, Text, TextField, tokens_of
-from attend.outputs.output import Ask, Figures, Result, Seen
+from attend.outputs.output import Figures, Result, Seen, Wanted
 from attend.settings import check_range
 
 SPARE = 10
@@ -144,15 +144,15 @@ class SequenceOutput:
             raise ValueError("decoding.longest must be set: the input has no length that one could be a multiple of")
         return (source.mask.sum(1) * how.ratio + SPARE).long()
 
-    def predict(self, system: Any, batch: Batch, how: Decoding, ask: Ask) -> list[list[Result]]:
+    def predict(self, system: Any, batch: Batch, how: Decoding, wanted: Wanted) -> list[list[Result]]:
         longest = self.longest(batch, how)
-        watch = None if (stop := ask.stop) is None else lambda *_: stop()
-        if ask.samples:
-            found = decoding.sample(system, batch, longest, ask.samples, generator=ask.generator, watch=watch)
-        elif how.beam == 1 and ask.best == 1:
+        watch = None if (stop := wanted.stop) is None else lambda *_: stop()
+        if wanted.samples:
+            found = decoding.sample(system, batch, longest, wanted.samples, generator=wanted.generator, watch=watch)
+        elif how.beam == 1 and wanted.best == 1:
             found = decoding.greedy(system, batch, longest, watch=watch)
         else:
-            found = decoding.beam_search(system, batch, longest, how.beam, how.length_penalty, ask.best, watch=watch)
+            found = decoding.beam_search(system, batch, longest, how.beam, how.length_penalty, wanted.best, watch=watch)
         return [[self.result(hypothesis) for hypothesis in several] for several in found]
 
     def force(self, system: Any, batch: Batch, encoded: abc.Sequence[Any], targets: abc.Sequence[str]) -> list[Result]:

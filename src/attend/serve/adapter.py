@@ -10,7 +10,7 @@ from typing import Any
 from attend.attention.trace import Trace
 from attend.explore import Query, explore, stream
 from attend.model import Model, Prediction
-from attend.outputs.output import Ask
+from attend.outputs.output import Wanted
 from attend.serve.messages import Input, Predicted, Scored, StreamRequest, TraceRequest
 from attend.serve.served import TEXTS, Served
 from attend.task import Case
@@ -71,7 +71,7 @@ class ServedModel:
         self, inputs: Sequence[Input], beam: int | None, best: int, stop: Callable[[], None]
     ) -> list[list[Predicted]]:
         cases = [self.case(given) for given in inputs]
-        found = self.model.predict_cases(cases, self.model.how(beam=beam), Ask(best, stop=stop))
+        found = self.model.predict_cases(cases, self.model.how(beam=beam), Wanted(best, stop=stop))
         return [[predicted(prediction) for prediction in several] for several in found]
 
     def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored]:

@@ -31,7 +31,11 @@ def describe(trace: Trace, width: int, colour: bool, words: bool | None = None) 
     shown = {name: readable(look, words) for name, look in drawable(trace).items()}
     # The looks below already show an input text.
     known = any(isinstance(look.memory, Tokens) and look.memory.text == trace.input for look in shown.values())
-    head = visible(trace.output) if known else f"{visible(trace.input)}: {visible(trace.output)}"
+    # Of several inputs each has a line.
+    inputs = [visible(line) for line in trace.input.split("\n")]
+    head = visible(trace.output)
+    if not known:
+        head = f"{inputs[0]}: {head}" if len(inputs) == 1 else "\n".join([*inputs, head])
     if trace.finished is False:
         head += " (cut off at the maximum length)"
     parts = [head]
