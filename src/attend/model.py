@@ -296,8 +296,8 @@ class Model:
         found = {}
         for group in groups:
             here = [place for place, row in enumerate(part.rows) if row.group == group]
-            results = [outputs[place].result for place in here]
-            for name, value in self.task.output.watched(results, [references[place] for place in here]).items():
+            texts = [outputs[place].text for place in here]
+            for name, value in self.task.output.watched(texts, [references[place] for place in here]).items():
                 found[f"{name}_{group}"] = value
         return found
 
@@ -315,7 +315,7 @@ class Model:
             shuffled = decoding.Shuffled(self.system, torch.Generator().manual_seed(0))
             worse = [several[0] for several in self.task.predict(shuffled, cases, how, Wanted())]
             references = [row.values[TARGET] for row in part.rows]
-            found = self.task.output.watched(worse, references)
+            found = self.task.output.watched([one.text for one in worse], references)
             figures |= {f"shuffled_{name}": value for name, value in found.items()}
         return figures
 

@@ -30,7 +30,7 @@ from attend.settings import nearest
 from attend.training import to_device
 
 # Rows encoded at a time: enough to be fast, too few to weigh beside what is kept of them.
-CHUNK = 4096
+CHUNK = 1024
 # Greatest size of a batch that is measured or predicted, in padded cells: memory grows with it.
 CELLS = 4096
 # Rows of each kind that a report names.
@@ -63,6 +63,10 @@ class LeftOut:
             shown = ", ".join(list(names)[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
             reasons.append(f"{names.total():,} whose {reason} ({shown})")
         return f"{self.total:,} of {self.read:,} left out: {'; '.join(reasons)}"
+
+
+Faults = dict[tuple[int, int | None], str]
+"""By the place of a row in its chunk, and the number of its target or None for its inputs: why it can't be used."""
 
 
 @dataclass
@@ -167,35 +171,49 @@ class Supervised:
             }
             several = [self.output.singles(row.values[TARGET]) for row in chunk]
             left_out.read += sum(map(len, several))
-            targets = iter(self.output.encode([target for singles in several for target in singles], training))
-            for place, row in enumerate(chunk):
-                mine = [next(targets) for _ in several[place]]
-                unread = [(name, values[place]) for name, values in inputs.items() if isinstance(values[place], Fault)]
-                wrong = [(TARGET, target) for target in mine if isinstance(target, Fault)]
-                for name, fault in (*unread, *wrong):
-                    if fault.refused:
-                        what = f"{name} {fault}" if row.line else f"{row.name}: {name} {fault}"
-                        raise DataError(files, what, "correct or remove it", row.line or None)
-                if unread:
-                    name, fault = unread[0]
-                    left_out.add(f"{name} {fault}", row.name, len(mine))
-                    continue
-                for name, fault in wrong:
-                    left_out.add(f"{name} {fault}", row.name)
-                if len(wrong) == len(mine):
-                    continue
-                for name, column in part.inputs.items():
-                    column.append(inputs[name][place])
-                for raw, target in zip(several[place], mine, strict=True):
-                    if not isinstance(target, Fault):
-                        part.targets.append(target)
-                        part.row.append(used)
-                        if not training:
-                            part.given.append(raw)
+            targets = self.output.encode([target for singles in several for target in singles], training)
+            faults = self.faults(chunk, inputs, several, targets, files)
+            if faults:  # rare: what is left is taken row by row
+                chunk, inputs, several, targets = without(faults, left_out, chunk, inputs, several, targets)
+            for name, column in part.inputs.items():
+                column.extend(inputs[name])
+            part.targets.extend(targets)
+            for singles in several:
+                part.row.extend([used] * len(singles))
                 used += 1
-                if not training:
-                    part.rows.append(row)
+            if not training:
+                part.rows += chunk
+                part.given += [target for singles in several for target in singles]
         return part, left_out
+
+    def faults(
+        self,
+        chunk: Sequence[Row],
+        inputs: Mapping[str, Sequence[Any]],
+        several: Sequence[Sequence[Any]],
+        targets: Sequence[Any],
+        files: str,
+    ) -> Faults:
+        """Why rows, or targets of theirs, can't be used. Raises `DataError` for what makes the data wrong."""
+        found: Faults = {}
+        for name, values in inputs.items():
+            for place, value in enumerate(values):
+                if isinstance(value, Fault):
+                    found.setdefault((place, None), f"{name} {value}")
+                    self.refuse(chunk[place], name, value, files)
+        if any(isinstance(target, Fault) for target in targets):
+            rest = iter(targets)
+            for place, singles in enumerate(several):
+                for number in range(len(singles)):
+                    if isinstance(target := next(rest), Fault):
+                        found[place, number] = f"{TARGET} {target}"
+                        self.refuse(chunk[place], TARGET, target, files)
+        return found
+
+    def refuse(self, row: Row, name: str, fault: Fault, files: str) -> None:
+        if fault.refused:
+            what = f"{name} {fault}" if row.line else f"{row.name}: {name} {fault}"
+            raise DataError(files, what, "correct or remove it", row.line or None)
 
     def files(self, split: Split) -> tuple[str, ...]:
         return self.settings.data.files(split)
@@ -244,7 +262,7 @@ class Supervised:
                 found.append(np.array([one.length(encoded) for encoded in one.encode(values)]))
             return found, len(self.source)
         part = self.training
-        row = np.array(part.row)
+        row = np.frombuffer(part.row, dtype=np.int64)
         return [
             part.targets.lengths() if name == TARGET else part.inputs[name].lengths()[row] for name, _ in varying
         ], len(part)
@@ -260,9 +278,10 @@ class Supervised:
         return self.collated(self.training, indices)
 
     def collated(self, part: Part, indices: Sequence[int]) -> Batch:
-        rows = [part.row[index] for index in indices]
-        inputs = {name: one.collate([part.inputs[name][row] for row in rows]) for name, one in self.fields.items()}
-        return Batch(inputs, self.output.collate([part.targets[index] for index in indices]))
+        chosen = np.array(indices)
+        rows = np.frombuffer(part.row, dtype=np.int64)[chosen]
+        inputs = {name: one.collate(part.inputs[name].take(rows)) for name, one in self.fields.items()}
+        return Batch(inputs, self.output.collate(part.targets.take(chosen)))
 
     def validation(self) -> Iterator[Batch]:
         part = self.measured()
@@ -286,7 +305,9 @@ class Supervised:
 
     def select(self, part: Part, rows: Sequence[int]) -> Part:
         """These rows of a part that keeps its rows."""
-        found = Part({name: [column[row] for row in rows] for name, column in part.inputs.items()}, [])
+        found = Part({name: one.column() for name, one in self.fields.items()}, self.output.column())
+        for name, column in part.inputs.items():
+            found.inputs[name].extend([column[row] for row in rows])
         found.rows = [part.rows[row] for row in rows]
         new = {row: place for place, row in enumerate(rows)}
         for target, row in enumerate(part.row):
@@ -302,10 +323,14 @@ class Supervised:
             (self.row_length(part, part.row[place]), self.output.length(part.targets[place]))
             for place in range(len(part))
         ]
-        how = self.output.to_measure(self.settings.decoding, lengths)
-        found = self.predict(system, self.cases(part), how, Wanted())
-        references = [row.values[TARGET] for row in part.rows]
-        return self.output.watched([best[0] for best in found], references)
+        how, device = self.output.to_measure(self.settings.decoding, lengths), device_of(system)
+        texts = [""] * len(part.rows)
+        for group in groups([self.row_length(part, row) for row in range(len(texts))], self.output.together, CELLS):
+            inputs = {name: one.collate(part.inputs[name].take(np.array(group))) for name, one in self.fields.items()}
+            found = self.output.texts(system, to_device(Batch(inputs), device), how)
+            for row, text in zip(group, found, strict=True):
+                texts[row] = text
+        return self.output.watched(texts, [row.values[TARGET] for row in part.rows])
 
     # Predicting
 
@@ -388,6 +413,38 @@ class Supervised:
             if report:
                 report(done, len(cases))
         return found
+
+
+def without(
+    faults: Faults,
+    left_out: LeftOut,
+    chunk: Sequence[Row],
+    inputs: Mapping[str, Sequence[Any]],
+    several: Sequence[Sequence[Any]],
+    targets: Sequence[Any],
+) -> tuple[list[Row], dict[str, list[Any]], list[list[Any]], list[Any]]:
+    """A chunk of rows without those, and those targets, that can't be used, which are noted as left out."""
+    rows: list[Row] = []
+    columns: dict[str, list[Any]] = {name: [] for name in inputs}
+    kept, encoded, rest = [], [], iter(targets)
+    for place, row in enumerate(chunk):
+        mine = [(raw, next(rest)) for raw in several[place]]
+        if (place, None) in faults:
+            left_out.add(faults[place, None], row.name, len(mine))
+            continue
+        good = []
+        for number, (raw, target) in enumerate(mine):
+            if (place, number) in faults:
+                left_out.add(faults[place, number], row.name)
+            else:
+                good.append((raw, target))
+        if good:
+            rows.append(row)
+            for name, values in inputs.items():
+                columns[name].append(values[place])
+            kept.append([raw for raw, _ in good])
+            encoded += [target for _, target in good]
+    return rows, columns, kept, encoded
 
 
 def check_files(settings: SupervisedSettings, log: Log) -> None:

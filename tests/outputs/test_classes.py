@@ -124,7 +124,7 @@ def test_errors_and_how_undecided_each_step_is():
     results = [several[0] for several in OUTPUT.predict(SYSTEM, BATCH, Decoding(), Wanted())]
     right = [result.text for result in results]
     wrong = [right[0], next(name for name in OUTPUT.classes if name != right[1])]
-    assert OUTPUT.watched(results, right) == {"error": 0.0, "accuracy": 1.0}
+    assert OUTPUT.watched([result.text for result in results], right) == {"error": 0.0, "accuracy": 1.0}
     figures, signatures = OUTPUT.figures(results, wrong)
     assert (figures["error"], figures["accuracy"], signatures) == (0.5, 0.5, {})
     assert figures["class_entropy_step_1"] == pytest.approx(log(3))

@@ -276,14 +276,15 @@ class Form:
         return start + scored[0]
 
     def as_json(self, row: "Row", outputs: "Sequence[Prediction]") -> str:
-        entries = [self.entry(output) for output in outputs]
         if not self.given.named:
-            return as_line({"input": self.input(row), "outputs": entries})
+            return as_line({"input": self.input(row), "outputs": [self.entry(output) for output in outputs]})
         if not outputs:
             return as_line({"input": row.name, "text": None, "score": None, "trace": None})
         first = outputs[0]
         found = {"input": row.name, "text": self.text(first), "score": first.score, "trace": first.trace().to_json()}
-        return as_line(found | ({"outputs": entries} if self.options.several else {}))
+        if self.options.several:
+            found["outputs"] = [self.entry(output) for output in outputs]
+        return as_line(found)
 
     def input(self, row: "Row") -> str | dict[str, str]:
         """The text, or all inputs by name."""

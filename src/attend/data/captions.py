@@ -1,9 +1,12 @@
 """Normalisation of captions: lower case, with punctuation separated."""
 
+import re
 import unicodedata
 
 # What may stand inside a word, between two of its letters.
 INSIDE = "'’-"
+# What is normal already.
+PLAIN = re.compile("[a-z0-9]+(?: [a-z0-9]+)*")
 
 
 def tidy(caption: str) -> str:
@@ -11,6 +14,8 @@ def tidy(caption: str) -> str:
 
     "A dog's ball, red." becomes "a dog's ball , red .", so that "red." and "red" are the same word.
     """
+    if PLAIN.fullmatch(caption):
+        return caption
     text = unicodedata.normalize("NFC", caption).lower()
     spaced = []
     for place, character in enumerate(text):

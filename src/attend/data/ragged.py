@@ -2,9 +2,11 @@
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Integer
+from jaxtyping import Int, Integer, Shaped
 
 
 class Ragged:
@@ -18,10 +20,15 @@ class Ragged:
         self._offsets = array("q", [0])
         self._view: np.ndarray | None = None
 
-    def append(self, sequence: Iterable[int]) -> None:
+    def append(self, sequence: Sequence[int] | Integer[np.ndarray, "token"]) -> None:
         self._view = None
         self._numbers.extend(sequence)
         self._offsets.append(len(self._numbers))
+
+    def extend(self, sequences: Sequence[Any]) -> None:
+        self._view = None
+        self._numbers.extend(chain.from_iterable(sequences))
+        self._offsets.extend(accumulate(map(len, sequences), initial=self._offsets.pop()))
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -33,9 +40,48 @@ class Ragged:
             self._view = np.array(self._numbers, copy=False) if len(self._numbers) else np.empty(0, dtype=np.int64)
         return self._view[self._offsets[index] : self._offsets[index + 1]]
 
+    def take(self, index: Integer[np.ndarray, "chosen"]) -> list[Integer[np.ndarray, "_"]]:
+        """Several sequences."""
+        return [self[place] for place in index.tolist()]
+
     def lengths(self) -> Int[np.ndarray, "sequence"]:
         """Numbers in each sequence."""
         return np.diff(np.array(self._offsets, dtype=np.int64))
+
+
+class Stacked:
+    """Values of one size (images, numbers of classes), which become one array when they are first read.
+
+    Grows by `append` and `extend`, and is read by index like a list, or many at once by `take`.
+    """
+
+    def __init__(self) -> None:
+        self._values: list[Any] = []
+        self._array: np.ndarray | None = None
+
+    def append(self, value: Any) -> None:
+        self.extend([value])
+
+    def extend(self, values: Sequence[Any]) -> None:
+        if self._array is not None:  # it is read again as a whole when it has grown
+            self._values, self._array = list(self._array), None
+        self._values.extend(values)
+
+    def __len__(self) -> int:
+        return len(self._values if self._array is None else self._array)
+
+    def __getitem__(self, index: int) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._whole()[index]
+
+    def take(self, index: Integer[np.ndarray, "chosen"]) -> Shaped[np.ndarray, "chosen *size"]:
+        return self._whole()[index]
+
+    def _whole(self) -> np.ndarray:
+        if self._array is None:
+            self._array, self._values = np.stack(self._values), []
+        return self._array
 
 
 def pad(sequences: Iterable[Sequence[int] | Integer[np.ndarray, "_"]], fill: int) -> tuple[np.ndarray, np.ndarray]:

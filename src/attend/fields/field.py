@@ -4,13 +4,17 @@ A field has two faces. Its *settings* (`Text(unit="bpe")`, a frozen dataclass) s
 values they learn the *field* itself (a vocabulary, a size), which a run folder keeps.
 """
 
-from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+import torch
+
 from attend.attention.trace import Axis, Grid, Media, Named
-from attend.contract import Cells
+from attend.contract import PAD, Cells
 from attend.data.examples import Column, Log
+from attend.data.ragged import Ragged, Stacked, pad
 
 
 class Fault(str):
@@ -73,8 +77,8 @@ class Field(Protocol):
         given where it is known already. Raises `ValueError` for a value that can't be used."""
         ...
 
-    def column(self) -> MutableSequence[Any] | Any:
-        """An empty store of encoded values, which grows by `append` and is read by index."""
+    def column(self) -> Ragged | Stacked:
+        """An empty store of encoded values."""
         ...
 
     def length(self, encoded: Any) -> int:
@@ -86,7 +90,7 @@ class Field(Protocol):
         """Whether values differ in length."""
         ...
 
-    def collate(self, encoded: Sequence[Any]) -> Any:
+    def collate(self, encoded: Any) -> Any:
         """Encoded values as a batch: `Cells`, or a tensor where all are of one size."""
         ...
 
@@ -156,12 +160,12 @@ def axis_of_image(cells: int, shape: tuple[int, ...]) -> Axis:
     return Named(("mean",) if cells == 1 else tuple(map(str, range(cells))))
 
 
+def as_array(encoded: Any) -> np.ndarray:
+    """Encoded values of one size as one array, which they may be already."""
+    return encoded if isinstance(encoded, np.ndarray) else np.stack(encoded)
+
+
 def stack_cells(values: Sequence[Any]) -> Cells:
     """Ragged integer sequences as padded cells."""
-    import torch
-
-    from attend.contract import PAD
-    from attend.data.ragged import pad
-
     numbers, mask = pad(values, PAD)
     return Cells(torch.from_numpy(numbers), torch.from_numpy(mask))

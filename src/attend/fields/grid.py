@@ -17,7 +17,8 @@ from attend.attention.trace import Axis
 from attend.data.examples import Column, Log
 from attend.data.files import DataError
 from attend.data.grids import as_grids, read_features
-from attend.fields.field import Fault, axis_of_image
+from attend.data.ragged import Stacked
+from attend.fields.field import Fault, as_array, axis_of_image
 
 FILE_AND_NUMBER = re.compile(r"(.+):(\d+)")
 
@@ -88,14 +89,14 @@ class GridField:
             raise ValueError(f"{raw if isinstance(raw, str | Path) else 'the grid'} {fault}")
         return GridValue(value, str(raw) if isinstance(raw, str | Path) else name or "a grid")
 
-    def column(self) -> list[Any]:
-        return []
+    def column(self) -> Stacked:
+        return Stacked()
 
     def length(self, encoded: Any) -> int:
         return 1
 
-    def collate(self, encoded: Sequence[Any]) -> Float[Tensor, "batch size row column"]:
-        grids = np.ascontiguousarray(np.moveaxis(np.stack(encoded), 3, 1), dtype=np.float32)
+    def collate(self, encoded: Any) -> Float[Tensor, "batch size row column"]:
+        grids = np.ascontiguousarray(np.moveaxis(as_array(encoded), 3, 1), dtype=np.float32)
         return torch.from_numpy(grids)
 
     def sizes(self) -> dict[str, int]:

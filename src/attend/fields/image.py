@@ -31,7 +31,8 @@ from attend.data.image import (
     formed,
     size_of,
 )
-from attend.fields.field import Fault, axis_of_image
+from attend.data.ragged import Stacked
+from attend.fields.field import Fault, as_array, axis_of_image
 from attend.settings import check_range
 
 # From more pixels a side on, what a glimpse sees of an image taken as it is, is next to nothing.
@@ -157,14 +158,14 @@ class ImageField:
             raise DataError(place, pixels, "give a PNG or JPEG image, or pixels of the run's size")
         return ImageValue(pixels, named)
 
-    def column(self) -> list[Any]:
-        return []
+    def column(self) -> Stacked:
+        return Stacked()
 
     def length(self, encoded: Any) -> int:
         return 1
 
-    def collate(self, encoded: Sequence[Any]) -> Float[Tensor, "batch channel rows columns"]:
-        return torch.from_numpy(as_floats(np.stack(encoded)))
+    def collate(self, encoded: Any) -> Float[Tensor, "batch channel rows columns"]:
+        return torch.from_numpy(as_floats(as_array(encoded)))
 
     def sizes(self) -> dict[str, int]:
         return dict(zip(("channels", "rows", "columns"), self.shape, strict=True))

@@ -56,8 +56,8 @@ class LabelField:
             return Fault.refuse(f"is {str(label)!r}, a class that no training example has")
         return number
 
-    def collate(self, encoded: Sequence[int]) -> Int[Tensor, "batch"]:
-        return torch.tensor(encoded, dtype=torch.int64)
+    def collate(self, encoded: Any) -> Int[Tensor, "batch"]:
+        return torch.as_tensor(encoded, dtype=torch.int64)
 
     def save(self, folder: Path, name: str) -> None:
         text = json.dumps({"classes": self.classes}, indent=2, ensure_ascii=False) + "\n"

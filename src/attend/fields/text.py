@@ -1,5 +1,6 @@
 """Texts, cut into tokens: words, subwords or characters, with their places in the text."""
 
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -80,11 +81,15 @@ class TextField:
         for value in values:
             check_text(value)
         texts = [tidy(text) for text in values] if self.settings.tidy else values
-        ids = self.codec.encode_many(texts)
-        return [
-            self.fault(raw, text, tokens, training) or [*tokens, END]
-            for raw, text, tokens in zip(values, texts, ids, strict=True)
-        ]
+        longest, found = self.settings.longest if training else sys.maxsize, []
+        for raw, text, tokens in zip(values, texts, self.codec.encode_many(texts), strict=True):
+            usual = len(tokens) <= longest and not text.isspace() and bool(text) and not self.settings.tidy
+            if usual or (fault := self.fault(raw, text, tokens, training)) is None:
+                tokens.append(END)
+                found.append(tokens)
+            else:
+                found.append(fault)
+        return found
 
     def fault(self, raw: str, text: str, tokens: Sequence[int], training: bool) -> Fault | None:
         if self.settings.tidy and (reason := control_character(raw)):
@@ -109,7 +114,7 @@ class TextField:
     def length(self, encoded: Sequence[int] | Integer[np.ndarray, "token"]) -> int:
         return len(encoded)
 
-    def collate(self, encoded: Sequence[Sequence[int] | Integer[np.ndarray, "_"]]) -> Cells:
+    def collate(self, encoded: Any) -> Cells:
         return stack_cells(encoded)
 
     def sizes(self) -> dict[str, int]:
@@ -167,6 +172,8 @@ def tokens_of(spelt: Encoded) -> list[Token]:
 
 def control_character(text: str) -> str | None:
     """Why a text with a control character can't be learnt."""
+    if text.isprintable():
+        return None
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cs") and not character.isspace():
             return f"has the control character U+{ord(character):04X}"

@@ -14,6 +14,7 @@ from attend import metrics
 from attend.attention.trace import Named, Token
 from attend.contract import Answerer, Answers, Batch, Cells, Direction, Look
 from attend.data.examples import TARGET, Column, Log
+from attend.data.ragged import Stacked
 from attend.fields.field import Fault, Field
 from attend.fields.label import LabelField
 from attend.outputs.output import Figures, Result, Seen, Wanted
@@ -75,13 +76,13 @@ class ClassesOutput:
     def encode(self, targets: Sequence[Any], training: bool = False) -> list[Any | Fault]:
         return self.labels.encode(targets)
 
-    def column(self) -> list[int]:
-        return []
+    def column(self) -> Stacked:
+        return Stacked()
 
     def length(self, encoded: Any) -> int:
         return 1
 
-    def collate(self, encoded: Sequence[Any]) -> Tensor:
+    def collate(self, encoded: Any) -> Tensor:
         return self.labels.collate(encoded)
 
     def sizes(self) -> Mapping[str, int]:
@@ -130,7 +131,7 @@ class ClassesOutput:
         return how
 
     def figures(self, results: Sequence[Result], references: Sequence[Any]) -> Figures:
-        found = self.watched(results, references)
+        found = self.watched([result.text for result in results], references)
         probabilities = [result.probabilities for result in results if result.probabilities is not None]
         if len(probabilities) == len(results) and len(probabilities[0]) > 1:
             # How undecided it is after each step: the mean entropy of its answer, in nats.
@@ -138,8 +139,13 @@ class ClassesOutput:
             found |= {f"class_entropy_step_{step}": float(value) for step, value in enumerate(entropies, start=1)}
         return found, {}
 
-    def watched(self, results: Sequence[Result], references: Sequence[Any]) -> dict[str, float]:
-        wrong = [result.text != str(reference) for result, reference in zip(results, references, strict=True)]
+    def texts(self, system: Any, batch: Batch, how: Decoding) -> list[str]:
+        with torch.inference_mode():
+            found: Answers = system.answer(batch)
+        return [self.classes[number] for number in found.logits[:, -1].argmax(-1).tolist()]
+
+    def watched(self, texts: Sequence[str], references: Sequence[Any]) -> dict[str, float]:
+        wrong = [text != str(reference) for text, reference in zip(texts, references, strict=True)]
         error = float(np.mean(wrong))
         return {"error": error, "accuracy": 1 - error}
 

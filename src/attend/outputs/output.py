@@ -103,7 +103,7 @@ class Output(Protocol):
     @property
     def varies(self) -> bool: ...
 
-    def collate(self, encoded: Sequence[Any]) -> Any: ...
+    def collate(self, encoded: Any) -> Any: ...
 
     def sizes(self) -> Mapping[str, int]: ...
 
@@ -134,8 +134,12 @@ class Output(Protocol):
         """How good outputs are; and signatures of libraries that say how that was found."""
         ...
 
-    def watched(self, results: Sequence[Result], references: Sequence[Any]) -> dict[str, float]:
-        """Those of the figures that are in `measures`, quickly."""
+    def texts(self, system: Any, batch: Batch, how: Any) -> list[str]:
+        """The text of each example's best output alone: what `watched` needs, quickly."""
+        ...
+
+    def watched(self, texts: Sequence[str], references: Sequence[Any]) -> dict[str, float]:
+        """Those of the figures that are in `measures`."""
         ...
 
     def reference(self, raw: Any) -> str | None:

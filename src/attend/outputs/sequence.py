@@ -126,7 +126,7 @@ class SequenceOutput:
     def length(self, encoded: Any) -> int:
         return len(encoded)
 
-    def collate(self, encoded: abc.Sequence[Any]) -> Cells:
+    def collate(self, encoded: Any) -> Cells:
         return self.field.collate(encoded)
 
     def sizes(self) -> Mapping[str, int]:
@@ -197,22 +197,30 @@ class SequenceOutput:
     def figures(self, results: abc.Sequence[Result], references: abc.Sequence[Any]) -> Figures:
         texts = [result.text for result in results]
         if self.settings.metrics == "captions":
-            several = [self.tidied(self.singles(raw)) for raw in references]
-            bleu4, signature = metrics.caption_bleu(texts, several)
-            found = {"exact_match": metrics.caption_match(texts, several), "bleu4": bleu4}
-            return found | {"cider": metrics.cider(texts, several)}, {"bleu4": signature}
-        singles = [self.tidied(self.singles(raw))[0] for raw in references]
+            several = self.several(references)
+            return self.watched(texts, references), {"bleu4": metrics.caption_bleu(texts, several)[1]}
+        singles = [several[0] for several in self.several(references)]
         scores = metrics.corpus_scores(texts, singles, self.settings.tokenize)
         found = {"bleu": scores["bleu"], "chrf": scores["chrf"], "ter": scores["ter"]}
         return found | {"exact_match": metrics.exact_match(texts, singles)}, scores["signatures"]
 
-    def watched(self, results: abc.Sequence[Result], references: abc.Sequence[Any]) -> dict[str, float]:
+    def texts(self, system: Any, batch: Batch, how: Decoding) -> list[str]:
+        return [best[0].text for best in self.predict(system, batch, how, Wanted())]
+
+    def watched(self, texts: abc.Sequence[str], references: abc.Sequence[Any]) -> dict[str, float]:
+        several = self.several(references)
         if self.settings.metrics == "captions":
-            return self.figures(results, references)[0]
-        texts, singles = [result.text for result in results], [self.tidied(self.singles(raw))[0] for raw in references]
+            bleu4, _ = metrics.caption_bleu(texts, several)
+            found = {"exact_match": metrics.caption_match(texts, several), "bleu4": bleu4}
+            return found | {"cider": metrics.cider(texts, several)}
+        singles = [references[0] for references in several]
         bleu = metrics.bleu(self.settings.tokenize)
         counts = metrics.sentence_statistics(bleu, texts, singles).sum(0)
         return {"bleu": bleu.score(counts), "exact_match": metrics.exact_match(texts, singles)}
+
+    def several(self, references: abc.Sequence[Any]) -> list[tuple[str, ...]]:
+        """The references of each output, as the targets are that were learnt from."""
+        return [self.tidied(self.singles(raw)) for raw in references]
 
     def tidied(self, texts: abc.Sequence[str]) -> tuple[str, ...]:
         """Texts as the targets are that were learnt from."""
