@@ -76,7 +76,7 @@ def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tup
 
 
 def say_changes(run: Path) -> None:
-    """Say which files and folders are not what the run began with: of what it then set aside, some may be learnt."""
+    """Say which files and folders are not what the run began with: of what it then held out, some may be learnt."""
     from attend.run import changed
 
     try:
@@ -85,5 +85,5 @@ def say_changes(run: Path) -> None:
         say(f"attend: {error}")
         return
     for path in found:
-        again = "if a part of it was set aside, that is another one now, and some of it may have been learnt"
+        again = "if a part of it was held out, that is another one now, and some of it may have been learnt"
         say(f"attend: {path} has changed since {run} began: {again}")
