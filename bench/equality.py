@@ -344,13 +344,15 @@ def race(old: Side, new: Side, names: Sequence[str], rounds: int) -> int:
         times = max(1, round(TURN / max(seconds, 0.1)))
         turns = []
         for number in range(rounds):
-            order = (old, new) if number % 2 else (new, old)
-            taken = {side: turn(side, name, times) for side in order}
-            turns.append((taken[old], taken[new]))
+            if number % 2:
+                before, after = turn(old, name, times), turn(new, name, times)
+            else:
+                after, before = turn(new, name, times), turn(old, name, times)
+            turns.append((before, after))
         for what in turns[0][0]:
-            pairs = [(before[what], after[what]) for before, after in turns]
+            pairs = [(theirs[what], ours[what]) for theirs, ours in turns]
             best = [min(side) for side in zip(*pairs, strict=True)]
-            ratios = median(after / before for before, after in pairs), best[1] / best[0]
+            ratios = median(ours / theirs for theirs, ours in pairs), best[1] / best[0]
             lost = min(ratios) > SLOWER
             slower += [name] if lost else []
             numbers = [f"{value:.4f}" for value in best] + [f"{value:.3f}" for value in ratios]
