@@ -256,14 +256,16 @@ def test_a_part_of_the_validation_rows_is_measured_evenly_chosen_with_all_of_the
     output = Tokens("word", 30, tidy=True, metrics="captions")
     valid = rows([(f"x{n}", f"y{n}") for n in range(9)], source=[f"s{n}" for n in range(9)])
     data = Given({"train": valid, "valid": valid})
-    task = prepared(tmp_path, Bigrams, {"source": WORDS}, output, data, training=Training(measured=3)).task
-    part = task.measured()
+    some, all_of_them = (
+        prepared(tmp_path / f"{most}", Bigrams, {"source": WORDS}, output, data, training=Training(measured=most)).task
+        for most in (3, 50)
+    )
+    part = some.measured
     assert [row.values["source"] for row in part.rows] == ["s0", "s3", "s6"]
     assert part.given == ["x0", "y0", "x3", "y3", "x6", "y6"]
     assert list(part.row) == [0, 0, 1, 1, 2, 2]
-    assert sum(map(len, task.validation())) == 6
-    task.settings = replace(task.settings, training=Training(measured=50))
-    assert task.measured() is task.frozen["valid"]
+    assert sum(map(len, some.validation())) == 6
+    assert all_of_them.measured is all_of_them.frozen["valid"]
 
 
 # What is new in every epoch

@@ -8,12 +8,14 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import nn
 
 from attend.contract import Batch, Direction
@@ -84,6 +86,14 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def row_lengths(self) -> Int[np.ndarray, "row"]:
+        """Cells of the longest input of each row."""
+        return np.max([column.lengths() for column in self.inputs.values()], axis=0)
+
+    def lengths(self) -> tuple[Int[np.ndarray, "target"], Int[np.ndarray, "target"]]:
+        """Of each target, cells of the longest input that it belongs to, and its own."""
+        return self.row_lengths()[np.frombuffer(self.row, dtype=np.int64)], self.targets.lengths()
 
 
 class Supervised:
@@ -268,8 +278,8 @@ class Supervised:
         ], len(part)
 
     def batch(self, epoch: int, indices: Sequence[int]) -> Batch:
-        if isinstance(self.source, Fresh):
-            rows = self.source.draw(epoch, np.array(indices))
+        if self.train is None:  # quicker than to ask for the source's kind
+            rows = cast("Fresh", self.source).draw(epoch, np.array(indices))
             inputs = {
                 name: one.collate(one.encode([row.values[name] for row in rows])) for name, one in self.fields.items()
             }
@@ -284,17 +294,10 @@ class Supervised:
         return Batch(inputs, self.output.collate(part.targets.take(chosen)))
 
     def validation(self) -> Iterator[Batch]:
-        part = self.measured()
-        lengths = [
-            max(self.row_length(part, row), self.output.length(target))
-            for row, target in zip(part.row, part.targets, strict=True)
-        ]
-        for group in groups(lengths, self.output.together, CELLS):
-            yield self.collated(part, group)
+        for group in groups(np.maximum(*self.measured.lengths()), self.output.together, CELLS):
+            yield self.collated(self.measured, group)
 
-    def row_length(self, part: Part, row: int) -> int:
-        return max(one.length(part.inputs[name][row]) for name, one in self.fields.items())
-
+    @cached_property
     def measured(self) -> Part:
         """The validation part, or so many of its rows as are to be measured, evenly chosen."""
         part, most = self.frozen["valid"], self.settings.training.measured
@@ -318,14 +321,10 @@ class Supervised:
         return found
 
     def measure(self, system: nn.Module) -> dict[str, float]:
-        part = self.measured()
-        lengths = [
-            (self.row_length(part, part.row[place]), self.output.length(part.targets[place]))
-            for place in range(len(part))
-        ]
-        how, device = self.output.to_measure(self.settings.decoding, lengths), device_of(system)
+        part = self.measured
+        how, device = self.output.to_measure(self.settings.decoding, *part.lengths()), device_of(system)
         texts = [""] * len(part.rows)
-        for group in groups([self.row_length(part, row) for row in range(len(texts))], self.output.together, CELLS):
+        for group in groups(part.row_lengths(), self.output.together, CELLS):
             inputs = {name: one.collate(part.inputs[name].take(np.array(group))) for name, one in self.fields.items()}
             found = self.output.texts(system, to_device(Batch(inputs), device), how)
             for row, text in zip(group, found, strict=True):

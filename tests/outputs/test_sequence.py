@@ -133,7 +133,7 @@ def test_the_greatest_length_is_set_or_a_multiple_of_the_input():
     ],
 )
 def test_a_target_of_any_length_can_be_written_when_weights_are_chosen(how, lengths, expected):
-    assert OUTPUT.to_measure(how, lengths) == expected
+    assert OUTPUT.to_measure(how, *np.array(lengths).T) == expected
 
 
 def test_work_that_nobody_waits_for_ends():

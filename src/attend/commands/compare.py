@@ -157,8 +157,7 @@ def measured(name: str, model: Any, options: Options) -> Measured:
         part = model.part(options.split)
     with counting(f"outputs of {name}") as report:
         found = model.evaluate_part(part, model.how(), report)
-    fields = {key: one for key, one in model.task.fields.items() if one.varies}
-    each = [[one.length(part.inputs[key][row]) for row in range(len(part.rows))] for key, one in fields.items()]
+    each = [part.inputs[key].lengths().tolist() for key, one in model.task.fields.items() if one.varies]
     # Inputs may be large (images): names tell them apart.
     examples = [(row.name, model.task.output.singles(row.values["target"])) for row in part.rows]
     return Measured(model, found, examples, [max(lengths) for lengths in zip(*each, strict=True)])

@@ -70,12 +70,12 @@ def padded(lengths: Int[np.ndarray, "side batch"]) -> int:
     return int(lengths.max(axis=1).sum()) * lengths.shape[1]
 
 
-def groups(lengths: Sequence[int], most: int, tokens: int) -> Iterator[list[int]]:
+def groups(lengths: Sequence[int] | Int[np.ndarray, "example"], most: int, tokens: int) -> Iterator[list[int]]:
     """Indices of examples of similar length, to predict together: at most `most`, and `tokens` with padding.
 
     A longer example is alone. Memory grows with the tokens of a batch, times those of an output.
     """
-    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
+    order = np.argsort(lengths, kind="stable").tolist()
     group: list[int] = []
     for place in order:
         if group and (len(group) == most or (len(group) + 1) * lengths[place] > tokens):

@@ -78,6 +78,10 @@ class Stacked:
     def take(self, index: Integer[np.ndarray, "chosen"]) -> Shaped[np.ndarray, "chosen *size"]:
         return self._whole()[index]
 
+    def lengths(self) -> Int[np.ndarray, "value"]:
+        """1 for each value, as all are of one size."""
+        return np.ones(len(self), dtype=np.int64)
+
     def _whole(self) -> np.ndarray:
         if self._array is None:
             self._array, self._values = np.stack(self._values), []

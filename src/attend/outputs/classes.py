@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from attend import metrics
@@ -127,7 +127,9 @@ class ClassesOutput:
             name, log_prob, log_prob, (Token(name),), (number,), (log_prob,), steps, looks, True, self.classes, likely
         )
 
-    def to_measure(self, how: Decoding, lengths: Sequence[tuple[int, int]]) -> Decoding:
+    def to_measure(
+        self, how: Decoding, inputs: Int[np.ndarray, "target"], targets: Int[np.ndarray, "target"]
+    ) -> Decoding:
         return how
 
     def figures(self, results: Sequence[Result], references: Sequence[Any]) -> Figures:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from attend.attention.glimpse import Views
 from attend.attention.trace import Axis, Token
@@ -123,10 +123,10 @@ class Output(Protocol):
         """log p of each token of one output, [batch step], for each input of the batch; with gradients."""
         ...
 
-    def to_measure(self, how: Any, lengths: Sequence[tuple[int, int]]) -> Any:
+    def to_measure(self, how: Any, inputs: Int[np.ndarray, "target"], targets: Int[np.ndarray, "target"]) -> Any:
         """The options to decode by for the figures that training is watched by: fast ones, long enough for targets.
 
-        `lengths` are those of each input and target.
+        `targets` are their lengths, `inputs` those of the inputs that they belong to.
         """
         ...
 

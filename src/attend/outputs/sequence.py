@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -187,11 +188,13 @@ class SequenceOutput:
             hypothesis.finished,
         )
 
-    def to_measure(self, how: Decoding, lengths: abc.Sequence[tuple[int, int]]) -> Decoding:
+    def to_measure(
+        self, how: Decoding, inputs: Int[np.ndarray, "target"], targets: Int[np.ndarray, "target"]
+    ) -> Decoding:
         # Whatever its length, a target can be written: the best weights must not be those that write little.
         if how.longest:
             return Decoding(1, 0.0, max(how.longest, self.settings.longest), how.ratio)
-        needed = max((target - SPARE) / source for source, target in lengths)
+        needed = ((targets - SPARE) / inputs).max()
         return Decoding(1, how.length_penalty, 0, max(Decoding.ratio, math.ceil(needed)))
 
     def figures(self, results: abc.Sequence[Result], references: abc.Sequence[Any]) -> Figures:
