@@ -4,6 +4,7 @@ A verb is a module of `attend.commands` with a `main(arguments)` that returns th
 verb needs them, so that help is fast.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -70,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         say(f"attend: {error}")
         return 2
+    finally:
+        if arguments is None:
+            # The process ends: looking for garbage among two million objects of torch's would take as long as a verb.
+            gc.freeze()
 
 
 def verb(arguments: list[str]) -> int:

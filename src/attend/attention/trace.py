@@ -31,6 +31,7 @@ ROW_SUM_TOLERANCE = 1e-3
 # Formats that every browser shows, and that can't hold a script.
 PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 SOUND = re.compile(r"data:audio/(wav|mpeg|ogg|flac);base64,[A-Za-z0-9+/]+={0,2}")
+RECORDS = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -341,7 +342,7 @@ class Trace:
     Raises `ValueError` for numbers that are not finite and for parts that don't fit one another.
     """
 
-    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    __pydantic_config__ = RECORDS
 
     input: str
     """The input as text, or its name."""
@@ -434,7 +435,12 @@ class Trace:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of `attend.trace.v2`."""
-    schema = _adapter().json_schema(schema_generator=_Schema)
+    # Descriptions are read from this file, which takes a quarter of a second: readers and writers do without.
+    Trace.__pydantic_config__ = RECORDS | {"use_attribute_docstrings": True}
+    try:
+        schema = TypeAdapter(Trace).json_schema(schema_generator=_Schema)
+    finally:
+        Trace.__pydantic_config__ = RECORDS
     properties = {"schema": {"const": SCHEMA}, **schema.pop("properties")}
     required = ["schema", *schema.pop("required")]
     return {
