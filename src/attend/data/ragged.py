@@ -36,17 +36,21 @@ class Ragged:
     def __getitem__(self, index: int) -> Integer[np.ndarray, "token"]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        if self._view is None:  # an array that is viewed can't grow
-            self._view = np.array(self._numbers, copy=False) if len(self._numbers) else np.empty(0, dtype=np.int64)
-        return self._view[self._offsets[index] : self._offsets[index + 1]]
+        return self._viewed()[self._offsets[index] : self._offsets[index + 1]]
 
     def take(self, index: Integer[np.ndarray, "chosen"]) -> list[Integer[np.ndarray, "_"]]:
         """Several sequences."""
-        return [self[place] for place in index.tolist()]
+        view, offsets = self._viewed(), self._offsets
+        return [view[offsets[place] : offsets[place + 1]] for place in index.tolist()]
 
     def lengths(self) -> Int[np.ndarray, "sequence"]:
         """Numbers in each sequence."""
         return np.diff(np.array(self._offsets, dtype=np.int64))
+
+    def _viewed(self) -> Integer[np.ndarray, "token"]:
+        if self._view is None:  # an array that is viewed can't grow
+            self._view = np.array(self._numbers, copy=False) if len(self._numbers) else np.empty(0, dtype=np.int64)
+        return self._view
 
 
 class Stacked:
