@@ -1,5 +1,6 @@
 """A trained model: what `attend.load` gives for every supervised run, and what it predicts."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
 from attend.inspect.pointing import pointing
 from attend.outputs.output import Result, Seen, Wanted
 from attend.progress import Tell, say
-from attend.task import Case, Part, Supervised
+from attend.task import Case, Part, Supervised, as_a_whole
 
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -94,7 +95,8 @@ class Prediction:
             if not isinstance(seen.values, np.ndarray):
                 found[name] = windows(seen.values, len(self.result.steps))
                 continue
-            memory = self.case[seen.over].axis(seen.values.shape[1], seen.shape)
+            count = seen.values.shape[1]
+            memory = self.case[seen.over].axis(count, seen.shape) if seen.over else numbered(count)
             found[name] = Weights(seen.values, self.steps_of(seen, len(seen.values)), memory)
             if seen.sampled and len(memory) > 1:
                 # What hard attention would have looked at: here it read the expectation.
@@ -103,9 +105,11 @@ class Prediction:
         return found
 
     def steps_of(self, seen: Seen, count: int) -> Axis:
-        if seen.steps == "output":
-            return self.result.steps
-        return self.case[seen.steps].axis(count, ())
+        """The names of a look's rows: of the output's steps, of a field's cells, or of these and then those."""
+        axes = [
+            self.result.steps if name == "output" else self.case[name].axis(count, ()) for name in seen.steps.split("+")
+        ]
+        return axes[0] if len(axes) == 1 else Named(tuple(label for axis in axes for label in axis.labels()))
 
     def trace(self, **about: str) -> Trace:
         """The prediction as data for every viewer; `about` says what made it."""
@@ -156,6 +160,16 @@ class Prediction:
         from attend.show.page import frame
 
         return frame([self.trace()], self.input)
+
+
+def of_rows(part: Part, rows: Iterable[int], forced: Sequence[Prediction]) -> list[Prediction]:
+    """Of a part's targets those of some rows."""
+    wanted = set(rows)
+    return [one for one, row in zip(forced, part.row, strict=True) if row in wanted]
+
+
+def numbered(count: int) -> Named:
+    return Named(tuple(str(number + 1) for number in range(count)))
 
 
 class Model:
@@ -275,13 +289,10 @@ class Model:
             torch.manual_seed(0)  # for controls that look at random places
             outputs = [several[0] for several in self.predict_cases(cases, how, None, report)]
             forced = self.force_cases([cases[row] for row in part.row], part.given)
-        output = self.task.output
-        figures, signatures = output.figures([found.result for found in outputs], references)
-        loss = -sum(found.log_prob for found in forced) / sum(len(found.token_log_probs) for found in forced)
-        figures["loss"] = loss
-        if output.unit == "tokens":
-            figures["perplexity"] = float(np.exp(min(loss, 700.0)))
-        figures |= self.by_group(part, outputs, references)
+        output, whole = self.task.output, as_a_whole(part)
+        figures, signatures = output.figures([outputs[row].result for row in whole], [references[row] for row in whole])
+        figures |= self.cost(of_rows(part, whole, forced))
+        figures |= self.by_group(part, outputs, references, forced)
         # Of a row with several targets, its first.
         firsts = [forced[place] for place in np.unique(np.array(part.row), return_index=True)[1]]
         figures |= self.audit(part, cases, how, outputs, firsts)
@@ -291,14 +302,25 @@ class Model:
             [one.text for one in outputs], figures, single if len(single) == len(found) else (), signatures
         )
 
-    def by_group(self, part: Part, outputs: Sequence[Prediction], references: Sequence[Any]) -> dict[str, float]:
+    def cost(self, forced: Sequence[Prediction]) -> dict[str, float]:
+        """The loss of given targets a unit, in nats; its exponential for tokens; in bits for sequences of bits."""
+        unit = self.task.output.unit
+        units = sum(len(one.token_log_probs) for one in forced) if unit == "tokens" else len(forced)
+        loss = -sum(one.log_prob for one in forced) / units
+        more = {"tokens": {"perplexity": math.exp(min(loss, 700.0))}, "sequences": {"bits": loss / math.log(2)}}
+        return {"loss": loss, **more.get(unit, {})}
+
+    def by_group(
+        self, part: Part, outputs: Sequence[Prediction], references: Sequence[Any], forced: Sequence[Prediction]
+    ) -> dict[str, float]:
         groups = sorted({row.group for row in part.rows} - {""})
         found = {}
         for group in groups:
             here = [place for place, row in enumerate(part.rows) if row.group == group]
             texts = [outputs[place].text for place in here]
-            for name, value in self.task.output.watched(texts, [references[place] for place in here]).items():
-                found[f"{name}_{group}"] = value
+            measured = self.task.output.watched(texts, [references[place] for place in here])
+            measured |= self.cost(of_rows(part, here, forced))
+            found |= {f"{name}_{group}": value for name, value in measured.items()}
         return found
 
     def audit(

@@ -300,11 +300,11 @@ class Supervised:
     @cached_property
     def measured(self) -> Part:
         """The validation part, or so many of its rows as are to be measured, evenly chosen."""
-        part, most = self.frozen["valid"], self.settings.training.measured
-        if not most or most >= len(part.rows):
-            return part
-        chosen = np.arange(most) * len(part.rows) // most
-        return self.select(part, chosen.tolist())
+        part = self.frozen["valid"]
+        rows, most = as_a_whole(part), self.settings.training.measured
+        if most and most < len(rows):
+            rows = [rows[place * len(rows) // most] for place in range(most)]
+        return part if len(rows) == len(part.rows) else self.select(part, rows)
 
     def select(self, part: Part, rows: Sequence[int]) -> Part:
         """These rows of a part that keeps its rows."""
@@ -412,6 +412,11 @@ class Supervised:
             if report:
                 report(done, len(cases))
         return found
+
+
+def as_a_whole(part: Part) -> list[int]:
+    """The rows that a part is measured by as a whole: those without a group, where there are any; else all."""
+    return [number for number, row in enumerate(part.rows) if not row.group] or list(range(len(part.rows)))
 
 
 def without(

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     from attend.training import Progress, Report
 
 # What is said of a finished run, where it has that.
-SHOWN = ("bleu", "chrf", "exact_match", "cider", "accuracy", "error", "nats", "caught", "perplexity")
+SHOWN = (
+    "bleu",
+    "chrf",
+    "exact_match",
+    "cider",
+    "accuracy",
+    "error",
+    "nats",
+    "caught",
+    "perplexity",
+    "bits",
+    "wrong_bits",
+)
 
 
 @dataclass(frozen=True)
@@ -158,7 +170,7 @@ def unit_of(recipe: "Recipe", settings: Any) -> str:
     unit = getattr(recipe.task, "unit", None)
     if isinstance(unit, str):
         return unit
-    return "tokens" if settings.output.kind == "sequence" else "examples"
+    return {"sequence": "tokens", "bits": "sequences"}.get(settings.output.kind, "examples")
 
 
 def train(folder: Path, recipe: "Recipe", settings: Any, name: str, go: "Callable[[Report], Progress]") -> int:

@@ -92,6 +92,31 @@ class Stacked:
         return self._array
 
 
+class Listed:
+    """Arrays of several lengths, as they are."""
+
+    def __init__(self) -> None:
+        self._values: list[Any] = []
+
+    def append(self, value: Any) -> None:
+        self._values.append(value)
+
+    def extend(self, values: Sequence[Any]) -> None:
+        self._values.extend(values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._values[index]
+
+    def take(self, index: Integer[np.ndarray, "chosen"]) -> list[Any]:
+        return [self._values[place] for place in index.tolist()]
+
+    def lengths(self) -> Int[np.ndarray, "value"]:
+        return np.array([len(value) for value in self._values], dtype=np.int64)
+
+
 def pad(sequences: Iterable[Sequence[int] | Integer[np.ndarray, "_"]], fill: int) -> tuple[np.ndarray, np.ndarray]:
     """Sequences as one array [sequence, longest], padded at the right, and a mask that is True on their numbers."""
     sequences = list(sequences)
