@@ -48,8 +48,8 @@ class Vectors:
     def open(self, folder: Path, name: str) -> "VectorsField":
         return VectorsField(self, size_in(folder / f"{name}.json"))
 
-    def example(self, rng: np.random.Generator) -> Float[np.ndarray, "step size"]:
-        return rng.integers(2, size=(rng.integers(4, 7), 3)).astype(np.float32)
+    def example(self, rng: np.random.Generator) -> str:
+        return written(rng.integers(2, size=(rng.integers(4, 7), 3)))
 
 
 class VectorsField:

@@ -38,6 +38,7 @@ from attend.attention.normalise import softmax
 from attend.attention.score import Additive
 from attend.contract import Answers, Batch, Cells, Look, Loss
 from attend.fast import Linear
+from attend.precision import full, recur
 from attend.settings import check_config
 
 FIRST = 1e-6
@@ -65,7 +66,9 @@ class Config:
     size: int = 20
     """Numbers in a slot (M)."""
     read_heads: int = 1
+    """Heads that read."""
     write_heads: int = 1
+    """Heads that write."""
     start: int = 6
     """The logit of the first slot in the heads' first weights, before they are learnt."""
     answer: Answer = "after"
@@ -82,6 +85,7 @@ class RecurrentConfig:
     hidden: int = 256
     """Size of each layer."""
     layers: int = 3
+    """Layers of the LSTM."""
     past: bool = False
     """Attend to the inputs so far, with additive attention."""
     answer: Answer = "after"
@@ -208,7 +212,7 @@ class Recurrent(nn.Module):
         self.output = Linear(config.hidden + (sequence_size if config.past else 0), target_size)
 
     def run(self, inputs: Float[Tensor, "batch step input"]) -> tuple[Float[Tensor, "batch step bit"], Read | None]:
-        states = self.lstm(inputs)[0]
+        states = full(recur(self.lstm, inputs)[0])
         if self.attend is None:
             return self.output(states), None
         reads = []
@@ -245,7 +249,7 @@ def with_answer(
     cells: Cells = batch.inputs["sequence"]
     wanted: Bool[Tensor, "batch answer"] = batch.target.mask
     lengths, counts = cells.mask.sum(1), wanted.sum(1)
-    inputs = cells.values
+    inputs = cells.values * cells.mask.unsqueeze(-1)
     if answer == "after":
         first, total = lengths, lengths + counts
         inputs = F.pad(inputs, (0, 0, 0, int(total.max()) - inputs.shape[1]))
