@@ -68,8 +68,8 @@ def sharpen(
     >>> sharpen(torch.tensor([[0.25, 0.75]]), torch.tensor([[2.0]]))
     tensor([[0.1000, 0.9000]])
     """
-    raised = (weights + EPSILON) ** power
-    return raised / raised.sum(-1, keepdim=True)
+    # In logarithms, so that a high power of small weights does not vanish.
+    return (power * (weights + EPSILON).log()).softmax(-1)
 
 
 def write(

@@ -15,7 +15,7 @@ from jaxtyping import Float, Integer
 from attend.data.examples import TARGET, Column, Fresh, Log, Row, Split, check_columns
 from attend.settings import check_range
 
-Vectors = Float[np.ndarray, "step size"]
+Vectors = Float[np.ndarray, "_ _"]
 Pair = tuple[Vectors, Vectors]
 # Measured in groups of their own: how many times longer than in training.
 BEYOND = (2, 4)

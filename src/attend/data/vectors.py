@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-Vectors = Float[np.ndarray, "step size"]
+Vectors = Float[np.ndarray, "_ _"]
 
 
 def parse(text: str) -> Vectors:
