@@ -16,6 +16,7 @@ from attend.attention.glimpse import Views
 from attend.attention.trace import Alternative, Axis, Look, Media, Named, Token, Trace, Weights, Windows
 from attend.contract import UNKNOWN, Decoder, Evaluation, Split
 from attend.data.examples import TARGET, Row
+from attend.inspect.addresses import address_match
 from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
 from attend.inspect.pointing import pointing
 from attend.outputs.output import Result, Seen, Wanted
@@ -332,7 +333,9 @@ class Model:
         figures |= audit_windows([one.looks for one in outputs])
         grids = audit_grids([one.looks for one in forced])
         figures |= grids
-        figures |= pointing([(one.looks, row.truth) for one, row in zip(forced, part.rows, strict=True)])
+        known = [(one, row.truth) for one, row in zip(forced, part.rows, strict=True)]
+        figures |= pointing([(one.looks, truth) for one, truth in known])
+        figures |= address_match([(one.looks, truth, len(one.result.steps)) for one, truth in known])
         if grids and isinstance(self.system, Decoder):
             shuffled = decoding.Shuffled(self.system, torch.Generator().manual_seed(0))
             worse = [several[0] for several in self.task.predict(shuffled, cases, how, Wanted())]

@@ -32,7 +32,8 @@ def rng() -> np.random.Generator:
 
 
 def test_copy_and_its_longer_groups():
-    sequence, target = Copy(longest=5).pair(rng(), times=4)
+    sequence, target, repeated = Copy(longest=5).pair(rng(), times=4)
+    assert repeated == (0, 20)
     assert len(target) == 20
     np.testing.assert_array_equal(sequence[:-1, :8], target)
     assert sequence[:, 8].tolist() == [0] * 20 + [1]
@@ -43,7 +44,7 @@ def test_copy_and_its_longer_groups():
 
 def test_repeat_copy():
     task = RepeatCopy()
-    sequence, target = task.pair(rng())
+    sequence, target, _ = task.pair(rng())
     length = len(sequence) - 1
     repeats = (len(target) - 1) // length
     np.testing.assert_array_equal(target[:-1, :8], np.tile(sequence[:-1, :8], (repeats, 1)))
@@ -52,7 +53,9 @@ def test_repeat_copy():
 
 
 def test_recall_names_the_item_after_the_one_that_is_asked_for():
-    sequence, target = Recall().pair(rng())
+    sequence, target, repeated = Recall().pair(rng())
+    assert repeated is not None
+    np.testing.assert_array_equal(sequence[slice(*repeated), :6], target)
     items = [sequence[place + 1 : place + 4, :6] for place in np.flatnonzero(sequence[:, 6])]
     asked = sequence[-4:-1, :6]
     (place,) = [number for number, item in enumerate(items) if (item == asked).all()]
@@ -60,13 +63,13 @@ def test_recall_names_the_item_after_the_one_that_is_asked_for():
 
 
 def test_sort_has_the_highest_priorities_in_order():
-    sequence, target = Sort().pair(rng())
+    sequence, target, _ = Sort().pair(rng())
     order = np.argsort(-sequence[:20, 8])[:16]
     np.testing.assert_array_equal(sequence[order, :8], target)
 
 
 def test_ngrams_and_what_the_best_estimate_costs():
-    sequence, target = NGrams(length=60).pair(rng())
+    sequence, target, _ = NGrams(length=60).pair(rng())
     np.testing.assert_array_equal(sequence[1:], target[:-1])
     bits = [int(value) for value in target[:, 0]]
     cost = 5.0

@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Integer
 
-from attend.data.examples import TARGET, Column, Fresh, Log, Row, Split, check_columns
+from attend.data.examples import TARGET, WRITTEN, Column, Fresh, Log, Row, Span, Split, Truth, check_columns
 from attend.settings import check_range
 
 Vectors = Float[np.ndarray, "_ _"]
-Pair = tuple[Vectors, Vectors]
+Pair = tuple[Vectors, Vectors, Span | None]
+"""An input, its target, and the steps of the input that the target repeats, if any."""
 # Measured in groups of their own: how many times longer than in training.
 BEYOND = (2, 4)
 
@@ -70,7 +71,7 @@ class Copy(Algorithm):
     def pair(self, rng: np.random.Generator, times: int = 0) -> Pair:
         length = self.longest * times or rng.integers(1, self.longest + 1)
         vectors = bits(rng, int(length), self.bits)
-        return join(channels(vectors, 1), mark(self.bits, 1, 0)), vectors
+        return join(channels(vectors, 1), mark(self.bits, 1, 0)), vectors, (0, len(vectors))
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class RepeatCopy(Algorithm):
         vectors = bits(rng, self.longest * times or length, self.bits)
         scaled = (repeats - (self.longest + 1) / 2) / max(1.0, ((self.longest**2 - 1) / 12) ** 0.5)
         sequence = join(channels(vectors, 2), mark(self.bits, 2, 0) + scaled * mark(self.bits, 2, 1))
-        return sequence, join(channels(np.tile(vectors, (repeats, 1)), 1), mark(self.bits, 1, 0))
+        target = join(channels(np.tile(vectors, (repeats, 1)), 1), mark(self.bits, 1, 0))
+        return sequence, target, (0, len(vectors))
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ class Recall(Algorithm):
         asked = int(rng.integers(count - 1))
         item, query = mark(self.bits, 2, 0), mark(self.bits, 2, 1)
         listed = [part for one in items for part in (item, channels(one, 2))]
-        return join(*listed, query, channels(items[asked], 2), query), items[asked + 1]
+        first = 4 * (asked + 1) + 1
+        return join(*listed, query, channels(items[asked], 2), query), items[asked + 1], (first, first + 3)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class NGrams(Algorithm):
         for draw in draws[5:]:
             found.append(int(draw < table[context(found)]))
         target = np.array(found, dtype=np.float32)[:, None]
-        return np.concatenate([np.zeros((1, 1), dtype=np.float32), target[:-1]]), target
+        return np.concatenate([np.zeros((1, 1), dtype=np.float32), target[:-1]]), target, None
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ class Sort(Algorithm):
         sequence = channels(vectors, 2)
         sequence[:, self.bits] = priority
         order = np.argsort(-priority)[: self.kept]
-        return join(sequence, mark(self.bits, 2, 1)), vectors[order]
+        return join(sequence, mark(self.bits, 2, 1)), vectors[order], None
 
 
 class Sequences:
@@ -184,7 +187,7 @@ class Sequences:
             for number in range(self.task.measured):
                 rng = np.random.default_rng([self.seed, 0, stream, times, number])
                 name = f"sequence {number + 1}" + (f" {group}" if group else "")
-                yield row(self.task.pair(rng, times), name, group)
+                yield row(*self.task.pair(rng, times), name=name, group=group)
 
     def __len__(self) -> int:
         return self.task.examples
@@ -195,12 +198,13 @@ class Sequences:
     def draw(self, epoch: int, index: Integer[np.ndarray, "chosen"]) -> Sequence[Row]:
         streams = (np.random.default_rng([self.seed, epoch + 1, number]) for number in index.tolist())
         return [
-            row(self.task.pair(rng), f"sequence {number}") for rng, number in zip(streams, index.tolist(), strict=True)
+            row(*self.task.pair(rng), f"sequence {number}") for rng, number in zip(streams, index.tolist(), strict=True)
         ]
 
 
-def row(pair: Pair, name: str, group: str = "") -> Row:
-    return Row({"sequence": pair[0], TARGET: pair[1]}, name, group=group)
+def row(sequence: Vectors, target: Vectors, repeated: Span | None, name: str, group: str = "") -> Row:
+    truth = () if repeated is None else (Truth(WRITTEN, repeated),)
+    return Row({"sequence": sequence, TARGET: target}, name, truth=truth, group=group)
 
 
 def bits(rng: np.random.Generator, count: int, size: int) -> Vectors:
