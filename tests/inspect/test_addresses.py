@@ -18,7 +18,8 @@ def look(*slots: int) -> Weights:
         ((0, 0, 0, 1, 3), (0, 2), 2, 0.5),
         ((0, 0, 2, 2, 2), (1, 3), 2, 0.5),
         ((0, 1, 2, 1, 2), (0, 2), 4, 1.0),  # repeated
-        ((0, 1, 2, 1, 0), (0, 2), 3, 0.0),  # of a part that is repeated only whole times count
+        ((0, 0, 1, 2, 0), (0, 2), 2, 1.0),  # a step ahead
+        ((0, 0, 2, 1, 0), (0, 2), 3, 0.5),  # of a part that is repeated only whole times count
     ],
 )
 def test_an_answer_reads_what_was_written_at_the_steps_that_it_repeats(reads, where, count, expected):
