@@ -21,9 +21,11 @@ class Progress:
     batch: int = 0
     update: int = 0
     updates_expected: int = 0
+    epochs_expected: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     units: int = 0
+    first_loss: float = math.nan
     best: float = math.inf
     best_loss: float = math.inf
     best_update: int = 0

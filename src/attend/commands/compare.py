@@ -76,7 +76,11 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError("--columns is of the table that --data names: give that too")
     if options.out is not None and options.out.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"{options.out}: a picture is written as .png or .svg")
-    check_outputs([options.out], options.data)
+    check_outputs([options.out], options.data, options.runs)
+    return compare(options)
+
+
+def compare(options: Options) -> int:
     from attend.inspect.compare import by_length, paired_bootstrap, table
 
     models = {str(run): model_of([run], options.recipe) for run in options.runs}
@@ -174,14 +178,14 @@ def metric_of(model: Any) -> "CorpusMetric":
 
 def figures(folder: Path, first: Path, run: Measured) -> dict[str, float | None]:
     """A run's figures, its size, and what its training took."""
-    from attend.run import read_json
+    from attend.record import read_training
 
     found: dict[str, float | None] = dict(run.found.figures)
     output = getattr(run.model.config.settings, "output", None)
     kept = output.kept() if hasattr(run.model, "predict_cases") and output is not None else ()
     if any((folder / name).read_bytes() != (first / name).read_bytes() for name in kept):
         found |= {name: None for name in OF_TOKENS if name in found}
-    seconds = read_json(folder / "training.json")["train_seconds"] if (folder / "training.json").exists() else None
+    seconds = read_training(folder)["train_seconds"] if (folder / "training.json").exists() else None
     parameters = sum(parameter.numel() for system in run.model.systems for parameter in system.parameters())
     return found | {"parameters": parameters, "minutes": None if seconds is None else seconds / 60}
 

@@ -38,12 +38,18 @@ class Options:
       attend train rnnsearch-modern --out runs/small --config mine.toml --system.hidden 128 --training.seed 3
       attend train mymodule:RECIPE --out runs/own --data.train examples.csv --data.columns source=question
       attend train --resume --out runs/mine
+      attend train --resume --out runs/mine --training.epochs 60
+      attend train rnnsearch-modern --init runs/mine --out runs/tuned --data.train medical.tsv
     """
 
     out: Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="")] = None
     """The run folder to make."""
     resume: bool = False
-    """Go on with the run in that folder, with the settings it has."""
+    """Go on with the run in that folder, with the settings it has. --training.epochs may give it more epochs, and
+    --data.train and so on name data that have moved."""
+    init: Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="")] = None
+    """Begin with the weights of this run, to train on other data with its vocabularies and its settings of system,
+    inputs and output."""
     overwrite: bool = False
     """Replace the run in that folder."""
     config: InFile = None
@@ -62,10 +68,9 @@ def main(arguments: Sequence[str]) -> int:
         return_unknown_args=True,
     )
     if options.resume:
-        extra = [*rest, *(["--config"] if options.config else []), *(["--overwrite"] if options.overwrite else [])]
-        if extra:
-            raise ValueError(f"a resumed run keeps its settings: leave out {extra[0]!r}")
-        return resume(recipe, options)
+        if extra := [name for name in ("config", "overwrite", "init") if getattr(options, name)]:
+            raise ValueError(f"a resumed run keeps its settings: leave out '--{extra[0]}'")
+        return resume(recipe, options, rest)
     if recipe is None:
         refuse([word for word in rest if "." not in word], flags(Options))
         raise ValueError("missing RECIPE: its name comes first, as in attend train RECIPE --out RUN; see: attend list")
@@ -77,7 +82,7 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
     from attend.catalogue import find
 
     recipe = find(name)
-    settings = recipe.settings
+    settings = recipe.settings if options.init is None else run.settings_of(recipe, options.init)
     if options.config is not None:
         settings = with_file(settings, options.config)
     settings = with_flags(settings, name, recipe, arguments)
@@ -87,21 +92,26 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
         recipe,
         settings,
         name,
-        lambda report: run.start(name, settings, folder, say, report, options.overwrite),
+        True,
+        lambda report: run.start(name, settings, folder, say, report, options.overwrite, options.init),
     )
 
 
-def resume(name: str | None, options: Options) -> int:
+def resume(name: str | None, options: Options, arguments: Sequence[str]) -> int:
     from attend import run
 
     folder = out_folder(options)
     config = run.RunConfig.read(folder, name)
+    settings = config.settings
+    if arguments:
+        settings = with_flags(settings, config.recipe, config.made_by, arguments)
     return train(
         folder,
         config.made_by,
-        config.settings,
+        settings,
         config.recipe,
-        lambda report: run.resume(folder, say, report, config.made_by),
+        False,
+        lambda report: run.resume(folder, say, report, config.made_by, settings),
     )
 
 
@@ -161,18 +171,25 @@ def unit_of(recipe: "Recipe", settings: Any) -> str:
     return "tokens" if settings.output.kind == "sequence" else "examples"
 
 
-def train(folder: Path, recipe: "Recipe", settings: Any, name: str, go: "Callable[[Report], Progress]") -> int:
+def train(
+    folder: Path, recipe: "Recipe", settings: Any, name: str, make: bool, go: "Callable[[Report], Progress]"
+) -> int:
+    """Train, as `go` does, and measure, in a folder that is held all the while."""
     import torch
 
-    from attend.record import finish
+    from attend.run import hold
     from attend.training import Interrupted, leave_processes
 
     training = settings.training
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
     say(f"training on {device}, with {training.threads} CPU thread(s) a process (--training.threads)")
     try:
-        with training_report(training.epochs, unit_of(recipe, settings)) as report:
-            progress = go(report)
+        with hold(folder, make):
+            with training_report(training.epochs, unit_of(recipe, settings)) as report:
+                progress = go(report)
+            leave_processes()
+            if first_process():
+                tell(folder, recipe, progress)
     except Interrupted as stop:
         # A recipe from outside is imported only if it is named again.
         named = [name] if ":" in name else []
@@ -181,10 +198,15 @@ def train(folder: Path, recipe: "Recipe", settings: Any, name: str, go: "Callabl
         return 128 + stop.signal
     finally:
         leave_processes()
-    if first_process():
-        say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
-        figures = finish(folder, recipe)
-        named = ", ".join(f"{figure.replace('_', ' ')} {figures[figure]:.4g}" for figure in SHOWN if figure in figures)
-        say(f"the best weights on the validation part: {named}")
-        say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
     return 0
+
+
+def tell(folder: Path, recipe: "Recipe", progress: "Progress") -> None:
+    """Measure a run that has come to its end, leave what people read of it, and say what it reached."""
+    from attend.record import finish
+
+    say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
+    figures = finish(folder, recipe)
+    named = ", ".join(f"{figure.replace('_', ' ')} {figures[figure]:.4g}" for figure in SHOWN if figure in figures)
+    say(f"the best weights on the validation part: {named}")
+    say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
