@@ -63,6 +63,7 @@ ONLY = {
         "fields",
         "inspect",
         "learning",
+        "metrics",
         "progress",
         "recipe",
         "settings",
@@ -101,7 +102,7 @@ ONLY = {
         "tasks",
         "training",
     },
-    "record": {"atomic", "contract", "progress", "run", "show.figure"},
+    "record": {"atomic", "contract", "inspect", "progress", "run", "show.figure"},
     "api": {"catalogue", "progress", "recipe", "record", "run", "settings"},
 }
 # What stands at the top may know all of them.

@@ -28,7 +28,7 @@ def train(
     whole = {name: value for name, value in changes.items() if is_dataclass(value)}
     plain = {name: value for name, value in changes.items() if name not in whole}
     settings = merge(replace(made_by.settings, **whole), plain, "attend.train")
-    with nullcontext(unheard) if quiet else training_report(settings.training.epochs) as report:
+    with nullcontext(unheard) if quiet else training_report(settings) as report:
         start(recipe, settings, Path(out), unheard if quiet else say, report, overwrite)
     finish(Path(out), made_by)
     return load(out, recipe=made_by)

@@ -12,9 +12,10 @@ import numpy as np
 import attend
 from attend.atomic import write_atomically
 from attend.contract import Evaluation, Split
+from attend.inspect.assessment import by_class, figure_rows, tables
+from attend.inspect.compare import markdown
 from attend.progress import counting
 from attend.run import RunConfig, load, read_json, write_json
-from attend.show import figure
 
 CARD = """# {recipe}
 
@@ -25,7 +26,7 @@ CARD = """# {recipe}
 On {split} ({count:,} examples: {files}){search}:
 
 {figures}
-
+{assessment}
 {signatures}
 
 ## Data
@@ -50,13 +51,27 @@ The weights are in `model.safetensors`, all settings in `config.json`, the figur
 """
 
 
-def finish(folder: Path, recipe: Any = None) -> dict[str, float]:
-    """Evaluate the best weights on the validation part, write the results, and return the figures."""
+def finish(folder: Path, recipe: Any = None) -> Evaluation:
+    """Evaluate the best weights on the validation part, write the results, and return what was found."""
     model = load(folder, recipe=recipe)
     with counting("outputs") as report:
         found = model.evaluate("valid", report)
     write_results(folder, model, "valid", found, {})
-    return found.figures
+    return found
+
+
+def beside_figures(found: Evaluation) -> dict[str, Any]:
+    """What an evaluation says besides its figures, as JSON has it: only what it has."""
+    said = {
+        "signatures": dict(found.signatures),
+        "intervals": {name: list(ends) for name, ends in found.intervals.items()},
+        "remarks": list(found.remarks),
+        **found.counts,
+    }
+    if not found.confusion:
+        return said
+    confusion = {name: dict(row) for name, row in found.confusion.items()}
+    return said | {"classes": by_class(confusion), "confusion": confusion}
 
 
 def write_results(folder: Path, model: Any, split: Split, found: Evaluation, more: Mapping[str, Any]) -> None:
@@ -69,7 +84,7 @@ def write_results(folder: Path, model: Any, split: Split, found: Evaluation, mor
         "count": len(found.outputs),
         **asdict(settings.decoding),
         "figures": found.figures,
-        "signatures": dict(found.signatures),
+        **beside_figures(found),
     }
     write_json(folder / "metrics.json", metrics | dict(more))
     draw_curve(folder, model.config)
@@ -85,6 +100,8 @@ def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
 
 def draw_curve(folder: Path, config: RunConfig) -> None:
     """Write curve.png: losses and the watched measure. (Only the training loss has smoothing and dropout.)"""
+    from attend.show import figure  # with matplotlib, which an evaluation does without
+
     training = averaged(learning_curve(folder, "loss"))
     panels = {"loss": {"training": training, "validation": learning_curve(folder, "valid_loss")}}
     if (watched := watched_measure(config)) != "loss":
@@ -120,7 +137,8 @@ def write_card(folder: Path, config: RunConfig) -> None:
         count=metrics["count"],
         files=", ".join(metrics["data"]),
         search="".join(f", {name} {value:g}" for name, value in search_of(metrics, settings).items()),
-        figures=rows({name: f"{value:.4g}" for name, value in metrics["figures"].items()}, ("figure", "value")),
+        figures=markdown(figure_rows(metrics["figures"], metrics["intervals"])),
+        assessment=assessment(metrics),
         signatures="\n".join(f"- {name}: `{signature}`" for name, signature in metrics["signatures"].items()),
         data=rows(
             {
@@ -133,7 +151,7 @@ def write_card(folder: Path, config: RunConfig) -> None:
         training=rows(
             {
                 "parameters": f"{training['parameters']:,}",
-                "updates": f"{training['updates']:,} (best: {training['best_update']:,})",
+                "updates": f"{training['updates']:,} (best: {training['best_update']:,}, by {how.watch})",
                 "stopped": training["stopped"],
                 "time": f"{training['train_seconds'] / 60:.1f} minutes, {training['cpu_seconds'] / 60:.1f} of CPU",
                 "memory": f"{training['peak_memory_mb']:,} MB at most",
@@ -147,6 +165,12 @@ def write_card(folder: Path, config: RunConfig) -> None:
         use=usage(config, folder),
     )
     write_atomically(folder / "README.md", lambda partial: partial.write_text(content, encoding="utf-8"))
+
+
+def assessment(metrics: Mapping[str, Any]) -> str:
+    """What the card says below the figures: why they may mislead, and how classes are confused."""
+    remarks = "".join(f"- {remark}\n" for remark in metrics["remarks"])
+    return "\n".join([remarks, *(markdown(table) for table in tables(metrics.get("confusion", {})))])
 
 
 def usage(config: RunConfig, folder: Path) -> str:
@@ -211,6 +235,7 @@ def result(
         "count": evaluated["count"],
         "decoding": {part.name: evaluated[part.name] for part in fields(configs[0].settings.decoding)},
         "metrics": evaluated["figures"],
+        "intervals": evaluated["intervals"],
         "signatures": evaluated["signatures"],
         "train_seconds": round(sum(run["train_seconds"] for run in trainings), 1),
         "cpu_seconds": round(sum(run["cpu_seconds"] for run in trainings), 1),

@@ -75,7 +75,8 @@ Faults = dict[tuple[int, int | None], str]
 class Part:
     """Encoded rows: the inputs of each row, and the targets with the number of the row that each belongs to.
 
-    `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from.
+    `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from. `left_out`
+    counts the examples read that can't be used.
     """
 
     inputs: dict[str, Any]
@@ -83,6 +84,7 @@ class Part:
     row: Any = field(default_factory=lambda: array("q"))
     rows: list[Row] = field(default_factory=list)
     given: list[Any] = field(default_factory=list)
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -194,6 +196,7 @@ class Supervised:
             if not training:
                 part.rows += chunk
                 part.given += [target for singles in several for target in singles]
+        part.left_out = left_out.total
         return part, left_out
 
     def faults(
@@ -232,6 +235,8 @@ class Supervised:
         assert self.source is not None, "the task was opened to predict: it has no data"
         training = len(self.source) if isinstance(self.source, Fresh) else len(self.training)
         found = {"training examples": training, "validation examples": len(self.frozen["valid"].rows)}
+        if self.train is not None:
+            found["examples left out"] = self.train.left_out + self.frozen["valid"].left_out
         for name, one in (*self.fields.items(), (TARGET, self.output)):
             found |= {f"{name} {size}": count for size, count in one.sizes().items()}
         return found

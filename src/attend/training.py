@@ -33,11 +33,8 @@ from attend.atomic import write_atomically
 from attend.contract import Loss, Starts, Task
 from attend.fast import keep_memory
 from attend.precision import WORTH_IT, bf16_speed
-from attend.progress import Progress, Report
+from attend.progress import OF_LOSS, Progress, Report
 from attend.settings import check_range
-
-# What the loop itself measures: lower is better.
-OF_LOSS = ("loss", "perplexity")
 
 
 @dataclass(frozen=True)
