@@ -55,7 +55,17 @@ ONLY = {
         "settings",
     },
     "recipe": {"data.check", "data.examples", "training"},
-    "task": {"contract", "data", "fields", "outputs", "progress", "recipe", "settings", "training"},
+    "task": {
+        "contract",
+        "data",
+        "fields",
+        "inspect.diagnosis",
+        "outputs",
+        "progress",
+        "recipe",
+        "settings",
+        "training",
+    },
     "tasks": {
         "attention",
         "contract",
@@ -102,7 +112,16 @@ ONLY = {
         "tasks",
         "training",
     },
-    "record": {"atomic", "contract", "inspect", "progress", "run", "show.figure"},
+    "record": {
+        "atomic",
+        "contract",
+        "inspect",
+        "progress",
+        "run",
+        "settings",
+        "show.figure",
+        "training",
+    },
     "api": {"catalogue", "progress", "recipe", "record", "run", "settings"},
 }
 # What stands at the top may know all of them.

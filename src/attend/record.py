@@ -14,8 +14,18 @@ from attend.atomic import write_atomically
 from attend.contract import Evaluation, Split
 from attend.inspect.assessment import by_class, figure_rows, tables
 from attend.inspect.compare import markdown
-from attend.progress import counting
+from attend.inspect.diagnosis import (
+    few_examples,
+    flat_at_zero,
+    known_examples,
+    overfitting,
+    rare_entries,
+    still_improving,
+)
+from attend.progress import OF_LOSS, counting
 from attend.run import RunConfig, load, read_json, write_json
+from attend.settings import paths
+from attend.training import ABOUT_ZERO
 
 CARD = """# {recipe}
 
@@ -85,6 +95,7 @@ def write_results(folder: Path, model: Any, split: Split, found: Evaluation, mor
         **asdict(settings.decoding),
         "figures": found.figures,
         **beside_figures(found),
+        "diagnosis": diagnose(folder, model.config),
     }
     write_json(folder / "metrics.json", metrics | dict(more))
     draw_curve(folder, model.config)
@@ -96,6 +107,31 @@ def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
     with (folder / "log.jsonl").open(encoding="utf-8") as lines:
         logged = [json.loads(line) for line in lines]
     return [(line["update"], line[name]) for line in logged if name in line]
+
+
+def diagnose(folder: Path, config: RunConfig) -> list[str]:
+    """What to change before the next training, a sentence each; see `attend.inspect.diagnosis`."""
+    training, record = config.settings.training, read_json(folder / "training.json")
+    output, counts = getattr(config.settings, "output", None), record["data"]
+    watch, measures = training.watch, getattr(output, "measures", None) or config.made_by.task.measures
+    lower = watch in OF_LOSS or measures[watch] == "lower"
+    watched = learning_curve(folder, f"valid_{watch}")
+    at_end = bool(watched) and record["best_update"] == watched[-1][0]
+    losses = [averaged(learning_curve(folder, "loss")), learning_curve(folder, "valid_loss")]
+    dropouts = [name for name in paths(config.settings) if "dropout" in name.split(".")[-1]]
+    found = known_examples(counts)
+    if "validation examples" in counts:
+        found += few_examples(
+            min(training.measured or counts["validation examples"], counts["validation examples"]), watch
+        )
+    for name, entries in counts.items():
+        if (field := name.removesuffix(" vocabulary")) != name and f"{field} tokens" in counts:
+            found += rare_entries(entries, counts[f"{field} tokens"], field, config.settings.vocabulary_flag(field))
+    if not lower:
+        found += flat_at_zero(watched, watch, ABOUT_ZERO.get(watch, 0.0))
+    if record["stopped"] == f"{training.epochs} epochs":
+        found += still_improving(watched, lower, training.epochs)
+    return found + overfitting(losses[1], losses[0], at_end, dropouts)
 
 
 def draw_curve(folder: Path, config: RunConfig) -> None:
@@ -169,7 +205,7 @@ def write_card(folder: Path, config: RunConfig) -> None:
 
 def assessment(metrics: Mapping[str, Any]) -> str:
     """What the card says below the figures: why they may mislead, and how classes are confused."""
-    remarks = "".join(f"- {remark}\n" for remark in metrics["remarks"])
+    remarks = "".join(f"- {remark}\n" for remark in (*metrics["remarks"], *metrics["diagnosis"]))
     return "\n".join([remarks, *(markdown(table) for table in tables(metrics.get("confusion", {})))])
 
 

@@ -25,6 +25,7 @@ from attend.data.examples import SPLITS, TARGET, Fixed, Fresh, Log, Row, Split
 from attend.data.files import DataError, counted
 from attend.data.own import Files
 from attend.fields.field import Fault, Field, Value
+from attend.inspect.diagnosis import rare_entries
 from attend.outputs.output import Output, Result, Wanted
 from attend.progress import Tell
 from attend.recipe import Recipe, SupervisedSettings
@@ -166,6 +167,10 @@ class Supervised:
         for name, one in self.fields.items():
             log(f"{name}: {one.about()}")
         log(f"{TARGET}: {self.output.about()}")
+        vocabularies = {} if self.train is None else self.vocabularies(self.train)
+        for name, (entries, tokens) in vocabularies.items():
+            for remark in rare_entries(entries, tokens, name, self.settings.vocabulary_flag(name)):
+                log(remark)
         for remark in self.output.remarks(self.frozen["valid"].given):
             log(remark)
 
@@ -179,6 +184,16 @@ class Supervised:
             inputs, targets = self.train.hashes(), self.train.targets.hashes()
             if count := int((targets != targets[first_equal(inputs, inputs)]).sum()):
                 yield f"train: {counted(count, 'example')} of another class than an earlier one of the same inputs"
+
+    def vocabularies(self, part: Part) -> dict[str, tuple[int, int]]:
+        """The entries of each vocabulary, and a part's tokens of it, by the name of the input or target."""
+        columns = {**part.inputs, TARGET: part.targets}
+        sizes = {name: one.sizes() for name, one in (*self.fields.items(), (TARGET, self.output))}
+        return {
+            name: (found["vocabulary"], int(columns[name].lengths().sum()))
+            for name, found in sizes.items()
+            if "vocabulary" in found
+        }
 
     def known_from_training(self) -> dict[Split, int]:
         """By part, the rows whose inputs are those of a training row, where there are any: whatever the files say, or
@@ -267,6 +282,7 @@ class Supervised:
         training = len(self.source) if isinstance(self.source, Fresh) else len(self.training)
         found = {"training examples": training, "validation examples": len(self.frozen["valid"].rows)}
         if self.train is not None:
+            found |= {f"{name} tokens": tokens for name, (_, tokens) in self.vocabularies(self.train).items()}
             found |= {f"{split} examples of inputs that training has too": count for split, count in self.known.items()}
             found["examples left out"] = self.train.left_out + self.frozen["valid"].left_out
         for name, one in (*self.fields.items(), (TARGET, self.output)):

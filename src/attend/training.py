@@ -36,6 +36,9 @@ from attend.precision import WORTH_IT, bf16_speed
 from attend.progress import OF_LOSS, Progress, Report
 from attend.settings import check_range
 
+# Up to these values a measure is noise: no output is good yet, and weights are told apart by their loss.
+ABOUT_ZERO: Mapping[str, float] = {"bleu": 1.0, "bleu4": 1.0}
+
 
 @dataclass(frozen=True)
 class Training:
@@ -346,6 +349,8 @@ class Run:
             metrics |= self.task.measure(system)
             lower = watch in OF_LOSS or self.task.measures[watch] == "lower"
             value = metrics[watch] if lower else -metrics[watch]
+            if abs(value) <= ABOUT_ZERO.get(watch, 0.0):
+                value = 0.0
             # Where a figure can't tell two weights apart (no output is right yet, or all are), the loss does.
             if (value, metrics["loss"]) < (progress.best, progress.best_loss):
                 progress.best, progress.best_loss = value, metrics["loss"]

@@ -64,6 +64,8 @@ def test_a_finished_training_says_what_it_reached_and_by_how_many_examples(
     assert (found["baseline_chance"], found["baseline_majority"], found["left_out"]) == (0.5, 0.95, 0)
     assert (found["finished"], found["unknown"], found["count"]) == (20, 0, 20)
     assert "20 validation examples" in done.err
+    assert found["diagnosis"]
+    assert all(line in done.err and line in (folder / "README.md").read_text() for line in found["diagnosis"])
     assert found["remarks"][0] in done.err
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tyro.conf import Positional
 
 from attend.commands.options import Columns, Data, OutFile, RecipeName, Runs, parse
-from attend.commands.output import check_outputs, print_json, print_table
+from attend.commands.output import check_outputs, print_json, print_tables
 from attend.commands.runs import given_part, kind_of, model_of, say_changes
 from attend.progress import counting
 from attend.settings import values
@@ -130,12 +130,11 @@ def main(arguments: Sequence[str]) -> int:
     # There are more figures than a line has room for: a row is a figure, a column a run.
     names = [name for name in rows[0] if name != "run"]
     across = [{"figure": name.replace("_", " "), **{str(row["run"]): row[name] for row in rows}} for name in names]
-    parts = (across, differences, comparisons, length_rows(buckets, 1 if metric.name == "BLEU" else 3))
-    for part in filter(None, parts):
-        print_table(part)
-        print()
+    lengths = length_rows(buckets, 1 if metric.name == "BLEU" else 3)
+    print_tables(across, differences)
     for warning in warnings:
-        print(f"warning: {warning}")
+        print(f"warning: {warning}\n")
+    print_tables(comparisons, lengths)
     return 0
 
 

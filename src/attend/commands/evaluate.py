@@ -23,7 +23,7 @@ from attend.commands.options import (
     flat,
     parse,
 )
-from attend.commands.output import check_outputs, print_json, print_table
+from attend.commands.output import check_outputs, print_json, print_tables
 from attend.commands.runs import given_part, model_of, refused, say_changes
 from attend.data.examples import TARGET
 from attend.data.files import DataError
@@ -132,9 +132,7 @@ def main(arguments: Sequence[str]) -> int:
         split = "" if options.data else f", {options.split}"
         search = "".join(f", {name.replace('_', ' ')} {value:g}" for name, value in asdict(how).items())
         print(f"{evaluated['data']}{split}: {len(found.outputs):,} examples{search}\n")
-        for table in (figure_rows(found.figures, found.intervals), *tables(found.confusion)):
-            print_table(table)
-            print()
+        print_tables(figure_rows(found.figures, found.intervals), *tables(found.confusion))
         for remark in found.remarks:
             print(remark)
         for name, signature in found.signatures.items():

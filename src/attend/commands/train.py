@@ -175,6 +175,7 @@ def train(
     import torch
 
     from attend.record import finish
+    from attend.run import read_json
     from attend.training import Interrupted, leave_processes
 
     training = settings.training
@@ -194,10 +195,11 @@ def train(
     if first_process():
         say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
         found = finish(folder, recipe)
-        for line in conclusion(progress, settings, found):
+        diagnosis = read_json(folder / "metrics.json")["diagnosis"]
+        for line in (*conclusion(progress, settings, found), *diagnosis):
             say(line)
         if as_json:
-            print_json({"recipe": name, "run": str(folder)} | trained(folder, found))
+            print_json({"recipe": name, "run": str(folder), **trained(folder, found), "diagnosis": diagnosis})
         say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
     return 0
 
