@@ -383,7 +383,7 @@ def test_a_classifier_that_looks_at_cells_is_audited_without_a_search(tmp_path: 
 def test_a_mean_has_no_map_to_audit(tmp_path: Path):
     model = describer(tmp_path, replace(TINY, attention="mean"))
     figures = model.evaluate().figures
-    assert set(figures) == {"exact_match", "bleu4", "cider", "loss", "perplexity"}
+    assert set(figures) == {"exact_match", "bleu4", "cider", "loss", "perplexity", "baseline_majority"}
     look = model.predict(np.zeros((2, 3, 4), np.float32)).looks["image"]
     assert isinstance(look, Weights)
     assert look.memory == Named(("mean",))

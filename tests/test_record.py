@@ -54,7 +54,8 @@ def test_a_curve_shows_what_is_watched_or_the_first_measure(name: str, watch: st
 
 def test_a_result_is_of_one_run_or_of_several(tmp_path: Path):
     folders = [a_run(tmp_path / "one", 1.0), a_run(tmp_path / "two", 3.0)]
-    evaluated = {"data": "x", "files": ["y"], "split": "test", "count": 5, "figures": {"bleu": 3.0}, "signatures": {}}
+    evaluated = {"data": "x", "files": ["y"], "split": "test", "count": 5, "figures": {"bleu": 3.0}}
+    evaluated |= {"signatures": {}, "intervals": {"bleu": [2.0, 4.0]}}
     evaluated |= dict.fromkeys(("beam", "length_penalty", "longest", "ratio"), 1)
     configs = [config("rnnsearch-modern", seed=seed, watch="bleu") for seed in (1, 2)]
     one = result(folders[:1], configs[:1], evaluated, "attend evaluate one")

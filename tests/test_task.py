@@ -217,6 +217,31 @@ def test_what_looks_wrong_with_files_is_counted(tmp_path: Path):
 # Batches
 
 
+def test_examples_that_training_has_too_are_counted_whatever_they_are_read_from(tmp_path: Path):
+    made = pairs(tmp_path)
+    assert "valid: 4 of 4 examples" in made.told
+    assert made.task.counts()["valid examples of inputs that training has too"] == 4
+    assert "valid: " not in pairs(tmp_path, valid=rows(["x"], source=["d d d"])).told.replace("valid: 1 example\n", "")
+
+
+def test_pictures_are_the_same_by_their_pixels(tmp_path: Path):
+    pixels = [np.full((1, 4, 4), shade, dtype=np.uint8) for shade in (10, 20, 30, 10, 10)]
+    made = prepared(
+        tmp_path,
+        Sorter,
+        {"image": Image()},
+        Classes(),
+        Given(
+            {
+                "train": rows(["a", "b", "b", "b", "a"], image=pixels),
+                "valid": rows(["a", "b"], image=[pixels[1], pixels[0] + 90]),
+            }
+        ),
+    )
+    assert "valid: 1 of 2 examples" in made.told
+    assert "train: 1 example of another class" in made.told
+
+
 @pytest.mark.parametrize("how", [Training(batch=2), Training(batch=2, batch_tokens=9)])
 def test_an_epoch_is_the_same_whoever_asks_and_has_every_example_once(how: Training, tmp_path: Path):
     task = pairs(tmp_path, SOURCES * 3, TARGETS * 3, training=how).task

@@ -227,6 +227,15 @@ def test_where_what_is_watched_is_the_same_the_loss_tells(tmp_path: Path, monkey
     assert float(load_file(tmp_path / "model.safetensors")["weight"]) == last > 0.5
 
 
+def test_where_bleu_is_about_zero_the_loss_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    noise = iter((0.4, 0.9, 0.3, 0.2, 0.1, 0.05, 0.04, 0.03))
+    monkeypatch.setattr(Lines, "measures", {"bleu": "higher"})
+    monkeypatch.setattr(Lines, "measure", lambda *_: {"bleu": next(noise)})
+    last, progress = learn(tmp_path, epochs=8, learning_rate=0.01, watch="bleu", patience=3)
+    assert progress.epoch == 8
+    assert float(load_file(tmp_path / "model.safetensors")["weight"]) == last
+
+
 def test_lower_is_better_where_the_task_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Lines, "measures", {"quality": "lower"})
     _, progress = learn(tmp_path, epochs=50, learning_rate=0.01, watch="quality", patience=3)

@@ -38,7 +38,7 @@ def train(
     settings = made_by.settings if begun is None else settings_of(made_by, begun)
     settings = merge(replace(settings, **whole), plain, "attend.train")
     with hold(Path(out), make=True):
-        with nullcontext(unheard) if quiet else training_report(settings.training.epochs) as report:
+        with nullcontext(unheard) if quiet else training_report(settings) as report:
             start(recipe, settings, Path(out), unheard if quiet else say, report, overwrite, begun)
         finish(Path(out), made_by)
     return load(out, recipe=made_by)

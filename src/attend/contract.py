@@ -163,14 +163,21 @@ class Loss:
 class Evaluation:
     """An output for each example, what it ought to be, and figures by name.
 
-    `signatures` say how a library came by some of the figures. There are no `references` where no output is the right
-    one.
+    `signatures` say how a library came by some of the figures, and `intervals` are the 95% confidence intervals of
+    others. There are no `references` where no output is the right one. Of classes there is the `confusion`: how often
+    each was answered, by the class that was right. `remarks` say, a sentence each, why figures may mislead. `counts`
+    has the outputs that are "finished" (not cut at their greatest length), tokens that are "unknown", and examples
+    "left_out".
     """
 
     outputs: list[str]
     figures: dict[str, float]
     references: Sequence[str] = ()
     signatures: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

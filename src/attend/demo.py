@@ -68,10 +68,10 @@ def train(recipe: str, out: Path, overwrite: bool) -> None:
             say(f"{out} has been trained already: --overwrite trains it anew")
         else:
             say(f"{out} was stopped: going on")
-            with training_report(settings.training.epochs) as progress:
+            with training_report(settings) as progress:
                 run.resume(out, say, progress)
         return
-    with training_report(settings.training.epochs) as progress:
+    with training_report(settings) as progress:
         run.start(recipe, settings, out, say, progress, overwrite)
 
 

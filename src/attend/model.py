@@ -265,7 +265,7 @@ class Model:
         return self.evaluate_part(self.part(split), self.how(), report)
 
     def evaluate_part(self, part: Part, how: Any, report: Tell | None = None) -> Evaluation:
-        """Predict each row, score each target, and measure: quality, loss, and the attention.
+        """Predict each row, score each target, and measure: quality (beside what needs no input), loss, attention.
 
         The loss is in nats a unit of the output (a token, END included; an example). Figures of rows that are in groups
         are also given by group.
@@ -281,14 +281,27 @@ class Model:
         figures["loss"] = loss
         if output.unit == "tokens":
             figures["perplexity"] = float(np.exp(min(loss, 700.0)))
-        figures |= self.by_group(part, outputs, references)
+        texts = [one.text for one in outputs]
+        assessed = output.assess(texts, references)
+        figures |= assessed.figures | self.by_group(part, outputs, references)
         # Of a row with several targets, its first.
         firsts = [forced[place] for place in np.unique(np.array(part.row), return_index=True)[1]]
         figures |= self.audit(part, cases, how, outputs, firsts)
         found = [output.reference(raw) for raw in references]
         single = [text for text in found if text is not None]
         return Evaluation(
-            [one.text for one in outputs], figures, single if len(single) == len(found) else (), signatures
+            texts,
+            figures,
+            single if len(single) == len(found) else (),
+            signatures,
+            assessed.intervals,
+            assessed.confusion,
+            assessed.remarks,
+            {
+                "finished": sum(one.finished for one in outputs),
+                "unknown": sum(one.unknown() for one in outputs),
+                "left_out": part.left_out,
+            },
         )
 
     def by_group(self, part: Part, outputs: Sequence[Prediction], references: Sequence[Any]) -> dict[str, float]:

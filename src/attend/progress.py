@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 
 @dataclass
@@ -39,6 +40,9 @@ class Progress:
 Report = Callable[[Progress, dict[str, float]], None]
 # Takes how many are done so far, and the total: 0 where that isn't known.
 Tell = Callable[[int, int], None]
+
+# What the loop itself measures: lower is better.
+OF_LOSS = ("loss", "perplexity")
 
 # Seconds between lines, and before the first one of something that may be short.
 EVERY = 10.0
@@ -77,8 +81,10 @@ def counting(what: str) -> Iterator[Tell]:
 
 
 @contextmanager
-def training_report(epochs: int, unit: str = "tokens") -> Iterator[Report]:
-    """A report for `attend.training.train`: a bar and a line on a terminal, else a line every ten seconds."""
+def training_report(settings: Any, unit: str = "tokens") -> Iterator[Report]:
+    """A report for `attend.training.train` with a recipe's settings: a bar and a line on a terminal, else a line every
+    ten seconds."""
+    epochs, search = settings.training.epochs, getattr(getattr(settings, "output", None), "validation_search", "")
     if not first_process():
         yield lambda progress, figures: None
     elif sys.stderr.isatty():
@@ -93,12 +99,12 @@ def training_report(epochs: int, unit: str = "tokens") -> Iterator[Report]:
                 total = progress.updates_expected
                 bar.update(task, description=line, completed=progress.update, total=total, visible=True)
 
-            yield reporting(epochs, show, LIVE, unit)
+            yield reporting(epochs, show, LIVE, unit, search)
     else:
-        yield reporting(epochs, lambda line, progress: say(line), EVERY, unit)
+        yield reporting(epochs, lambda line, progress: say(line), EVERY, unit, search)
 
 
-def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, unit: str) -> Report:
+def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, unit: str, search: str = "") -> Report:
     """A report that shows a line every `every` seconds, and prints each validation."""
     then, units = time.monotonic(), -1
 
@@ -110,7 +116,7 @@ def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, 
             show(training_line(progress, figures, epochs, speed, unit), progress)
             then, units = now, progress.units
         if any(name.startswith("valid_") for name in figures):
-            say(validation_line(progress, figures))
+            say(validation_line(progress, figures, search))
 
     return report
 
@@ -134,11 +140,14 @@ def training_line(
     return ", ".join([*parts, f"learning rate {figures['learning_rate']:.2g}"])
 
 
-def validation_line(progress: Progress, figures: Mapping[str, float]) -> str:
+def validation_line(progress: Progress, figures: Mapping[str, float], search: str = "") -> str:
     found = {name.removeprefix("valid_"): value for name, value in figures.items() if name.startswith("valid_")}
-    shown = ", ".join(f"{name.replace('_', ' ')} {value:,.2f}" for name, value in found.items())
+    parts = [f"{name.replace('_', ' ')} {value:,.2f}" for name, value in found.items()]
+    if search:
+        of_loss = sum(name in OF_LOSS for name in found)  # they come first, and of no search
+        parts[of_loss:] = [f"{search}: {', '.join(parts[of_loss:])}"] if parts[of_loss:] else []
     best = ", the best so far" if progress.best_update == progress.update else ""
-    return f"validation after {progress.update:,} updates ({duration(progress.seconds)}): {shown}{best}"
+    return f"validation after {progress.update:,} updates ({duration(progress.seconds)}): {', '.join(parts)}{best}"
 
 
 def duration(seconds: float) -> str:

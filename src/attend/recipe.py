@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from torch import nn
 
 from attend.data.check import ColumnKind
-from attend.data.examples import Column, Fixed, Fresh, Log
+from attend.data.examples import TARGET, Column, Fixed, Fresh, Log
 from attend.training import Training
 
 Config = TypeVar("Config")
@@ -67,6 +67,12 @@ class SupervisedSettings(Generic[Config, Inputs, Target, Data, How]):
             found[name] = "text" if one.kind == "text" else "file"
         found[output.column().name] = "text" if output.kind == "sequence" else "label"
         return found
+
+    def vocabulary_flag(self, name: str) -> str:
+        """The flag that sets the vocabulary of an input or the target, which may be another's that it shares."""
+        one: Any = self.output if name == TARGET else self.fields()[name]
+        owner = one.like or name
+        return "--output.vocabulary" if owner == TARGET else f"--inputs.{owner.replace('_', '-')}.vocabulary"
 
     def open_source(self, log: Log) -> Fixed | Fresh:
         data: Any = self.data

@@ -13,11 +13,22 @@ import numpy as np
 import attend
 from attend.atomic import write_atomically
 from attend.contract import Evaluation, Split
+from attend.inspect.assessment import by_class, figure_rows, tables
+from attend.inspect.compare import markdown
+from attend.inspect.diagnosis import (
+    few_examples,
+    flat_at_zero,
+    known_examples,
+    overfitting,
+    rare_entries,
+    still_improving,
+)
 from attend.log import read_log
-from attend.progress import counting
+from attend.progress import OF_LOSS, counting
 from attend.run import RunConfig, load, read_json, write_json
-from attend.show import figure
+from attend.settings import paths
 from attend.stored import check_keys
+from attend.training import ABOUT_ZERO
 
 CARD = """# {recipe}
 
@@ -28,7 +39,7 @@ CARD = """# {recipe}
 On {split} ({count:,} examples: {files}){search}:
 
 {figures}
-
+{assessment}
 {signatures}
 
 ## Data
@@ -53,13 +64,27 @@ The weights are in `model.safetensors`, all settings in `config.json`, the figur
 """
 
 
-def finish(folder: Path, recipe: Any = None) -> dict[str, float]:
-    """Evaluate the best weights on the validation part, write the results, and return the figures."""
+def finish(folder: Path, recipe: Any = None) -> Evaluation:
+    """Evaluate the best weights on the validation part, write the results, and return what was found."""
     model = load(folder, recipe=recipe)
     with counting("outputs") as report:
         found = model.evaluate("valid", report)
     write_results(folder, model, "valid", found, {})
-    return found.figures
+    return found
+
+
+def beside_figures(found: Evaluation) -> dict[str, Any]:
+    """What an evaluation says besides its figures, as JSON has it: only what it has."""
+    said = {
+        "signatures": dict(found.signatures),
+        "intervals": {name: list(ends) for name, ends in found.intervals.items()},
+        "remarks": list(found.remarks),
+        **found.counts,
+    }
+    if not found.confusion:
+        return said
+    confusion = {name: dict(row) for name, row in found.confusion.items()}
+    return said | {"classes": by_class(confusion), "confusion": confusion}
 
 
 def write_results(folder: Path, model: Any, split: Split, found: Evaluation, more: Mapping[str, Any]) -> None:
@@ -72,7 +97,8 @@ def write_results(folder: Path, model: Any, split: Split, found: Evaluation, mor
         "count": len(found.outputs),
         **asdict(settings.decoding),
         "figures": found.figures,
-        "signatures": dict(found.signatures),
+        **beside_figures(found),
+        "diagnosis": diagnose(folder, model.config),
     }
     write_json(folder / "metrics.json", metrics | dict(more))
     draw_curve(folder, model.config)
@@ -102,8 +128,35 @@ def read_metrics(folder: Path, config: RunConfig) -> dict[str, Any]:
     return check_keys(read_json(path := folder / "metrics.json"), kinds, path)
 
 
+def diagnose(folder: Path, config: RunConfig) -> list[str]:
+    """What to change before the next training, a sentence each; see `attend.inspect.diagnosis`."""
+    training, record = config.settings.training, read_json(folder / "training.json")
+    output, counts = getattr(config.settings, "output", None), record["data"]
+    watch, measures = training.watch, getattr(output, "measures", None) or config.made_by.task.measures
+    lower = watch in OF_LOSS or measures[watch] == "lower"
+    watched = learning_curve(folder, f"valid_{watch}")
+    at_end = bool(watched) and record["best_update"] == watched[-1][0]
+    losses = [averaged(learning_curve(folder, "loss")), learning_curve(folder, "valid_loss")]
+    dropouts = [name for name in paths(config.settings) if "dropout" in name.split(".")[-1]]
+    found = known_examples(counts)
+    if "validation examples" in counts:
+        found += few_examples(
+            min(training.measured or counts["validation examples"], counts["validation examples"]), watch
+        )
+    for name, entries in counts.items():
+        if (field := name.removesuffix(" vocabulary")) != name and f"{field} tokens" in counts:
+            found += rare_entries(entries, counts[f"{field} tokens"], field, config.settings.vocabulary_flag(field))
+    if not lower:
+        found += flat_at_zero(watched, watch, ABOUT_ZERO.get(watch, 0.0))
+    if record["stopped"] == f"{training.epochs} epochs":
+        found += still_improving(watched, lower, training.epochs)
+    return found + overfitting(losses[1], losses[0], at_end, dropouts)
+
+
 def draw_curve(folder: Path, config: RunConfig) -> None:
     """Write curve.png: losses and the watched measure. (Only the training loss has smoothing and dropout.)"""
+    from attend.show import figure  # with matplotlib, which an evaluation does without
+
     training = averaged(learning_curve(folder, "loss"))
     panels = {"loss": {"training": training, "validation": learning_curve(folder, "valid_loss")}}
     if (watched := watched_measure(config)) != "loss":
@@ -139,7 +192,8 @@ def write_card(folder: Path, config: RunConfig) -> None:
         count=metrics["count"],
         files=", ".join(metrics["data"]),
         search="".join(f", {name} {value:g}" for name, value in search_of(metrics, settings).items()),
-        figures=rows({name: f"{value:.4g}" for name, value in metrics["figures"].items()}, ("figure", "value")),
+        figures=markdown(figure_rows(metrics["figures"], metrics["intervals"])),
+        assessment=assessment(metrics),
         signatures="\n".join(f"- {name}: `{signature}`" for name, signature in metrics["signatures"].items()),
         data=rows(
             {
@@ -152,7 +206,7 @@ def write_card(folder: Path, config: RunConfig) -> None:
         training=rows(
             {
                 "parameters": f"{training['parameters']:,}",
-                "updates": f"{training['updates']:,} (best: {training['best_update']:,})",
+                "updates": f"{training['updates']:,} (best: {training['best_update']:,}, by {how.watch})",
                 "stopped": training["stopped"],
                 "time": f"{training['train_seconds'] / 60:.1f} minutes, {training['cpu_seconds'] / 60:.1f} of CPU",
                 "memory": f"{training['peak_memory_mb']:,} MB at most",
@@ -167,6 +221,12 @@ def write_card(folder: Path, config: RunConfig) -> None:
         use=usage(config, folder),
     )
     write_atomically(folder / "README.md", lambda partial: partial.write_text(content, encoding="utf-8"))
+
+
+def assessment(metrics: Mapping[str, Any]) -> str:
+    """What the card says below the figures: why they may mislead, and how classes are confused."""
+    remarks = "".join(f"- {remark}\n" for remark in (*metrics["remarks"], *metrics["diagnosis"]))
+    return "\n".join([remarks, *(markdown(table) for table in tables(metrics.get("confusion", {})))])
 
 
 def usage(config: RunConfig, folder: Path) -> str:
@@ -231,6 +291,7 @@ def result(
         "count": evaluated["count"],
         "decoding": {part.name: evaluated[part.name] for part in fields(configs[0].settings.decoding)},
         "metrics": evaluated["figures"],
+        "intervals": evaluated["intervals"],
         "signatures": evaluated["signatures"],
         "train_seconds": round(sum(run["train_seconds"] for run in trainings), 1),
         "cpu_seconds": round(sum(run["cpu_seconds"] for run in trainings), 1),

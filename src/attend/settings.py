@@ -35,6 +35,15 @@ def paths(settings: Any, prefix: str = "") -> list[str]:
     return found
 
 
+def values(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """The values of all fields by the names that `paths` gives."""
+    found: dict[str, Any] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        found |= values(value, f"{prefix}{field.name}.") if is_dataclass(value) else {prefix + field.name: value}
+    return found
+
+
 def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "", whole: Any = None) -> Any:
     """`settings` with the fields that `changes` names replaced, at any depth.
 

@@ -15,16 +15,17 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt64
 from torch import nn
 
 from attend.contract import Batch, Direction
 from attend.data.batches import groups, plan
-from attend.data.check import check
+from attend.data.check import check, combined, first_equal
 from attend.data.examples import SPLITS, TARGET, Fixed, Fresh, Log, Row, Split
 from attend.data.files import DataError, counted
 from attend.data.own import Files
 from attend.fields.field import Fault, Field, Value
+from attend.inspect.diagnosis import rare_entries
 from attend.outputs.output import Output, Result, Wanted
 from attend.progress import Tell
 from attend.recipe import Recipe, SupervisedSettings
@@ -75,7 +76,8 @@ Faults = dict[tuple[int, int | None], str]
 class Part:
     """Encoded rows: the inputs of each row, and the targets with the number of the row that each belongs to.
 
-    `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from.
+    `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from. `left_out`
+    counts the examples read that can't be used.
     """
 
     inputs: dict[str, Any]
@@ -83,6 +85,7 @@ class Part:
     row: Any = field(default_factory=lambda: array("q"))
     rows: list[Row] = field(default_factory=list)
     given: list[Any] = field(default_factory=list)
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -94,6 +97,10 @@ class Part:
     def lengths(self) -> tuple[Int[np.ndarray, "target"], Int[np.ndarray, "target"]]:
         """Of each target, cells of the longest input that it belongs to, and its own."""
         return self.row_lengths()[np.frombuffer(self.row, dtype=np.int64)], self.targets.lengths()
+
+    def hashes(self) -> UInt64[np.ndarray, "row"]:
+        """A hash of each row's inputs, as they are encoded: the same for pictures of the same pixels."""
+        return combined([column.hashes() for column in self.inputs.values()])
 
 
 class Supervised:
@@ -107,6 +114,7 @@ class Supervised:
         self.source: Fixed | Fresh | None = None
         self.train: Part | None = None
         self.frozen: dict[Split, Part] = {}
+        self.known: dict[Split, int] = {}
         self._counts: dict[str, int] = {}
 
     @classmethod
@@ -161,11 +169,51 @@ class Supervised:
         for split in source.splits:
             if split != "train":
                 self.frozen[split] = self.read_part(source, split, log)
+        self.known = self.known_from_training()
+        for remark in self.remarks_on_content():
+            log(remark)
         for name, one in self.fields.items():
             log(f"{name}: {one.about()}")
         log(f"{TARGET}: {self.output.about()}")
+        vocabularies = {} if self.train is None else self.vocabularies(self.train)
+        for name, (entries, tokens) in vocabularies.items():
+            for remark in rare_entries(entries, tokens, name, self.settings.vocabulary_flag(name)):
+                log(remark)
         for remark in self.output.remarks(self.frozen["valid"].given):
             log(remark)
+
+    def remarks_on_content(self) -> Iterator[str]:
+        """What is wrong with the examples by what their inputs hold: shared between parts, or of two classes."""
+        for split, count in self.known.items():
+            total = counted(len(self.frozen[split].rows), "example")
+            shared = f"{split}: {count:,} of {total} are of inputs that training has too"
+            yield f"{shared}: memorised examples don't measure generalisation"
+        if self.train is not None and self.settings.kinds()[TARGET] == "label":
+            inputs, targets = self.train.hashes(), self.train.targets.hashes()
+            if count := int((targets != targets[first_equal(inputs, inputs)]).sum()):
+                yield f"train: {counted(count, 'example')} of another class than an earlier one of the same inputs"
+
+    def vocabularies(self, part: Part) -> dict[str, tuple[int, int]]:
+        """The entries of each vocabulary, and a part's tokens of it, by the name of the input or target."""
+        columns = {**part.inputs, TARGET: part.targets}
+        sizes = {name: one.sizes() for name, one in (*self.fields.items(), (TARGET, self.output))}
+        return {
+            name: (found["vocabulary"], int(columns[name].lengths().sum()))
+            for name, found in sizes.items()
+            if "vocabulary" in found
+        }
+
+    def known_from_training(self) -> dict[Split, int]:
+        """By part, the rows whose inputs are those of a training row, where there are any: whatever the files say, or
+        the rows that were held out."""
+        found: dict[Split, int] = {}
+        if self.train is None:
+            return found
+        known = self.train.hashes()
+        for split, part in self.frozen.items():
+            if count := int((first_equal(part.hashes(), known) >= 0).sum()):
+                found[split] = count
+        return found
 
     def read_part(self, source: Fixed | Fresh, split: Split, log: Log) -> Part:
         files = ", ".join(self.settings.data.files(split))
@@ -202,6 +250,7 @@ class Supervised:
             if not training:
                 part.rows += chunk
                 part.given += [target for singles in several for target in singles]
+        part.left_out = left_out.total
         return part, left_out
 
     def faults(
@@ -240,6 +289,10 @@ class Supervised:
         assert self.source is not None, "the task was opened to predict: it has no data"
         training = len(self.source) if isinstance(self.source, Fresh) else len(self.training)
         found = {"training examples": training, "validation examples": len(self.frozen["valid"].rows)}
+        if self.train is not None:
+            found |= {f"{name} tokens": tokens for name, (_, tokens) in self.vocabularies(self.train).items()}
+            found |= {f"{split} examples of inputs that training has too": count for split, count in self.known.items()}
+            found["examples left out"] = self.train.left_out + self.frozen["valid"].left_out
         for name, one in (*self.fields.items(), (TARGET, self.output)):
             found |= {f"{name} {size}": count for size, count in one.sizes().items()}
         return found

@@ -32,16 +32,16 @@ from attend.contract import Loss, Starts, Task
 from attend.fast import keep_memory
 from attend.log import Log, summary_writer
 from attend.precision import WORTH_IT, bf16_speed
-from attend.progress import Progress, Report, say
+from attend.progress import OF_LOSS, Progress, Report, say
 from attend.settings import check_range
 from attend.weights import UNKNOWN_ORIGIN, Origin, check_resumed, read_weights, save_weights
 
-# What the loop itself measures: lower is better.
-OF_LOSS = ("loss", "perplexity")
 # A loss has diverged when it is this many times as far from zero as it began, and a bit: no healthy run comes there.
 DIVERGED, BIT = 5, 10.0
 # So many updates in a row, between validations: a single batch may be far off.
 IN_A_ROW = 50
+# Up to these values a measure is noise: no output is good yet, and weights are told apart by their loss.
+ABOUT_ZERO: Mapping[str, float] = {"bleu": 1.0, "bleu4": 1.0}
 
 
 @dataclass(frozen=True)
@@ -376,6 +376,8 @@ class Run:
             metrics |= self.task.measure(system)
             lower = watch in OF_LOSS or self.task.measures[watch] == "lower"
             value = metrics[watch] if lower else -metrics[watch]
+            if abs(value) <= ABOUT_ZERO.get(watch, 0.0):
+                value = 0.0
             # Where a figure can't tell two weights apart (no output is right yet, or all are), the loss does.
             if (value, metrics["loss"]) < (progress.best, progress.best_loss):
                 progress.best, progress.best_loss = value, metrics["loss"]

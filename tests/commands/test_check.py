@@ -3,6 +3,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from PIL import Image
+
 from .conftest import Attend, run_attend
 
 
@@ -37,6 +39,19 @@ def test_files_are_looked_into(pictures: Path, tmp_path: Path, attend: Attend) -
         assert found["rows"] == {"train": 59}
         (problem,) = [one for one in found["problems"] if one["kind"] == "broken file"]
         assert "3.png" in problem["what"]
+
+
+def test_pictures_are_compared_by_their_pixels(pictures: Path, tmp_path: Path, attend: Attend) -> None:
+    for part in ("train/left", "train/right", "valid/left"):
+        (tmp_path / part).mkdir(parents=True)
+    for number in range(4):
+        shutil.copy(pictures / f"{number}.png", tmp_path / "train" / ("left", "right")[number % 2])
+    with Image.open(pictures / "0.png") as image:
+        for place in ("train/right/again.png", "valid/left/again.png"):
+            image.save(tmp_path / place, compress_level=0)
+    found = json.loads(attend("check", "ram", "--folder", tmp_path, "--json").out)
+    assert found["counts"] == {"conflicting labels": 1, "shared between parts": 1}
+    assert all("again.png" in problem["what"] for problem in found["problems"])
 
 
 def test_what_is_learnt_from_no_files_is_said(fails: Callable[..., str]) -> None:

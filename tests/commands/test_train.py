@@ -53,6 +53,22 @@ def test_training_leaves_a_whole_run(run: Path, data: Path) -> None:
         assert part in card
 
 
+def test_a_finished_training_says_what_it_reached_and_by_how_many_examples(
+    noise: Path, tmp_path: Path, attend: Attend
+) -> None:
+    folder = tmp_path / "noise"
+    shutil.copytree(noise, folder)
+    done = attend("train", "--resume", "--out", folder, "--json")
+    found = json.loads(done.out)
+    assert (found["recipe"], found["run"], found["updates"], found["stopped"]) == ("ram", str(folder), 9, "3 epochs")
+    assert (found["baseline_chance"], found["baseline_majority"], found["left_out"]) == (0.5, 0.95, 0)
+    assert (found["finished"], found["unknown"], found["count"]) == (20, 0, 20)
+    assert "20 validation examples" in done.err
+    assert found["diagnosis"]
+    assert all(line in done.err and line in (folder / "README.md").read_text() for line in found["diagnosis"])
+    assert found["remarks"][0] in done.err
+
+
 def test_a_folder_of_pictures_becomes_a_run(bars: Path, pictures: Path, attend: Attend) -> None:
     card = (bars / "README.md").read_text()
     for part in ("| target classes | 2 |", str(pictures), "attend predict", "error"):

@@ -172,9 +172,10 @@ def test_an_empty_label_is_no_class(tmp_path):
     assert report.rows == {"train": 2}
 
 
-def probe(path: Path) -> None:
+def probe(path: Path) -> str:
     if path.read_bytes() == b"broken":
         raise ValueError("this is no picture")
+    return path.read_text()
 
 
 def test_files_are_compared_by_what_they_hold(tmp_path):

@@ -132,6 +132,20 @@ def test_errors_and_how_undecided_each_step_is():
     assert OUTPUT.metric() is ERROR
 
 
+def test_a_classifier_that_always_answers_the_same_class_is_no_better_than_that():
+    answers, right = ["cat"] * 20, ["cat"] * 19 + ["dog"]
+    found = OUTPUT.assess(answers, right)
+    assert found.figures == {"balanced_accuracy": 0.5, "baseline_chance": 1 / 3, "baseline_majority": 0.95}
+    assert found.confusion == {"cat": {"cat": 19}, "dog": {"cat": 1}}
+    lower, upper = found.intervals["accuracy"]
+    assert lower < 0.95 < upper
+    assert found.intervals["error"] == (1 - upper, 1 - lower)
+    assert len(found.remarks) == 1
+    assert "'cat'" in found.remarks[0]
+    answers, right = ["cat", "dog", "owl"] * 20, ["cat", "dog", "owl"] * 20
+    assert OUTPUT.assess(answers, right).remarks == ()
+
+
 def test_a_label_never_seen_in_training_makes_the_data_wrong():
     seen, unseen = OUTPUT.encode(["owl", "pig"])
     assert seen == 2

@@ -181,6 +181,23 @@ def test_captions_are_measured_against_all_of_theirs_made_tidy():
     assert output.singles(references[0]) == references[0]
 
 
+def test_figures_of_texts_have_intervals_and_a_baseline_where_targets_repeat():
+    texts = ["x y z x", "y"] * 10
+    found = OUTPUT.assess(texts, ["x y z x", "z"] * 10)
+    lower, upper = found.intervals["exact_match"]
+    assert 0.2 < lower < 0.5 < upper < 0.8
+    lower, upper = found.intervals["bleu"]
+    assert lower < OUTPUT.watched(texts, ["x y z x", "z"] * 10)["bleu"] < upper
+    assert found.figures == {"baseline_majority": 0.5}
+    assert len(found.remarks) == 1  # half is right, as of one answer to all
+    different = [f"{first} {second} {third}" for first in "xyz" for second in "xyz" for third in "xyz"]
+    assert OUTPUT.assess(different, different).figures == {}
+    output = Sequence("word", 30, metrics="captions").learn([("x",)], print)
+    found = output.assess(["x"] * 4, [("x", "y"), ("x",), ("z", "x"), ("y",)])
+    assert found.figures == {"baseline_majority": 0.75}
+    assert found.intervals.keys() == {"exact_match"}
+
+
 def test_targets_that_look_tokenised_are_remarked_on():
     assert any("tokenize" in line for line in OUTPUT.remarks(["a dog runs ."] * 5))
     assert OUTPUT.remarks(["a dog runs."] * 5) == []

@@ -94,13 +94,14 @@ def of_recipe(name: str) -> "tuple[Sequence[Column], Mapping[str, Any], Mapping[
     return columns, kinds, probes, settings.data
 
 
-def probe(settings: Any) -> Callable[[Path], None]:
-    """Looks into a file as the field would."""
+def probe(settings: Any) -> Callable[[Path], Any]:
+    """Looks into a file as the field would: pictures are the same if their pixels are, whatever the files' formats."""
     from attend.fields.field import Fault
 
-    def look(path: Path) -> None:
+    def look(path: Path) -> Any:
         (found,) = settings.learn([path], lambda remark: None).encode([path])
         if isinstance(found, Fault):
             raise ValueError(found)
+        return found
 
     return look

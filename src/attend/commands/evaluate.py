@@ -23,7 +23,7 @@ from attend.commands.options import (
     flat,
     parse,
 )
-from attend.commands.output import check_outputs, print_json, print_table
+from attend.commands.output import check_outputs, print_json, print_tables
 from attend.commands.runs import given_part, model_of, refused, say_changes
 from attend.data.examples import TARGET
 from attend.data.files import DataError
@@ -85,6 +85,8 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend evaluate", arguments)
+    from attend.inspect.assessment import figure_rows, tables
+    from attend.record import beside_figures, result
     from attend.run import RunConfig, provenance, read_json, write_json
 
     if options.columns and not options.data:
@@ -118,21 +120,21 @@ def main(arguments: Sequence[str]) -> int:
         **asdict(how),
         "seconds": round(time.monotonic() - started, 2),
     }
-    nested = evaluated | {"figures": found.figures, "signatures": dict(found.signatures)}
+    beside = beside_figures(found)
     if options.record is not None:
-        from attend.record import result
-
+        nested = evaluated | beside | {"figures": found.figures}
         configs = [RunConfig.read(run, options.recipe) for run in runs]
         write_json(options.record, result(runs, configs, nested, provenance()["command"]))
     if options.json:
         signature = {"signature": found.signatures["bleu"]} if "bleu" in found.signatures else {}
-        print_json(evaluated | found.figures | signature | {"signatures": dict(found.signatures)})
+        print_json(evaluated | found.figures | signature | beside)
     else:
         split = "" if options.data else f", {options.split}"
         search = "".join(f", {name.replace('_', ' ')} {value:g}" for name, value in asdict(how).items())
         print(f"{evaluated['data']}{split}: {len(found.outputs):,} examples{search}\n")
-        print_table([{"figure": name.replace("_", " "), "value": value} for name, value in found.figures.items()])
-        print()
+        print_tables(figure_rows(found.figures, found.intervals), *tables(found.confusion))
+        for remark in found.remarks:
+            print(remark)
         for name, signature in found.signatures.items():
             print(f"{name}: {signature}")
     return 0

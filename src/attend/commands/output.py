@@ -101,6 +101,13 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_tables(*tables: Sequence[Mapping[str, Any]]) -> None:
+    """Those that have rows, with an empty line after each."""
+    for rows in filter(None, tables):
+        print_table(rows)
+        print()
+
+
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows of the same columns: aligned on a terminal, Markdown elsewhere."""
     from attend.inspect.compare import markdown

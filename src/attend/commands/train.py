@@ -11,16 +11,20 @@ import tyro
 from tyro.conf import arg
 
 from attend.commands.options import InFile, flags, refuse
+from attend.commands.output import print_json
 from attend.data.files import DataError, locate
 from attend.progress import duration, first_process, say, training_report
 from attend.settings import merge
 
 if TYPE_CHECKING:
+    from attend.contract import Evaluation
     from attend.recipe import Recipe
     from attend.training import Progress, Report
 
 # What is said of a finished run, where it has that.
 SHOWN = ("bleu", "chrf", "exact_match", "cider", "accuracy", "error", "nats", "caught", "perplexity")
+# What is printed of training.json.
+TOOK = ("parameters", "updates", "best_update", "stopped", "train_seconds", "cpu_seconds", "peak_memory_mb")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Options:
       attend train --resume --out runs/mine
       attend train --resume --out runs/mine --training.epochs 60
       attend train rnnsearch-modern --init runs/mine --out runs/tuned --data.train medical.tsv
+      attend train --resume --out runs/mine --json
     """
 
     out: Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="")] = None
@@ -54,6 +59,8 @@ class Options:
     """Replace the run in that folder."""
     config: InFile = None
     """A TOML file with settings. Flags win over it."""
+    json: bool = False
+    """Print one JSON object at the end: what training took, and what evaluate --json says of the validation part."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -92,8 +99,9 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
         recipe,
         settings,
         name,
-        True,
         lambda report: run.start(name, settings, folder, say, report, options.overwrite, options.init),
+        True,
+        options.json,
     )
 
 
@@ -110,8 +118,9 @@ def resume(name: str | None, options: Options, arguments: Sequence[str]) -> int:
         config.made_by,
         settings,
         config.recipe,
-        False,
         lambda report: run.resume(folder, say, report, config.made_by, settings),
+        False,
+        options.json,
     )
 
 
@@ -137,7 +146,7 @@ def with_file(settings: Any, path: str) -> Any:
 def with_flags(settings: Any, name: str, recipe: "Recipe", arguments: Sequence[str]) -> Any:
     about = f"""The settings of {name}: {recipe.about}.
 
-Besides these there are --out RUN, --resume, --overwrite and --config FILE: see "attend train --help".
+Besides these there are --out RUN, --resume, --overwrite, --config FILE and --json: see "attend train --help".
 
 examples:
   attend train {name} --out runs/mine --training.seed 2
@@ -172,9 +181,15 @@ def unit_of(recipe: "Recipe", settings: Any) -> str:
 
 
 def train(
-    folder: Path, recipe: "Recipe", settings: Any, name: str, make: bool, go: "Callable[[Report], Progress]"
+    folder: Path,
+    recipe: "Recipe",
+    settings: Any,
+    name: str,
+    go: "Callable[[Report], Progress]",
+    make: bool,
+    as_json: bool,
 ) -> int:
-    """Train, as `go` does, and measure, in a folder that is held all the while."""
+    """Train, as `go` does, and measure, in a folder that is held all the while (and, with `make`, made)."""
     import torch
 
     from attend.run import hold
@@ -185,11 +200,11 @@ def train(
     say(f"training on {device}, with {training.threads} CPU thread(s) a process (--training.threads)")
     try:
         with hold(folder, make):
-            with training_report(training.epochs, unit_of(recipe, settings)) as report:
+            with training_report(settings, unit_of(recipe, settings)) as report:
                 progress = go(report)
             leave_processes()
             if first_process():
-                tell(folder, recipe, progress)
+                tell(folder, recipe, settings, name, progress, as_json)
     except Interrupted as stop:
         # A recipe from outside is imported only if it is named again.
         named = [name] if ":" in name else []
@@ -201,12 +216,45 @@ def train(
     return 0
 
 
-def tell(folder: Path, recipe: "Recipe", progress: "Progress") -> None:
+def tell(folder: Path, recipe: "Recipe", settings: Any, name: str, progress: "Progress", as_json: bool) -> None:
     """Measure a run that has come to its end, leave what people read of it, and say what it reached."""
     from attend.record import finish
+    from attend.run import read_json
 
     say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
-    figures = finish(folder, recipe)
-    named = ", ".join(f"{figure.replace('_', ' ')} {figures[figure]:.4g}" for figure in SHOWN if figure in figures)
-    say(f"the best weights on the validation part: {named}")
+    found = finish(folder, recipe)
+    diagnosis = read_json(folder / "metrics.json")["diagnosis"]
+    for line in (*conclusion(progress, settings, found), *diagnosis):
+        say(line)
+    if as_json:
+        print_json({"recipe": name, "run": str(folder), **trained(folder, found), "diagnosis": diagnosis})
     say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
+
+
+def trained(folder: Path, found: "Evaluation") -> dict[str, Any]:
+    """What a training took, and reached on the validation part; examples are counted that either part left out."""
+    from attend.record import beside_figures
+    from attend.run import read_json
+
+    training = read_json(folder / "training.json")
+    said = {name: training[name] for name in TOOK}
+    said |= {"split": "valid", "count": len(found.outputs), **found.figures, **beside_figures(found)}
+    if "examples left out" in training["data"]:
+        said["left_out"] = training["data"]["examples left out"]
+    return said
+
+
+def conclusion(progress: "Progress", settings: Any, found: "Evaluation") -> list[str]:
+    """How good the best weights are, by what search and how many examples they were chosen, and what is wrong."""
+    from attend.inspect.assessment import interval
+
+    shown = []
+    for name in (name for name in SHOWN if name in found.figures):
+        ends = f" (95% interval {interval(found.intervals[name])})" if name in found.intervals else ""
+        shown.append(f"{name.replace('_', ' ')} {found.figures[name]:.4g}{ends}")
+    training, count = settings.training, len(found.outputs)
+    chosen = f"{min(training.measured or count, count):,} validation examples"
+    beam = getattr(settings.decoding, "beam", None)
+    search = "" if beam is None else "by greedy search: " if beam == 1 else f"by beam search (beam {beam}): "
+    best = f"the best weights are those of update {progress.best_update:,}, chosen by the {training.watch} of {chosen}"
+    return [best, f"on all {count:,} of these, {search}{', '.join(shown)}", *found.remarks]

@@ -21,8 +21,8 @@ from attend.data.files import DataError, counted
 
 ColumnKind = Literal["text", "label", "file"]
 """What a column's values are: texts, names of classes, or files and arrays."""
-Probe = Callable[[Path], None]
-"""Reads a file, and raises `ValueError` if it can't be used."""
+Probe = Callable[[Path], Any]
+"""What a file holds, to tell whether another holds the same. Raises `ValueError` if it can't be used."""
 Severity = Literal["fatal", "warning"]
 
 # Fatal problems make training impossible or meaningless.
@@ -161,7 +161,8 @@ class Digest:
         return warning(self.places[0], self.lines[index], self.names.get(index, ""), kind, what)
 
 
-def combined(columns: Sequence[array]) -> UInt64[np.ndarray, "row"]:
+def combined(columns: Sequence[array | UInt64[np.ndarray, "row"]]) -> UInt64[np.ndarray, "row"]:
+    """A hash of each row from those of its columns, in their order."""
     total = np.zeros(len(columns[0]), dtype=np.uint64)
     for hashes in columns:
         total = total * np.uint64(31) + np.frombuffer(hashes, dtype=np.uint64)
@@ -225,9 +226,8 @@ def check_rows(
                             for fault, what in faults(text, column, longest):
                                 yield warning(place, row.line, row.name, fault, what)
                 try:
-                    hashes.append(hash_of(value))
-                    if column in probes and isinstance(value, Path):
-                        probes[column](value)
+                    held = probes[column](value) if column in probes and isinstance(value, Path) else value
+                    hashes.append(hash_of(held))
                 except (OSError, ValueError) as error:
                     usable = False
                     yield warning(place, row.line, row.name, "broken file", f"{column} {value}: {error}")
@@ -275,8 +275,7 @@ def check_duplicates(digest: Digest) -> Iterator[Problem]:
     if not digest.classes:
         return
     before = first_equal(inputs, inputs)
-    again = first == np.arange(len(rows))
-    for index in np.flatnonzero(again & (before < np.arange(len(rows)))):
+    for index in np.flatnonzero(rows != rows[before]):
         what = f"another label than {digest.name(int(before[index]))}, which is otherwise the same"
         yield digest.warn(int(index), "conflicting labels", what)
 
@@ -329,7 +328,8 @@ def hash_of(value: Any) -> int:
         with value.open("rb") as file:
             digest = file_digest(file, lambda: blake2b(digest_size=8))
     elif isinstance(value, np.ndarray):
-        digest = blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8)
+        digest = blake2b(f"{value.dtype}{value.shape}".encode(), digest_size=8)
+        digest.update(np.ascontiguousarray(value).tobytes())
     else:
         digest = blake2b(repr(value).encode(), digest_size=8)
     return int.from_bytes(digest.digest(), "little")

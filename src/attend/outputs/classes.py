@@ -17,7 +17,7 @@ from attend.data.examples import TARGET, Column, Log
 from attend.data.ragged import Stacked
 from attend.fields.field import Fault, Field
 from attend.fields.label import LabelField
-from attend.outputs.output import Figures, Result, Seen, Wanted
+from attend.outputs.output import Assessment, Figures, Result, Seen, Wanted
 
 MEASURES: Mapping[str, Direction] = {"error": "lower", "accuracy": "higher"}
 TINY = float(np.finfo(np.float32).tiny)
@@ -28,6 +28,7 @@ class Classes:
     """One of the classes that the training targets name."""
 
     kind = "classes"
+    validation_search = ""
     like = ""
     measures = MEASURES
 
@@ -140,6 +141,24 @@ class ClassesOutput:
             entropies = np.stack([entropy(likely) for likely in probabilities]).mean(0)
             found |= {f"class_entropy_step_{step}": float(value) for step, value in enumerate(entropies, start=1)}
         return found, {}
+
+    def assess(self, texts: Sequence[str], references: Sequence[Any]) -> Assessment:
+        answers = [str(reference) for reference in references]
+        accuracy = self.watched(texts, answers)["accuracy"]
+        lower, upper = metrics.share_interval(accuracy, len(answers))
+        confusion = metrics.confusion_of(texts, answers)
+        name, majority = metrics.commonest([(answer,) for answer in answers])
+        figures = {
+            "balanced_accuracy": metrics.balanced_accuracy(confusion),
+            "baseline_chance": 1 / len(self.classes),
+            "baseline_majority": majority,
+        }
+        remarks = ()
+        if lower <= majority:
+            interval = f"the 95% interval of the accuracy is {lower:.3f} to {upper:.3f}"
+            remarks = (f"no better than always answering {name!r}, which has accuracy {majority:.3f}: {interval}",)
+        intervals = {"error": (1 - upper, 1 - lower), "accuracy": (lower, upper)}
+        return Assessment(figures, intervals, confusion, remarks)
 
     def texts(self, system: Any, batch: Batch, how: Decoding) -> list[str]:
         with torch.inference_mode():

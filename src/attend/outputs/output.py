@@ -59,6 +59,22 @@ Figures = tuple[dict[str, float], dict[str, str]]
 
 
 @dataclass(frozen=True)
+class Assessment:
+    """How far figures can be trusted.
+
+    `figures` has what answers that need no input would reach, as shares of right ones: `baseline_chance` of guessing,
+    `baseline_majority` of always giving the commonest. `intervals` are 95% confidence intervals of figures by name.
+    `confusion` is of classes: how often each was answered, by the class that was right. `remarks` say, a sentence each,
+    what is no better than it would be without an input.
+    """
+
+    figures: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Wanted:
     """How many outputs are wanted of each input: the `best`, or that many random `samples`, drawn by `generator`.
 
@@ -134,6 +150,10 @@ class Output(Protocol):
         """How good outputs are; and signatures of libraries that say how that was found."""
         ...
 
+    def assess(self, texts: Sequence[str], references: Sequence[Any]) -> Assessment:
+        """How far the figures of these outputs can be trusted, and what is reached without any input."""
+        ...
+
     def texts(self, system: Any, batch: Batch, how: Any) -> list[str]:
         """The text of each example's best output alone: what `watched` needs, quickly."""
         ...
@@ -169,6 +189,11 @@ class OutputSettings(Protocol):
     @property
     def kind(self) -> str:
         """What is predicted, in a word: "sequence", "classes"."""
+        ...
+
+    @property
+    def validation_search(self) -> str:
+        """How outputs are searched for at each validation, in words: "greedy search"; empty for no search."""
         ...
 
     def column(self) -> Column: ...

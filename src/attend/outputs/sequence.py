@@ -20,11 +20,13 @@ from attend.data.examples import TARGET, Column, Log
 from attend.data.ragged import Ragged
 from attend.fields.field import Fault, Field
 from attend.fields.text import END_SHOWN, Text, TextField, tokens_of
-from attend.outputs.output import Figures, Result, Seen, Wanted
+from attend.outputs.output import Assessment, Figures, Result, Seen, Wanted
 from attend.settings import check_range
 
 SPARE = 10
 """Tokens that an output may be longer than a multiple of its input, `Decoding.ratio`."""
+OFTEN = 0.05
+"""From this share of the targets on, the commonest is a baseline: fewer are of texts that hardly occur twice."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Sequence:
     """How sacreBLEU cuts translations before it counts: "none" for text that is already tokenised."""
 
     kind = "sequence"
+    validation_search = "greedy search"
 
     def __post_init__(self) -> None:
         _ = self.text
@@ -206,6 +209,23 @@ class SequenceOutput:
         scores = metrics.corpus_scores(texts, singles, self.settings.tokenize)
         found = {"bleu": scores["bleu"], "chrf": scores["chrf"], "ter": scores["ter"]}
         return found | {"exact_match": metrics.exact_match(texts, singles)}, scores["signatures"]
+
+    def assess(self, texts: abc.Sequence[str], references: abc.Sequence[Any]) -> Assessment:
+        several = self.several(references)
+        right = metrics.caption_match(texts, several)
+        lower, upper = metrics.share_interval(right, len(texts))
+        intervals = {"exact_match": (lower, upper)}
+        if self.settings.metrics == "translation":
+            bleu = metrics.bleu(self.settings.tokenize)
+            intervals["bleu"] = metrics.bootstrap_interval(bleu, texts, [singles[0] for singles in several])
+        text, share = metrics.commonest(several)
+        if share < OFTEN:
+            return Assessment({}, intervals)
+        remarks = ()
+        if lower <= share:
+            interval = f"the 95% interval of its share of exact matches is {lower:.3f} to {upper:.3f}"
+            remarks = (f"no better than always answering {text!r}, which is right of {share:.3f}: {interval}",)
+        return Assessment({"baseline_majority": share}, intervals, remarks=remarks)
 
     def texts(self, system: Any, batch: Batch, how: Decoding) -> list[str]:
         return [best[0].text for best in self.predict(system, batch, how, Wanted())]
