@@ -39,7 +39,7 @@ from attend.folder import empty_folder, held
 from attend.model import Model
 from attend.progress import Progress, Report
 from attend.recipe import Recipe
-from attend.settings import merge, nearest
+from attend.settings import formerly, merge, nearest
 from attend.task import Supervised
 from attend.tasks.drawing import Drawing, DrawingModel
 from attend.tasks.game import Game, PlayerModel
@@ -134,7 +134,7 @@ class RunConfig:
             if key not in content:
                 raise ValueError(f"{path}: there is no {key!r}")
         made_by = recipe_of(str(content["recipe"]), recipe, path)
-        settings = merge(made_by.settings, content["settings"], str(path))
+        settings = merge(formerly(made_by.settings), content["settings"], str(path))
         return RunConfig(str(content["recipe"]), settings, content["provenance"], made_by)
 
 
