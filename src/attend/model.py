@@ -329,6 +329,8 @@ class Model:
             )
         if left_out.names:
             say(f"{files}: {left_out}")
+        for remark in (remark for one in self.task.fields.values() for remark in one.remarks()):
+            say(f"{files}: {remark}")
         return part
 
 

@@ -53,9 +53,11 @@ def mapping_of(model: Any, paths: Sequence[str], given: Sequence[str], target: b
     own = own if target else {name: column for name, column in own.items() if name in model.task.fields}
     if not own or locate(paths[0]).is_dir():
         return own
-    if text_suffix(paths[0]) not in TABLES:
+    if not locate(paths[0]).is_file():  # a pipe can be read only once
         return {}
     head = str(next(scan_lines(paths[0]), ""))
+    if text_suffix(paths[0]) not in TABLES and "\t" not in head:
+        return {}
     return {name: column for name, column in own.items() if column in head}
 
 

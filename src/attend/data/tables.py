@@ -1,9 +1,9 @@
 """Reading rows: from one table, from line-aligned files, or from arrays.
 
-A table is a `.tsv` (or `.txt`; with or without a header), a `.csv` (quoted as in RFC 4180, with a header) or a `.jsonl`
-(an object a line). Line-aligned files are one per column: texts, a value a line, or arrays, a value a row. An `.npz`
-may have an array for each column. Texts are UTF-8, plain or compressed (`.gz`, `.xz`), "-" is standard input. Only
-"\\n" (or "\\r\\n") ends a line.
+A table is a `.tsv` (or another file of lines with tabs; with or without a header), a `.csv` (quoted as in RFC 4180,
+with a header) or a `.jsonl` (an object a line). Line-aligned files are one per column: texts, a value a line, or
+arrays, a value a row. An `.npz` may have an array for each column. Texts are UTF-8, plain or compressed (`.gz`, `.xz`),
+"-" is standard input. Only "\\n" (or "\\r\\n") ends a line.
 
     a.png   a red dot                  file_name,caption
     b.png   two dots                   a.png,a red dot
@@ -87,14 +87,25 @@ def scan(
             yield from scan((path,), columns, mapping, optional, log)
         return
     try:
-        check_mapping(paths, columns, mapping)
-        columns = distinct(columns, mapping)
-        rows = as_rows(open_lines(paths, columns, mapping, optional, log), paths, columns)
-        several = [column.name for column in columns if column.several]
-        files = [column.name for column in columns if column.files]
-        yield from joined(rows, several, files, paths[0], log) if several and files else rows
+        yield from scan_rows(paths, columns, mapping, optional, log)
     except DataError as error:
         yield error
+
+
+def scan_rows(
+    paths: Sequence[str],
+    columns: Sequence[Column],
+    mapping: Mapping[str, str] = NO_NAMES,
+    optional: Collection[str] = frozenset(),
+    log: Log = silent,
+) -> Iterator[Row | DataError]:
+    """As `scan`, but raises an error that ends reading: one that is yielded is of a line."""
+    check_mapping(paths, columns, mapping)
+    columns = distinct(columns, mapping)
+    rows = as_rows(open_lines(paths, columns, mapping, optional, log), paths, columns)
+    several = [column.name for column in columns if column.several]
+    files = [column.name for column in columns if column.files]
+    yield from joined(rows, several, files, paths[0], log) if several and files else rows
 
 
 def check_mapping(paths: Sequence[str], columns: Sequence[Column], mapping: Mapping[str, str]) -> None:
@@ -128,7 +139,7 @@ def open_lines(
             return array_lines(path, columns, mapping, optional, log)
         if len(required) > 1 and holds_arrays(path):
             raise DataError(path, "has a single array", f"give a file for each of: {names}")
-        if suffix == ".tsv" or len(required) > 1:
+        if suffix == ".tsv" or len(required) > 1 or (len(columns) > 1 and not holds_arrays(path)):
             return tsv_lines(path, columns, mapping, optional, log)
     given = {len(columns): columns, len(required): required}.get(len(paths))
     if given is None or not paths:
@@ -153,13 +164,17 @@ def open_lines(
 def tsv_lines(
     path: str, columns: Sequence[Column], mapping: Mapping[str, str], optional: Collection[str], log: Log
 ) -> Iterator[Line]:
-    """Lines of tab-separated cells."""
+    """Lines of tab-separated cells; or, where a single column is needed, of texts, if the first of them has no tab."""
     lines = scan_lines(path)
     head = next(lines, None)
     if head is None:
         return
     required = [column for column in columns if column.name not in optional]
     cells = head.split("\t") if isinstance(head, str) else []
+    if len(cells) < 2 and len(required) == 1 and not mapping and text_suffix(path) != ".tsv":
+        for line, text in enumerate(chain([head], lines), start=1):
+            yield text if isinstance(text, DataError) else (line, {required[0].name: text})
+        return
     if is_head(cells, required, mapping):
         where = places(path, cells, columns, mapping, optional, log)
         width, first = len(cells), 2
