@@ -133,6 +133,9 @@ def test_alignments(run: Path, lines: Path, tmp_path: Path, attend: Attend) -> N
     links = read_pharaoh(str(path), first=0)
     assert links[0].sure == {(0, 0), (1, 1), (2, 2)}
     assert links[1].sure == set()
+    attend("predict", run, lines, "--alignments", path, "--alignment-form", "npz")
+    with np.load(path) as arrays:
+        assert [arrays[f"{number}/target"].size for number in (1, 2, 3)] == [4, 0, 4]
     attend("predict", run, lines, "--alignments", path, "--alignment-form", "nematus")
     assert [trace.output for trace in read_nematus(path)] == ["A GOD SNUR", "", "EHT DER LLAB"]
 

@@ -3,14 +3,14 @@
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+from attend.commands.alignments import AlignmentForm, aligned, token_look, write_alignments
 from attend.commands.options import (
     Beam,
     Columns,
@@ -92,8 +92,9 @@ class Options:
     """Put the source word that was looked at most in the place of <unk> (for word vocabularies)."""
     alignments: OutFile = None
     """Write the attention of each example's first output to this file too, for weights over a text."""
-    alignment_form: Literal["pharaoh", "nematus"] = "pharaoh"
-    """pharaoh: "i-j" links, source before target, counted from 0. nematus: whole matrices."""
+    alignment_form: AlignmentForm = "pharaoh"
+    """pharaoh: "i-j" links, source before target, counted from 0. nematus: whole matrices. npz: the same as NumPy
+    arrays: "7/weights" of example 7, a row for each word of the output, with "7/source" and "7/target"."""
     subwords: bool = False
     """Write alignments of tokens, not of words."""
     out: OutFile = None
@@ -135,7 +136,7 @@ def predict(model: "Model", options: Options) -> int:
             for chunk in predictions(model, options, given):
                 links: list[tuple[Trace, Weights]] = []
                 if options.alignments is not None:  # what has none is refused before anything is written
-                    links = [aligned(model, options, one.outputs[0] if one.outputs else None) for one in chunk]
+                    links = [aligned(model, options.run, first(one), options.subwords) for one in chunk]
                 for one in chunk:
                     file.write(form(one))
                 file.flush()
@@ -144,7 +145,7 @@ def predict(model: "Model", options: Options) -> int:
         if options.alignments is None:
             deque(written(), maxlen=0)
         else:
-            write_alignments(options.alignments, options, written())
+            write_alignments(options.alignments, options.alignment_form, written())
     for remark in (remark for one in model.task.fields.values() for remark in one.remarks()):
         say(remark)
     if given.refused:
@@ -160,6 +161,10 @@ class Answer:
     row: "Row"
     outputs: "Sequence[Prediction]"
     left_out: str | None = None
+
+
+def first(answer: Answer) -> "Prediction | None":
+    return answer.outputs[0] if answer.outputs else None
 
 
 class Given:
@@ -205,7 +210,7 @@ class Given:
         Raises `DataError` for what ends reading.
         """
         from attend.data.examples import Row
-        from attend.data.tables import scan_rows
+        from attend.data.tables import scan_each
 
         # Of several inputs, line-aligned files are one for each.
         for paths in [self.paths] if self.single is None else [(path,) for path in self.paths]:
@@ -217,16 +222,10 @@ class Given:
                 continue
             # Rows that name the same file are told apart.
             columns = [replace(column, several=False) for column in self.columns]
-            faulty = 0
-            for row in scan_rows(paths, columns, self.mapping, {TARGET}, log):
-                if isinstance(row, DataError):
-                    if row.line and row.line == faulty:  # of one line several cells may be wrong
-                        continue
-                    faulty = row.line or 0
-                    yield row
-                else:
-                    unnamed = self.named and row.name[:5] == "line "
-                    yield replace(row, name=f"{paths[0]}:{row.line}") if unnamed else row
+            for row in scan_each(paths, columns, self.mapping, {TARGET}, log):
+                if self.named and isinstance(row, Row) and row.name[:5] == "line ":
+                    row = replace(row, name=f"{paths[0]}:{row.line}")
+                yield row
 
     def count(self) -> int:
         """How many there are, where that can be known before; what ends reading is found by it."""
@@ -365,7 +364,7 @@ def text_of(model: "Model", options: Options) -> "Text":
         raise refused(model, options.run, "replace_unknown", why)
 
     def replaced(prediction: "Prediction") -> str:
-        return replace_unknown(prediction, token_look(model, options, prediction, "replace_unknown"))
+        return replace_unknown(prediction, token_look(model, options.run, prediction, "replace_unknown"))
 
     return replaced
 
@@ -382,38 +381,3 @@ def replace_unknown(prediction: "Prediction", look: "Weights") -> str:
         elif number != END:
             words.append(token.text)
     return " ".join(words)
-
-
-def token_look(model: "Model", options: Options, prediction: "Prediction", flag: str) -> "Weights":
-    """The first look with weights of tokens over tokens. Raises `ValueError`, naming the flag, where there is none."""
-    from attend.attention.trace import Tokens, Weights
-
-    for look in prediction.looks.values():
-        if isinstance(look, Weights) and isinstance(look.memory, Tokens) and isinstance(look.steps, Tokens):
-            return look
-    raise refused(model, options.run, flag, "has no weights of tokens over a text")
-
-
-def aligned(model: "Model", options: Options, output: "Prediction | None") -> "tuple[Trace, Weights]":
-    """An output's trace, with the look to write; for an empty text an empty one, so that lines stay in step."""
-    import numpy as np
-
-    from attend.attention.trace import Tokens, Trace, Weights
-    from attend.show.words import merge
-
-    if output is None:
-        nowhere = Tokens("", ())
-        look = Weights(np.zeros((0, 0)), nowhere, nowhere)
-        return Trace("", "", {"source": look}, ()), look
-    look = token_look(model, options, output, "alignments")
-    look = look if options.subwords else merge(look)
-    return replace(output.trace(), looks={"source": look}, media={}), look
-
-
-def write_alignments(path: Path, options: Options, found: "Iterable[tuple[Trace, Weights]]") -> None:
-    from attend.show.formats import write_nematus, write_pharaoh
-
-    if options.alignment_form == "pharaoh":
-        write_pharaoh(path, (look for _, look in found))
-    else:
-        write_nematus(path, (trace for trace, _ in found))

@@ -108,6 +108,23 @@ def scan_rows(
     yield from joined(rows, several, files, paths[0], log) if several and files else rows
 
 
+def scan_each(
+    paths: Sequence[str],
+    columns: Sequence[Column],
+    mapping: Mapping[str, str] = NO_NAMES,
+    optional: Collection[str] = frozenset(),
+    log: Log = silent,
+) -> Iterator[Row | DataError]:
+    """As `scan_rows`, with a single error for a line in which several cells are wrong: something for each example."""
+    wrong: int | None = None
+    for row in scan_rows(paths, columns, mapping, optional, log):
+        if isinstance(row, DataError):
+            if row.line == wrong:
+                continue
+            wrong = row.line
+        yield row
+
+
 def check_mapping(paths: Sequence[str], columns: Sequence[Column], mapping: Mapping[str, str]) -> None:
     """Raises `DataError` for an unknown column."""
     known = [column.name for column in columns]

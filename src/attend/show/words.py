@@ -12,6 +12,8 @@ from rich.cells import cell_len, set_cell_size
 
 from attend.attention.trace import Axis, Named, Token, Tokens, Trace, Weights
 
+# Weights that differ by less were computed as the same number.
+SAME = 1e-6
 BIDI_CONTROLS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
@@ -24,6 +26,11 @@ def drawable(trace: Trace) -> dict[str, Weights]:
         and look.weights.size
         and not (isinstance(look.memory, Named) and len(look.memory) == 1)
     }
+
+
+def even(look: Weights) -> bool:
+    """Whether every step weighs all of several cells alike, as a control without attention does by construction."""
+    return len(look.memory) > 1 and bool((look.weights.max(1) - look.weights.min(1) < SAME).all())
 
 
 def readable(look: Weights, words: bool | None = None) -> Weights:
