@@ -172,6 +172,10 @@ class Evaluation:
     references: Sequence[str] = ()
     signatures: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        return f"<evaluation of {len(self.outputs):,} outputs: {figures}>"
+
 
 @dataclass(frozen=True)
 class State:

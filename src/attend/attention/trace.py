@@ -387,6 +387,9 @@ class Trace:
         for name, media in self.media.items():
             _check_media(name, media, self.looks)
 
+    def __repr__(self) -> str:
+        return f"<trace of {self.input!r:.60}: {self.output!r:.60}, looks: {', '.join(self.looks) or 'none'}>"
+
     def media_of(self, look: str) -> Media | None:
         """The media to show a look with: its own, else the input's if they fit its cells.
 
