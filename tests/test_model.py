@@ -192,7 +192,7 @@ def test_what_is_no_list_of_inputs_is_refused(writer: Model, seer: Model):
             writer.predict_all(wrong)
     with pytest.raises(TypeError, match=r"input 1: .*image.*NoneType"):
         seer.predict_all([{"text": "a", "image": None}])
-    with pytest.raises(ValueError, match=r"input 2: .*U\+0000|input 2: .*surrogate|input 2: .*empty"):
+    with pytest.raises(ValueError, match=r"input 2: .*empty"):
         writer.predict_all(["a", "\ufeff"])
 
 
