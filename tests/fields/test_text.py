@@ -70,6 +70,7 @@ def test_cells_are_tokens_with_their_places():
         ("zz", 2, 4),
         ("</s>", None, None),
     ]
+    assert [token.unknown for token in axis.tokens] == [False, True, False]
     assert value.axis(1, ()) == Named(("summary",))
     assert (value.text, value.media(), value.unknown()) == ("a zz", None, 1)
     np.testing.assert_array_equal(value.encoded, learnt().encode(["a zz"])[0])

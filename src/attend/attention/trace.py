@@ -75,11 +75,15 @@ SoundUri = Annotated[str, Field(pattern=f"^{SOUND.pattern}$")]
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of text. `start` and `end` are character offsets into the raw text; None for a special token."""
+    """A piece of text. `start` and `end` are character offsets into the raw text; None for a special token.
+
+    An `unknown` one is in no vocabulary: whatever it says, the model read or wrote the same token for it.
+    """
 
     text: str
     start: Count | None = None
     end: Count | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -421,6 +425,10 @@ class Trace:
         Optional parts that are empty are left out.
         """
         form = _adapter().dump_python(self, mode="json")
+        for axis in (axis for look in form["looks"].values() for axis in (look["steps"], look.get("memory", {}))):
+            for token in axis.get("tokens", ()):
+                if not token["unknown"]:
+                    del token["unknown"]
         always = ("input", "output", "looks", "scores", "about")
         kept = {key: value for key, value in form.items() if key in always or value not in (None, [], {})}
         return {"schema": SCHEMA, **kept}

@@ -176,7 +176,8 @@ def check_text(value: Any) -> None:
 
 
 def tokens_of(spelt: Encoded) -> list[Token]:
-    return [Token(text, *place) for text, place in zip(spelt.tokens, spelt.offsets, strict=True)]
+    parts = zip(spelt.tokens, spelt.offsets, spelt.ids, strict=True)
+    return [Token(text, *place, unknown=number == UNKNOWN) for text, place, number in parts]
 
 
 def control_character(text: str) -> str | None:

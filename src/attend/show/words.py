@@ -77,12 +77,12 @@ def _merge_axis(axis: Axis) -> tuple[Axis, Float[np.ndarray, "token word"]]:
         if not overlapped:
             words.append(token)
         else:
-            start, end = overlapped[0][0], overlapped[-1][1]
-            last = words[-1] if words else None
+            (start, _), (_, end) = overlapped[0], overlapped[-1]
+            unknown, last = token.unknown, words[-1] if words else None
             if last is not None and last.end is not None and last.start is not None and start < last.end:
-                start, end = min(start, last.start), max(end, last.end)
+                start, end, unknown = min(start, last.start), max(end, last.end), unknown or last.unknown
                 words.pop()
-            words.append(Token(axis.text[start:end], start, end))
+            words.append(Token(axis.text[start:end], start, end, unknown))
         word_of.append(len(words) - 1)
     return Tokens(axis.text, tuple(words)), np.eye(len(words))[word_of]
 
