@@ -192,7 +192,7 @@ def test_files_are_compared_by_what_they_hold(tmp_path):
         (valid, 3, "shared between parts"),
     ]
     assert "no picture" in report.problems[0].what
-    assert [problem.severity for problem in report.problems[:2]] == ["warning", "fatal"]
+    assert [problem.severity for problem in report.problems[:2]] == ["warning", "warning"]
     assert report.rows == {"train": 4, "valid": 2}
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from attend.data.examples import Row
     from attend.task import Part
 
-TABLES = (".tsv", ".csv", ".jsonl")
+TABLES = (".tsv", ".csv", ".jsonl", ".json")
 
 
 def model_of(runs: Sequence[Path], recipe: str | None, weights: Any = "model") -> Any:

@@ -29,7 +29,6 @@ Severity = Literal["fatal", "warning"]
 # Fatal problems make training impossible or meaningless.
 FATAL = (
     "unreadable file",
-    "missing file",
     "line counts differ",
     "invalid UTF-8",
     "malformed line",
@@ -39,6 +38,7 @@ FATAL = (
 # The other kinds of problem, with advice for each.
 WARNINGS = {
     "empty line": "nothing to do: the example is left out",
+    "missing file": "put the file there, or expect the example to be left out",
     "broken file": "save it again, or expect the example to be left out",
     "control character": "remove it: it does not belong in text",
     "line separator": "replace it by a space: other tools may split the line there",
@@ -344,7 +344,9 @@ def hash_of(value: Any) -> int:
 
 
 def fatal(error: DataError) -> Problem:
-    return Problem(error.file, error.line, error.kind, "fatal", error.problem, error.advice)
+    """The error as a problem: a fatal one, unless it is of one row's file alone."""
+    severity = "warning" if error.kind in WARNINGS else "fatal"
+    return Problem(error.file, error.line, error.kind, severity, error.problem, error.advice)
 
 
 def warning(file: str, line: int, name: str, kind: str, what: str) -> Problem:

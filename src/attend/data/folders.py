@@ -221,10 +221,6 @@ def read_metadata(
         def wrong(problem: str, advice: str, line: int = row.line) -> DataError:
             return DataError(path, problem, advice, line, "malformed line")
 
-        for name, value in row.values.items():
-            texts = value if isinstance(value, tuple) else (value,)
-            if any(isinstance(text, str) and not text.strip() for text in texts):
-                raise wrong(f"{name} is empty", f"fill it in, or leave the column {name} out of all lines")
         cells = dict(row.values)
         split = cells.pop(SPLIT, "train")
         if split.lower() not in SPLITS:
