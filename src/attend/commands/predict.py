@@ -24,7 +24,7 @@ from attend.commands.options import (
     parse,
 )
 from attend.commands.output import check_outputs, text_output
-from attend.commands.runs import TABLES, check_predicts, mapping_of, model_of, refused
+from attend.commands.runs import TABLES, check_predicts, mapping_of, model_of, refused, say_remarks
 from attend.data.examples import TARGET
 from attend.data.files import DataError, counted, locate, readable_again, text_suffix
 from attend.progress import counting, say
@@ -146,8 +146,7 @@ def predict(model: "Model", options: Options) -> int:
             deque(written(), maxlen=0)
         else:
             write_alignments(options.alignments, options.alignment_form, written())
-    for remark in (remark for one in model.task.fields.values() for remark in one.remarks()):
-        say(remark)
+    say_remarks(model)
     if given.refused:
         counts = f"{given.refused:,} of {counted(given.done, given.noun)}"
         say(f"attend: {counts} could not be used, and no answer is in their lines")

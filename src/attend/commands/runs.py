@@ -77,6 +77,12 @@ def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tup
     return model.rows(rows(), ", ".join(paths)), last
 
 
+def say_remarks(model: Any) -> None:
+    """Say what was done to the values that were read: resized, turned, of several frames the first taken."""
+    for remark in (remark for one in model.task.fields.values() for remark in one.remarks()):
+        say(remark)
+
+
 def say_changes(run: Path) -> None:
     """Say which files and folders are not what the run began with: of what it then held out, some may be learnt."""
     from attend.run import changed

@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 from attend.commands.alignments import AlignmentForm, aligned, write_alignments
 from attend.commands.options import Columns, Ensemble, OutFile, RecipeName, Run, flat, parse
 from attend.commands.output import check_outputs
-from attend.commands.runs import check_predicts, mapping_of, model_of
+from attend.commands.runs import check_predicts, mapping_of, model_of, say_remarks
 from attend.data.examples import TARGET
 from attend.data.files import DataError, counted, readable_again
 from attend.progress import counting, say
@@ -74,6 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         deque(given.written(), maxlen=0)
     else:
         write_alignments(options.alignments, options.alignment_form, given.written())
+    say_remarks(model)
     if given.incomplete:
         counts = f"{given.incomplete:,} of {given.done:,} examples"
         say(f"{counts} have tokens that are in no vocabulary (<unk>): --json counts them")
