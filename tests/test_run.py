@@ -77,6 +77,16 @@ def config_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "config.json").read_text())
 
 
+def test_a_run_from_before_texts_were_normalised_reads_them_as_it_did(run: Path, made_by: Recipe) -> None:
+    """What a run's settings don't name has the value that it had before there was the setting."""
+    assert load(run, recipe=made_by).predict("ab ").input == "ab"
+    content = config_of(run)
+    assert content["settings"]["inputs"]["source"].pop("normalise") is True
+    assert content["settings"]["output"].pop("normalise") is True
+    (run / "config.json").write_text(json.dumps(content))
+    assert load(run, recipe=made_by).predict("ab ").input == "ab "
+
+
 def change(folder: Path, **parts: Any) -> None:
     (folder / "config.json").write_text(json.dumps(config_of(folder) | parts))
 

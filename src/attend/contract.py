@@ -179,6 +179,10 @@ class Evaluation:
     remarks: Sequence[str] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        return f"<evaluation of {len(self.outputs):,} outputs: {figures}>"
+
 
 @dataclass(frozen=True)
 class State:

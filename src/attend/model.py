@@ -1,6 +1,6 @@
 """A trained model: what `attend.load` gives for every supervised run, and what it predicts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -202,15 +202,33 @@ class Model:
         found = self.predict_cases([self.case(named if given is None else given)], self.how(beam=beam))
         return found[0][0]
 
+    def predict_all(self, given: Iterable[Any], beam: int | None = None) -> list[Prediction | None]:
+        """The best output for each of several inputs, in order; None for an empty text."""
+        return [several[0] if several else None for several in self.predict_many(given, beam)]
+
     def predict_many(
-        self, given: Sequence[Any], beam: int | None = None, best: int = 1, **options: Any
+        self, given: Iterable[Any], beam: int | None = None, best: int = 1, **options: Any
     ) -> list[list[Prediction]]:
         """The `best` outputs for each of several inputs, in order; none for an empty text."""
-        if isinstance(given, str | bytes | Mapping):
-            raise TypeError("predict_many takes a list of inputs; predict takes one")
-        cases = [None if isinstance(one, str) and not one.strip() else self.case(one) for one in given]
+        cases = self.several(given)
         found = iter(self.predict_cases([case for case in cases if case], self.how(beam=beam), Wanted(best, **options)))
         return [[] if case is None else next(found) for case in cases]
+
+    def several(self, given: Iterable[Any]) -> list[Case | None]:
+        """Several inputs, prepared; None for an empty text. Errors are as in `case`, with the input's number."""
+        if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+            raise TypeError(f"a list of inputs was expected, not {type(given).__name__}: predict takes a single one")
+        return [
+            None if isinstance(one, str) and not one.strip() else self.numbered(f"input {number}", one)
+            for number, one in enumerate(given, start=1)
+        ]
+
+    def numbered(self, name: str, given: Any) -> Case:
+        try:
+            return self.case(given)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name}: {error}") from error
 
     def predict_cases(
         self, cases: Sequence[Case], how: Any = None, wanted: Wanted | None = None, report: Tell | None = None
@@ -238,12 +256,10 @@ class Model:
         case = self.case(given)
         return self.predict_cases([case])[0][0] if target is None else self.force_cases([case], [target])[0]
 
-    def score(self, pairs: Sequence[tuple[Any, Any]]) -> list[float]:
+    def score(self, pairs: Iterable[tuple[Any, Any]]) -> list[float]:
         """log p(target | input) of each pair, in nats."""
-        for number, pair in enumerate(pairs, start=1):
-            if isinstance(pair, str) or len(pair) != 2:
-                raise TypeError(f"pair {number} must be an input and a target, not {pair!r:.80}")
-        cases = [self.case(given) for given, _ in pairs]
+        pairs = check_pairs(pairs)
+        cases = [self.numbered(f"pair {number}", given) for number, (given, _) in enumerate(pairs, start=1)]
         return [found.log_prob for found in self.force_cases(cases, [target for _, target in pairs])]
 
     # Measuring
@@ -260,9 +276,21 @@ class Model:
             task.frozen[split] = task.read_part(task.source, split, lambda line: None)
         return task.frozen[split]
 
-    def evaluate(self, split: Split = "valid", report: Tell | None = None) -> Evaluation:
-        """Measure on a part of the run's own data, with the run's own decoding."""
-        return self.evaluate_part(self.part(split), self.how(), report)
+    def evaluate(self, split: Split | Iterable[tuple[Any, Any]] = "valid", report: Tell | None = None) -> Evaluation:
+        """Measure on a part of the run's own data, or on pairs of an input and a target, with the run's own decoding.
+
+        Pairs that can't be used are left out, and said.
+        """
+        part = self.part(split) if isinstance(split, str) else self.rows(self.rows_of(split), "the pairs")
+        return self.evaluate_part(part, self.how(), report)
+
+    def rows_of(self, pairs: Iterable[tuple[Any, Any]]) -> Iterator[Row]:
+        """Pairs as the rows of a file. Raises `TypeError` for what is none, or lacks an input."""
+        for number, (given, target) in enumerate(check_pairs(pairs), start=1):
+            named = given if isinstance(given, Mapping) else {self.inputs[0]: given}
+            if named.keys() != self.task.fields.keys():
+                raise TypeError(f"pair {number}: this model reads {' and '.join(self.inputs)}, by name in a mapping")
+            yield Row({**named, TARGET: target}, f"pair {number}", number)
 
     def evaluate_part(self, part: Part, how: Any, report: Tell | None = None) -> Evaluation:
         """Predict each row, score each target, and measure: quality (beside what needs no input), loss, attention.
@@ -342,7 +370,20 @@ class Model:
             )
         if left_out.names:
             say(f"{files}: {left_out}")
+        for remark in (remark for one in self.task.fields.values() for remark in one.remarks()):
+            say(f"{files}: {remark}")
         return part
+
+
+def check_pairs(pairs: Iterable[Any]) -> list[tuple[Any, Any]]:
+    """Raises `TypeError` for what is no list of an input and a target each."""
+    if isinstance(pairs, str | bytes | Mapping) or not isinstance(pairs, Iterable):
+        raise TypeError(f"a list of pairs (an input and a target each) was expected, not {type(pairs).__name__}")
+    found = list(pairs)
+    for number, pair in enumerate(found, start=1):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"pair {number} must be an input and a target, not {pair!r:.80}")
+    return found
 
 
 def windows(views: Views, steps: int) -> Windows:

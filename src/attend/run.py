@@ -39,7 +39,7 @@ from attend.folder import PREPARING, empty_folder, held
 from attend.model import Model
 from attend.progress import Progress, Report, say
 from attend.recipe import Recipe
-from attend.settings import merge, nearest
+from attend.settings import formerly, merge, nearest
 from attend.stored import check, check_keys, read_object
 from attend.task import Supervised
 from attend.tasks.drawing import Drawing, DrawingModel
@@ -171,7 +171,7 @@ class RunConfig:
         check_keys(content, {"recipe": str, "settings": dict, "provenance": dict[str, str]}, path)
         check_keys(content["provenance"], dict.fromkeys(("command", "commit", "machine"), str), path)
         made_by = recipe_of(content["recipe"], recipe, path)
-        settings = merge(made_by.settings, content["settings"], str(path))
+        settings = merge(formerly(made_by.settings), content["settings"], str(path))
         places = check(content.get("places", {}), dict[str, str], f"{path}: 'places'")
         settings = replace(settings, data=located(settings.data, places))
         return RunConfig(content["recipe"], settings, content["provenance"], made_by, places)

@@ -11,6 +11,8 @@ from attend.stored import LARGEST, shown
 
 # Names that a hint lists.
 MOST_ALIKE = 3
+# The key of a field's metadata with the value that runs had which were made before there was the field.
+FORMERLY = "formerly"
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -70,6 +72,15 @@ def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "",
         return replace(settings, **new)
     except ValueError as error:
         raise ValueError(f"{place}: {path}{error}") from error
+
+
+def formerly(settings: Any) -> Any:
+    """`settings` with the values that a run had which names nothing: one made before some of the fields were there."""
+    new = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        new[field.name] = formerly(value) if is_dataclass(value) else field.metadata.get(FORMERLY, value)
+    return replace(settings, **new)
 
 
 def convert(value: Any, kind: Any, what: str) -> Any:

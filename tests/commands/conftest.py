@@ -197,6 +197,14 @@ def summary(data: Path, attend: Attend, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
+def uniform(data: Path, attend: Attend, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that looks at all words alike."""
+    folder = tmp_path_factory.mktemp("runs") / "uniform"
+    attend(*translating(data, folder, "--system.attention", "uniform", "--training.epochs", "1"))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def bars(pictures: Path, attend: Attend, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Classes from an image."""
     out = tmp_path_factory.mktemp("runs") / "bars"

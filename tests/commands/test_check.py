@@ -19,6 +19,21 @@ def test_it_reports_and_fails_on_what_is_fatal(data: Path, tmp_path: Path, atten
     assert str(tmp_path / "short") in done.out
 
 
+def test_files_and_folders_may_be_named_without_a_flag(
+    data: Path, pairs: Path, pictures: Path, attend: Attend, fails: Callable[..., str]
+) -> None:
+    train = [data / "train.s", data / "train.t"]
+    assert attend("check", *train).out == attend("check", "--train", *train).out
+    columns = ["--columns", "premise=first", "hypothesis=second"]
+    for files in ([pairs / "train.csv"], ["--train", pairs / "train.csv"]):
+        assert "60 usable" in attend("check", "entailment", *files, *columns).out
+    assert attend("check", "ram", pictures).out == attend("check", "ram", "--folder", pictures).out
+    assert "name the data once" in fails("check", "ram", pictures, "--folder", pictures)
+    assert "'entailment'" in fails("check", "entailmnt")
+    assert "'entailment'" in fails("check", "entailmnt", "--train", *train)
+    assert run_attend("check", data / "train.x", data / "train.t").status != 0
+
+
 def test_a_recipe_says_what_columns_there_are(pairs: Path, attend: Attend, tmp_path: Path) -> None:
     files = ["--train", pairs / "train.csv", "--valid", pairs / "valid.csv"]
     columns = ["--columns", "premise=first", "hypothesis=second"]

@@ -131,6 +131,24 @@ def test_predictions_and_scores(translation: Model, client: TestClient) -> None:
     assert scores[0]["tokens"] == ["x", "y", "</s>"]
 
 
+def test_empty_texts_are_kept_and_the_others_answered(translation: Model, client: TestClient) -> None:
+    found = client.post("/v1/predict", json={"inputs": ["", "ba", " "]}).json()["outputs"]
+    assert [len(several) for several in found] == [0, 1, 0]
+    assert found[1][0]["text"] == translation.predict("ba").text
+    pairs = [{"input": "", "output": "x"}, {"input": "ba", "output": "x"}, {"input": "ba", "output": " "}]
+    scores = client.post("/v1/score", json={"pairs": pairs}).json()["scores"]
+    assert [one is None for one in scores] == [True, False, True]
+    assert client.post("/v1/score", json={"pairs": pairs[:1]}).json()["scores"] == [None]
+
+
+def test_unknown_tokens_are_counted(translation: Model, client: TestClient) -> None:
+    (found,) = client.post("/v1/predict", json={"inputs": ["\U0001f600"]}).json()["outputs"][0]
+    assert found["unknown"] == translation.predict("\U0001f600").unknown() > 0
+    pairs = [{"input": "ab", "output": output} for output in ("x", "x \U0001f600")]
+    scores = client.post("/v1/score", json={"pairs": pairs}).json()["scores"]
+    assert scores[0]["unknown"] == 0 < scores[1]["unknown"]
+
+
 def test_a_trace_says_how_it_came_about(client: TestClient) -> None:
     body = {"input": "ab ba", "prefix": ["x"], "weights": {"1": [0, 1, 0]}, "beam": 3, "alternatives": 2}
     trace = Trace.from_json(client.post("/v1/trace", json=body).json()["trace"])
@@ -297,9 +315,9 @@ def test_other_forms_and_sizes_are_made_to_fit(image_classes: Served) -> None:
         (__file__, "data URI"),
         ("data:image/png;base64,A", "base64"),
         ("data:image/png;base64,\u00e9", "base64"),
-        ("data:image/png;base64,AAAA", "not a PNG or JPEG"),
-        ("data:text/html;base64,AAAA", "not a PNG or JPEG"),
-        ("data:image/png;base64,", "not a PNG or JPEG"),
+        ("data:image/png;base64,AAAA", "not a PNG, JPEG"),
+        ("data:text/html;base64,AAAA", "not a PNG, JPEG"),
+        ("data:image/png;base64,", "not a PNG, JPEG"),
     ],
 )
 def test_what_is_no_image_is_refused(image_classes: Served, given: str, problem: str) -> None:

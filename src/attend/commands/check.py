@@ -1,8 +1,9 @@
 """`attend check`"""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
@@ -10,6 +11,7 @@ from tyro.conf import Positional, arg
 from attend.commands.options import Columns, Data, parse
 from attend.commands.output import print_json
 from attend.data.examples import SPLITS, TARGET, Column, Split
+from attend.data.files import locate
 from attend.data.own import Files
 from attend.progress import say
 
@@ -26,14 +28,16 @@ class Options:
     Exits with 1 if something found makes learning impossible. Without RECIPE the data is a source text and its target.
 
     examples:
-      attend check --train train.en train.de --valid valid.en valid.de
+      attend check pairs.tsv
+      attend check train.en train.de --valid valid.en valid.de
       attend check --train pairs.tsv --test test.jsonl --json
       attend check entailment --train pairs.csv --columns premise=sentence1 hypothesis=sentence2 target=label
-      attend check ram --folder photos
+      attend check ram photos
     """
 
-    recipe: Positional[Annotated[str | None, arg(metavar="[RECIPE]", help_behavior_hint="")]] = None
-    """The recipe that is to learn from it, which says what columns there are."""
+    words: Positional[Annotated[tuple[str, ...], arg(metavar="[RECIPE] [FILE ...]", help_behavior_hint="")]] = ()
+    """The recipe that is to learn from the data, which says what columns there are; and what a model would learn from:
+    the same as --train or --folder."""
     train: Data = ()
     """What a model would learn from: a table (.tsv, .csv, .jsonl), or line-aligned files, one for each input and the
     target; each plain, .gz or .xz."""
@@ -52,18 +56,18 @@ class Options:
 
 
 def main(arguments: Sequence[str]) -> int:
-    options = parse(Options, "attend check", arguments)
+    options = with_files(parse(Options, "attend check", arguments))
     from attend.data.check import check
 
     columns: Sequence[Column] = (Column("source"), Column(TARGET))
     kinds: Mapping[str, Any] = {"source": "text", TARGET: "text"}
     probes: Mapping[str, Probe] = {}
     data: Any = Files()
-    if options.recipe is not None:
-        columns, kinds, probes, data = of_recipe(options.recipe)
+    if options.words:
+        columns, kinds, probes, data = of_recipe(options.words[0])
     given = {name: value for name in OF_DATA if (value := getattr(options, name))}
     if not given and not (hasattr(data, "scan") and data.files("train")):
-        raise ValueError("missing --train FILE (or --folder FOLDER): name the data to check")
+        raise ValueError("missing FILE (or --train FILE, --folder FOLDER): name the data to check")
     # What the recipe itself names is not mixed with what is given.
     data = Files(**given) if given else data
     if not data.train and not data.folder:
@@ -75,6 +79,31 @@ def main(arguments: Sequence[str]) -> int:
     else:
         print(report)
     return 1 if report.fatal else 0
+
+
+def with_files(options: Options) -> Options:
+    """The options with a recipe alone among the words: files are those of --train, a folder is that of --folder.
+
+    Raises `ValueError` for a word that is neither a recipe nor a file, and for data that are named twice.
+    """
+    words = options.words
+    if not words:
+        return options
+    from attend.catalogue import RECIPES, announced, find
+
+    named = words[0] in RECIPES or words[0] in announced() or (":" in words[0] and not os.path.exists(words[0]))
+    recipe, files = (words[:1], words[1:]) if named else ((), words)
+    if not files:
+        return options
+    if options.train or options.folder:
+        if not named:
+            find(words[0])  # raises, with the nearest name
+        raise ValueError(f"{files[0]} and {'--train' if options.train else '--folder'}: name the data once")
+    if not named and not PurePath(words[0]).suffix and not os.path.exists(words[0]) and len(words) == 1:
+        find(words[0])
+    if len(files) == 1 and locate(files[0]).is_dir():
+        return replace(options, words=recipe, folder=files[0])
+    return replace(options, words=recipe, train=files)
 
 
 def of_recipe(name: str) -> "tuple[Sequence[Column], Mapping[str, Any], Mapping[str, Probe], Any]":

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from attend.commands.alignments import token_look
 from attend.commands.gold import read_gold
 from attend.commands.options import (
     Beam,
@@ -32,7 +33,7 @@ from attend.progress import counting
 if TYPE_CHECKING:
     from attend.contract import Evaluation
     from attend.inspect.alignment import Links
-    from attend.model import Model, Prediction
+    from attend.model import Model
     from attend.task import Part
 
 # Options of how outputs are searched for, and others that are of predictions.
@@ -182,12 +183,13 @@ def gold_of(options: Options, part: "Part", lines: int) -> "list[Links]":
 def alignment_figures(model: "Model", options: Options, part: "Part", gold: "Sequence[Links]") -> dict[str, float]:
     """How well the words that the model looked at most, as it read the given targets, agree with gold links."""
     from attend.inspect.alignment import alignment_error_rate, alignment_precision, alignment_recall, links
+    from attend.show.words import merge
 
     targets = [model.task.output.singles(row.values[TARGET])[0] for row in part.rows]
     given = model.force_cases(model.task.cases(part), targets)
     aligned = []
     for row, found, answer in zip(part.rows, given, gold, strict=True):
-        look = words_of(model, options, found)
+        look: Any = merge(token_look(model, options.run, found, "gold"))
         sizes = [sum(token.start is not None for token in axis.tokens) for axis in (look.memory, look.steps)]
         if any(source >= sizes[0] or target >= sizes[1] for source, target in answer.possible):
             problem = f"pair {row.line} has {sizes[0]} and {sizes[1]} words, but its gold links go beyond them"
@@ -198,14 +200,3 @@ def alignment_figures(model: "Model", options: Options, part: "Part", gold: "Seq
         "alignment_precision": alignment_precision(aligned, gold),
         "alignment_recall": alignment_recall(aligned, gold),
     }
-
-
-def words_of(model: "Model", options: Options, found: "Prediction") -> Any:
-    """The look of words at words. Raises `ValueError` where there is none."""
-    from attend.attention.trace import Tokens, Weights
-    from attend.show.words import merge
-
-    for look in found.looks.values():
-        if isinstance(look, Weights) and isinstance(look.memory, Tokens) and isinstance(look.steps, Tokens):
-            return merge(look)
-    raise refused(model, options.run, "gold", "has no weights of tokens over a text")

@@ -3,14 +3,14 @@
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+from attend.commands.alignments import AlignmentForm, aligned, token_look, write_alignments
 from attend.commands.options import (
     Beam,
     Columns,
@@ -24,9 +24,9 @@ from attend.commands.options import (
     parse,
 )
 from attend.commands.output import check_outputs, text_output
-from attend.commands.runs import TABLES, check_predicts, mapping_of, model_of, refused
+from attend.commands.runs import TABLES, check_predicts, mapping_of, model_of, refused, say_remarks
 from attend.data.examples import TARGET
-from attend.data.files import DataError, counted, locate, readable_again, text_suffix, walk
+from attend.data.files import DataError, counted, locate, readable_again, text_suffix
 from attend.progress import counting, say
 
 if TYPE_CHECKING:
@@ -86,13 +86,15 @@ class Options:
     """Of the samples."""
     format: Literal["text", "tsv", "jsonl"] = "text"
     """The output; or score and output (of several: line, rank, score, output; of images: file, score, output); or an
-    object a line, with attention (of images: the whole trace)."""
+    object a line, with attention (of images: the whole trace), whether the output is finished, how many tokens are
+    unknown, and why an example was left out."""
     replace_unknown: bool = False
     """Put the source word that was looked at most in the place of <unk> (for word vocabularies)."""
     alignments: OutFile = None
     """Write the attention of each example's first output to this file too, for weights over a text."""
-    alignment_form: Literal["pharaoh", "nematus"] = "pharaoh"
-    """pharaoh: "i-j" links, source before target, counted from 0. nematus: whole matrices."""
+    alignment_form: AlignmentForm = "pharaoh"
+    """pharaoh: "i-j" links, source before target, counted from 0. nematus: whole matrices. npz: the same as NumPy
+    arrays: "7/weights" of example 7, a row for each word of the output, with "7/source" and "7/target"."""
     subwords: bool = False
     """Write alignments of tokens, not of words."""
     out: OutFile = None
@@ -134,20 +136,34 @@ def predict(model: "Model", options: Options) -> int:
             for chunk in predictions(model, options, given):
                 links: list[tuple[Trace, Weights]] = []
                 if options.alignments is not None:  # what has none is refused before anything is written
-                    links = [aligned(model, options, outputs[0] if outputs else None) for _, outputs in chunk]
-                for row, outputs in chunk:
-                    file.write(form(row, outputs))
+                    links = [aligned(model, options.run, first(one), options.subwords) for one in chunk]
+                for one in chunk:
+                    file.write(form(one))
                 file.flush()
                 yield from links
 
         if options.alignments is None:
             deque(written(), maxlen=0)
         else:
-            write_alignments(options.alignments, options, written())
+            write_alignments(options.alignments, options.alignment_form, written())
+    say_remarks(model)
     if given.refused:
         counts = f"{given.refused:,} of {counted(given.done, given.noun)}"
         say(f"attend: {counts} could not be used, and no answer is in their lines")
     return 2 if given.refused else 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An example with its outputs: none for an empty text, nor for one that can't be used, and why (`left_out`)."""
+
+    row: "Row"
+    outputs: "Sequence[Prediction]"
+    left_out: str | None = None
+
+
+def first(answer: Answer) -> "Prediction | None":
+    return answer.outputs[0] if answer.outputs else None
 
 
 class Given:
@@ -163,36 +179,41 @@ class Given:
         # A text stands for itself; what is read from files has a name.
         self.named = self.single is not None and self.kinds != ["text"]
         # Images that are named one by one, each to be read on its own.
-        self.files = [image for name in options.files for image in self.images(name)]
+        self.images = {name: self.images_of(name) for name in options.files}
+        self.files = [image for images in self.images.values() for image in images]
         self.noun = "line" if not self.named else "file" if self.files else "row"
         self.done = self.refused = 0
 
-    def images(self, name: str) -> list[str]:
-        """The file itself, or the images in a folder; none for a table. Raises `DataError` if there is none."""
+    def images_of(self, name: str) -> list[str]:
+        """The file itself, or the images in a folder, where others are said; none for a table.
+
+        Raises `DataError` for a folder without any.
+        """
         if self.single is None or not self.single.files:
             return []
         if name == "-":
             raise ValueError(f"{self.model.config.recipe!r} reads files: name them, or a table that does")
         from attend.data.arrays import holds_arrays
+        from attend.data.folders import list_files
 
-        place = locate(name)
-        if not place.is_dir():
+        if not locate(name).is_dir():
             return [] if text_suffix(name) in TABLES or holds_arrays(name) else [name]
-        suffixes = self.single.suffixes
-        found = [str(folder / file) for folder, _, files in walk(place) for file in files]
-        found = [file for file in found if file.lower().endswith(suffixes)]
-        if not found:
-            raise DataError(name, f"holds no {', '.join(suffixes)} files", "name the files, or the folder of them")
+        found, folder = list_files(name, self.single)
+        if folder.left_out:
+            say(f"{name}: {folder}")
         return found
 
-    def rows(self, log: "Log" = say) -> "Iterator[Row]":
-        """All examples. Raises `DataError` for a line that is none. `log` takes remarks."""
+    def rows(self, log: "Log" = say) -> "Iterator[Row | DataError]":
+        """All examples, with an error in the place of each that can't be read. `log` takes remarks.
+
+        Raises `DataError` for what ends reading.
+        """
         from attend.data.examples import Row
-        from attend.data.tables import read
+        from attend.data.tables import scan_each
 
         # Of several inputs, line-aligned files are one for each.
         for paths in [self.paths] if self.single is None else [(path,) for path in self.paths]:
-            files = self.images(paths[0])
+            files = self.images[paths[0]]
             for path in files:
                 assert self.single is not None
                 yield Row({self.single.name: locate(path)}, path)
@@ -200,17 +221,21 @@ class Given:
                 continue
             # Rows that name the same file are told apart.
             columns = [replace(column, several=False) for column in self.columns]
-            for row in read(paths, columns, self.mapping, {TARGET}, log):
-                yield replace(row, name=f"{paths[0]}:{row.line}") if self.named and row.name[:5] == "line " else row
+            for row in scan_each(paths, columns, self.mapping, {TARGET}, log):
+                if self.named and isinstance(row, Row) and row.name[:5] == "line ":
+                    row = replace(row, name=f"{paths[0]}:{row.line}")
+                yield row
 
     def count(self) -> int:
-        """How many there are, where that can be known before; a line that is no text is found by it."""
+        """How many there are, where that can be known before; what ends reading is found by it."""
         if self.single is not None and self.single.files:
-            return 0 if any(not self.images(path) for path in self.paths) else len(self.files)
+            return len(self.files) if all(self.images.values()) else 0
         return sum(1 for _ in self.rows(lambda remark: None)) if readable_again(self.paths) else 0
 
-    def case(self, row: "Row") -> Any:
-        """The example's inputs; None for an empty text, and for what can't be used, which is said."""
+    def case(self, row: "Row | DataError") -> Any:
+        """The example's inputs; None for an empty text; for what can't be used, which is said, the reason."""
+        if isinstance(row, DataError):
+            return self.refuse(str(row), row)
         values = {column.name: row.values[column.name] for column in self.inputs}
         if self.single is not None and not self.named and not str(values[self.single.name]).strip():
             return None
@@ -218,13 +243,18 @@ class Given:
             return self.model.task.case(values, row.name)
         except (DataError, ValueError) as error:
             place = "" if self.files and isinstance(error, DataError) else f"{row.name}: "
-            say(f"attend: {place}{error}")
-            self.refused += 1
-            return None
+            return self.refuse(f"{place}{error}", error)
+
+    def refuse(self, said: str, error: ValueError) -> str:
+        say(f"attend: {said}")
+        self.refused += 1
+        return error.problem if isinstance(error, DataError) else str(error)
 
 
-def predictions(model: "Model", options: Options, given: Given) -> "Iterator[list[tuple[Row, list[Prediction]]]]":
-    """Each example with its outputs, chunk by chunk: none for an empty text, nor for what can't be used."""
+def predictions(model: "Model", options: Options, given: Given) -> Iterator[list[Answer]]:
+    """Each example with its outputs, chunk by chunk."""
+    from attend.data.examples import Row
+
     how = model.how(beam=options.beam, length_penalty=options.length_penalty, longest=options.longest)
     wanted = wanted_of(model, options)
     count, rows = given.count(), given.rows()
@@ -232,7 +262,7 @@ def predictions(model: "Model", options: Options, given: Given) -> "Iterator[lis
     with counting(f"{given.noun}s") as report:
         while chunk := list(islice(rows, size)):
             cases = [given.case(row) for row in chunk]
-            usable = [case for case in cases if case is not None]
+            usable = [case for case in cases if not isinstance(case, str | None)]
             before = given.done
 
             def tell(part: int, of: int, before: int = before) -> None:
@@ -240,7 +270,14 @@ def predictions(model: "Model", options: Options, given: Given) -> "Iterator[lis
 
             found = iter(model.predict_cases(usable, how, wanted, tell) if usable else ())
             given.done += len(chunk)
-            yield [(row, [] if case is None else next(found)) for row, case in zip(chunk, cases, strict=True)]
+            answers = []
+            for row, case in zip(chunk, cases, strict=True):
+                if isinstance(row, DataError):
+                    name = f"{row.file}:{row.line}" if given.named else f"line {row.line}"
+                    row = Row({}, name, row.line or 0)
+                left_out = case if isinstance(case, str) else None
+                answers.append(Answer(row, [] if isinstance(case, str | None) else next(found), left_out))
+            yield answers
 
 
 def wanted_of(model: "Model", options: Options) -> "Wanted":
@@ -261,33 +298,39 @@ class Form:
         self.write = {"text": self.as_text, "tsv": self.as_tsv, "jsonl": self.as_json}[options.format]
         self.number = 0
 
-    def __call__(self, row: "Row", outputs: "Sequence[Prediction]") -> str:
+    def __call__(self, answer: Answer) -> str:
         self.number += 1
-        return self.write(row, outputs)
+        return self.write(answer)
 
-    def as_text(self, row: "Row", outputs: "Sequence[Prediction]") -> str:
-        return (one_line(self.text(outputs[0])) if outputs else "") + "\n"
+    def as_text(self, answer: Answer) -> str:
+        return (one_line(self.text(answer.outputs[0])) if answer.outputs else "") + "\n"
 
-    def as_tsv(self, row: "Row", outputs: "Sequence[Prediction]") -> str:
-        scored = [f"{output.score:.6f}\t{one_line(self.text(output))}\n" for output in outputs] or ["\t\n"]
-        start = f"{one_line(row.name)}\t" if self.given.named else f"{self.number}\t" if self.options.several else ""
+    def as_tsv(self, answer: Answer) -> str:
+        scored = [f"{output.score:.6f}\t{one_line(self.text(output))}\n" for output in answer.outputs] or ["\t\n"]
+        name = one_line(answer.row.name)
+        start = f"{name}\t" if self.given.named else f"{self.number}\t" if self.options.several else ""
         if self.options.several:
             return "".join(f"{start}{rank}\t{line}" for rank, line in enumerate(scored, start=1))
         return start + scored[0]
 
-    def as_json(self, row: "Row", outputs: "Sequence[Prediction]") -> str:
+    def as_json(self, answer: Answer) -> str:
+        row, outputs = answer.row, answer.outputs
+        why = {} if answer.left_out is None else {"left_out": answer.left_out}
         if not self.given.named:
-            return as_line({"input": self.input(row), "outputs": [self.entry(output) for output in outputs]})
+            return as_line({"input": self.input(row), "outputs": [self.entry(output) for output in outputs]} | why)
         if not outputs:
-            return as_line({"input": row.name, "text": None, "score": None, "trace": None})
+            return as_line({"input": row.name, "text": None, "score": None, "trace": None} | why)
         first = outputs[0]
         found = {"input": row.name, "text": self.text(first), "score": first.score, "trace": first.trace().to_json()}
+        found |= {"finished": first.finished, "unknown": first.unknown()}
         if self.options.several:
             found["outputs"] = [self.entry(output) for output in outputs]
         return as_line(found)
 
-    def input(self, row: "Row") -> str | dict[str, str]:
-        """The text, or all inputs by name."""
+    def input(self, row: "Row") -> Any:
+        """The text, or all inputs by name; None for what could not be read."""
+        if not row.values:
+            return None
         values = {column.name: str(row.values[column.name]) for column in self.given.inputs}
         return values if self.given.single is None else values[self.given.single.name]
 
@@ -320,7 +363,7 @@ def text_of(model: "Model", options: Options) -> "Text":
         raise refused(model, options.run, "replace_unknown", why)
 
     def replaced(prediction: "Prediction") -> str:
-        return replace_unknown(prediction, token_look(model, options, prediction, "replace_unknown"))
+        return replace_unknown(prediction, token_look(model, options.run, prediction, "replace_unknown"))
 
     return replaced
 
@@ -337,38 +380,3 @@ def replace_unknown(prediction: "Prediction", look: "Weights") -> str:
         elif number != END:
             words.append(token.text)
     return " ".join(words)
-
-
-def token_look(model: "Model", options: Options, prediction: "Prediction", flag: str) -> "Weights":
-    """The first look with weights of tokens over tokens. Raises `ValueError`, naming the flag, where there is none."""
-    from attend.attention.trace import Tokens, Weights
-
-    for look in prediction.looks.values():
-        if isinstance(look, Weights) and isinstance(look.memory, Tokens) and isinstance(look.steps, Tokens):
-            return look
-    raise refused(model, options.run, flag, "has no weights of tokens over a text")
-
-
-def aligned(model: "Model", options: Options, output: "Prediction | None") -> "tuple[Trace, Weights]":
-    """An output's trace, with the look to write; for an empty text an empty one, so that lines stay in step."""
-    import numpy as np
-
-    from attend.attention.trace import Tokens, Trace, Weights
-    from attend.show.words import merge
-
-    if output is None:
-        nowhere = Tokens("", ())
-        look = Weights(np.zeros((0, 0)), nowhere, nowhere)
-        return Trace("", "", {"source": look}, ()), look
-    look = token_look(model, options, output, "alignments")
-    look = look if options.subwords else merge(look)
-    return replace(output.trace(), looks={"source": look}, media={}), look
-
-
-def write_alignments(path: Path, options: Options, found: "Iterable[tuple[Trace, Weights]]") -> None:
-    from attend.show.formats import write_nematus, write_pharaoh
-
-    if options.alignment_form == "pharaoh":
-        write_pharaoh(path, (look for _, look in found))
-    else:
-        write_nematus(path, (trace for trace, _ in found))

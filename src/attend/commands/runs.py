@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from attend.data.examples import Row
     from attend.task import Part
 
-TABLES = (".tsv", ".csv", ".jsonl")
+TABLES = (".tsv", ".csv", ".jsonl", ".json")
 
 
 def model_of(runs: Sequence[Path], recipe: str | None, weights: Any = "model") -> Any:
@@ -53,9 +53,11 @@ def mapping_of(model: Any, paths: Sequence[str], given: Sequence[str], target: b
     own = own if target else {name: column for name, column in own.items() if name in model.task.fields}
     if not own or locate(paths[0]).is_dir():
         return own
-    if text_suffix(paths[0]) not in TABLES:
+    if not locate(paths[0]).is_file():  # a pipe can be read only once
         return {}
     head = str(next(scan_lines(paths[0]), ""))
+    if text_suffix(paths[0]) not in TABLES and "\t" not in head:
+        return {}
     return {name: column for name, column in own.items() if column in head}
 
 
@@ -73,6 +75,12 @@ def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tup
             yield row
 
     return model.rows(rows(), ", ".join(paths)), last
+
+
+def say_remarks(model: Any) -> None:
+    """Say what was done to the values that were read: resized, turned, of several frames the first taken."""
+    for remark in (remark for one in model.task.fields.values() for remark in one.remarks()):
+        say(remark)
 
 
 def say_changes(run: Path) -> None:

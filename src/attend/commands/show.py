@@ -15,7 +15,7 @@ from tyro.conf import Positional, arg
 from attend.commands.gold import read_gold
 from attend.commands.options import GoldForm, InFile, OutFiles, RecipeName, Run, flat, named, parse
 from attend.commands.output import check_outputs
-from attend.commands.runs import kind_of, model_of, refused, say_changes
+from attend.commands.runs import kind_of, model_of, refused, say_changes, say_remarks
 from attend.data.files import DataError
 from attend.progress import say
 
@@ -125,6 +125,7 @@ def predicted(model: "Model", options: Options) -> "Trace":
     from attend.explore import explain
 
     case = case_of(model, options)
+    say_remarks(model)
     if options.target is None:
         prediction = model.predict_cases([case])[0][0]
     else:

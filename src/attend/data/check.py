@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Int, UInt64
 
 from attend.data.examples import TARGET, Column, Row, Split
-from attend.data.files import DataError, counted
+from attend.data.files import DataError, counted, text_suffix
+from attend.data.strays import ADVICE, Strays
 
 ColumnKind = Literal["text", "label", "file"]
 """What a column's values are: texts, names of classes, or files and arrays."""
@@ -28,7 +29,6 @@ Severity = Literal["fatal", "warning"]
 # Fatal problems make training impossible or meaningless.
 FATAL = (
     "unreadable file",
-    "missing file",
     "line counts differ",
     "invalid UTF-8",
     "malformed line",
@@ -38,10 +38,12 @@ FATAL = (
 # The other kinds of problem, with advice for each.
 WARNINGS = {
     "empty line": "nothing to do: the example is left out",
+    "missing file": "put the file there, or expect the example to be left out",
     "broken file": "save it again, or expect the example to be left out",
     "control character": "remove it: it does not belong in text",
     "line separator": "replace it by a space: other tools may split the line there",
-    "byte order mark": "remove it: it makes its word a different one",
+    "byte order mark": "nothing to do: texts are read without it, but other tools take it for a part of its word",
+    **ADVICE,
     "long line": "split it into sentences, or expect it to be left out or to slow training",
     "length ratio": "check whether the two belong together",
     "same text twice": "check whether it was copied, or left untranslated",
@@ -202,6 +204,8 @@ def check_rows(
 ) -> Iterator[Problem]:
     """Problems of single rows; usable rows go into the digest."""
     columns = list(zip((column.name for column in digest.columns), digest.kinds, digest.places, strict=True))
+    kinds: dict[str, str] = {column: kind for column, kind, _ in columns}
+    strays = Strays(kinds, first_line=0 if text_suffix(digest.places[0]) == ".jsonl" else 1)
     try:
         for row in rows:
             if isinstance(row, DataError):
@@ -221,6 +225,7 @@ def check_rows(
                         what = f"{other} and {column} are the same"
                         yield warning(digest.places[0], row.line, row.name, "same text twice", what)
                     for text in texts:
+                        strays.add(column, text, row.line)
                         # Only unprintable characters are faults, and a long text has at least this many characters.
                         if len(text) > longest or not text.isprintable():
                             for fault, what in faults(text, column, longest):
@@ -235,6 +240,9 @@ def check_rows(
                 digest.add(row, hashes)
     except DataError as error:
         yield fatal(error)
+    place_of = {column: place for column, _, place in columns}
+    for column, line, kind, what in strays.problems():
+        yield warning(place_of[column], line, column, kind, what)
     if not digest.lines:
         files = ", ".join(dict.fromkeys(digest.places))
         advice = "give at least one example with a value for each column"
@@ -336,7 +344,9 @@ def hash_of(value: Any) -> int:
 
 
 def fatal(error: DataError) -> Problem:
-    return Problem(error.file, error.line, error.kind, "fatal", error.problem, error.advice)
+    """The error as a problem: a fatal one, unless it is of one row's file alone."""
+    severity = "warning" if error.kind in WARNINGS else "fatal"
+    return Problem(error.file, error.line, error.kind, severity, error.problem, error.advice)
 
 
 def warning(file: str, line: int, name: str, kind: str, what: str) -> Problem:

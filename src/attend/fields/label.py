@@ -12,6 +12,7 @@ from torch import Tensor
 from attend.atomic import write_atomically
 from attend.data.examples import Log
 from attend.data.files import DataError
+from attend.data.normal import normalised
 from attend.fields.field import Fault
 from attend.stored import read_object
 
@@ -26,7 +27,7 @@ class LabelField:
     @staticmethod
     def learn(values: Iterable[str], log: Log) -> "LabelField":
         """Raises `ValueError` for fewer than two classes."""
-        classes = sorted({name for name in values if name.strip()})
+        classes = sorted({normalised(name) for name in set(values) if name.strip()})
         if all(name.isascii() and name.isdigit() and len(name) < 19 for name in classes):
             classes.sort(key=int)
         if len(classes) < 2:
@@ -53,6 +54,8 @@ class LabelField:
         if not str(label).strip():
             return Fault("is empty")
         number = self._number.get(str(label))
+        if number is None:  # classes of former runs may have stray spaces
+            number = self._number.get(normalised(str(label)))
         if number is None:
             return Fault.refuse(f"is {str(label)!r}, a class that no training example has")
         return number

@@ -3,7 +3,7 @@
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from attend.contract import END, UNKNOWN, Cells
 from attend.data.captions import tidy
 from attend.data.codec import Codec, Encoded, Unit
 from attend.data.examples import Column, Log
+from attend.data.normal import normalised_each, normalised_together
 from attend.data.ragged import Ragged
 from attend.fields.field import Fault, stack_cells
-from attend.settings import check_range
+from attend.settings import FORMERLY, check_range
 
 END_SHOWN = "</s>"
 
@@ -37,6 +38,8 @@ class Text:
     """The field whose vocabulary this one shares, learnt from both together."""
     tidy: bool = False
     """Put the text in lower case, with punctuation apart from words, before it is cut."""
+    normalise: bool = field(default=True, metadata={FORMERLY: False})
+    """Compose characters (NFC), and leave out byte order marks and stray spaces, before the text is cut."""
 
     kind = "text"
 
@@ -51,7 +54,8 @@ class Text:
         return (f"{name}.tokenizer.json",)
 
     def learn(self, values: Iterable[str], log: Log) -> "TextField":
-        texts = (tidy(text) for text in values) if self.tidy else values
+        texts = normalised_each(values) if self.normalise else values
+        texts = (tidy(text) for text in texts) if self.tidy else texts
         return TextField(self, Codec.train(texts, self.unit, self.vocabulary))
 
     def share(self, other: Any) -> "TextField":
@@ -80,7 +84,7 @@ class TextField:
     def encode(self, values: Sequence[str], training: bool = False) -> list[Any]:
         for value in values:
             check_text(value)
-        texts = [tidy(text) for text in values] if self.settings.tidy else values
+        texts = self.normal(values)
         longest, found = self.settings.longest if training else sys.maxsize, []
         for raw, text, tokens in zip(values, texts, self.codec.encode_many(texts), strict=True):
             usual = len(tokens) <= longest and not text.isspace() and bool(text) and not self.settings.tidy
@@ -90,6 +94,11 @@ class TextField:
             else:
                 found.append(fault)
         return found
+
+    def normal(self, texts: Sequence[str]) -> Sequence[str]:
+        """Texts as the vocabulary was learnt from them."""
+        texts = normalised_together(texts) if self.settings.normalise else texts
+        return [tidy(text) for text in texts] if self.settings.tidy else texts
 
     def fault(self, raw: str, text: str, tokens: Sequence[int], training: bool) -> Fault | None:
         if self.settings.tidy and (reason := control_character(raw)):
@@ -102,7 +111,7 @@ class TextField:
 
     def prepare(self, raw: Any, name: str = "", encoded: Any = None) -> "TextValue":
         check_text(raw)
-        text = tidy(raw) if self.settings.tidy else raw
+        (text,) = self.normal([raw])
         # Whatever is too long to learn from can be read all the same.
         if fault := self.fault(raw, text, (), False):
             raise ValueError(f"the text {fault}")
@@ -167,7 +176,8 @@ def check_text(value: Any) -> None:
 
 
 def tokens_of(spelt: Encoded) -> list[Token]:
-    return [Token(text, *place) for text, place in zip(spelt.tokens, spelt.offsets, strict=True)]
+    parts = zip(spelt.tokens, spelt.offsets, spelt.ids, strict=True)
+    return [Token(text, *place, unknown=number == UNKNOWN) for text, place, number in parts]
 
 
 def control_character(text: str) -> str | None:

@@ -3,7 +3,7 @@
 import math
 from collections import abc
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from attend.data.ragged import Ragged
 from attend.fields.field import Fault, Field
 from attend.fields.text import END_SHOWN, Text, TextField, tokens_of
 from attend.outputs.output import Assessment, Figures, Result, Seen, Wanted
-from attend.settings import check_range
+from attend.settings import FORMERLY, check_range
 
 SPARE = 10
 """Tokens that an output may be longer than a multiple of its input, `Decoding.ratio`."""
@@ -43,6 +43,8 @@ class Sequence:
     """The input field whose vocabulary this one shares, learnt from both together."""
     tidy: bool = False
     """Put targets in lower case, with punctuation apart from words, before they are cut."""
+    normalise: bool = field(default=True, metadata={FORMERLY: False})
+    """Compose characters (NFC), and leave out byte order marks and stray spaces, before targets are cut."""
     metrics: Literal["translation", "captions"] = "translation"
     """What is measured: BLEU, chrF, TER and exact match with one reference; or exact match, BLEU-4 and CIDEr-D with
     several."""
@@ -57,7 +59,7 @@ class Sequence:
 
     @property
     def text(self) -> Text:
-        return Text(self.unit, self.vocabulary, self.longest, self.like, self.tidy)
+        return Text(self.unit, self.vocabulary, self.longest, self.like, self.tidy, self.normalise)
 
     @property
     def measures(self) -> Mapping[str, Direction]:
@@ -247,7 +249,7 @@ class SequenceOutput:
 
     def tidied(self, texts: abc.Sequence[str]) -> tuple[str, ...]:
         """Texts as the targets are that were learnt from."""
-        return tuple(self.field.prepare(text).text for text in texts) if self.settings.tidy else tuple(texts)
+        return tuple(self.field.normal(texts))
 
     def reference(self, raw: Any) -> str | None:
         single = self.singles(raw)

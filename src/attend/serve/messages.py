@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 Name = Annotated[str | None, Field(description="A name from /v1/models; the first model by default.")]
-Text = Annotated[str, Field(min_length=1)]
+# Empty ones are allowed, as empty lines of a file are; the constraint refuses lone surrogates.
+Text = Annotated[str, Field(min_length=0)]
 FieldName = Annotated[str, Field(min_length=1, max_length=80)]
 
 
@@ -47,7 +48,7 @@ class PredictRequest(Strict):
 
 class Pair(Strict):
     input: Input
-    output: Annotated[str, Field(min_length=1, description="A text, or the name of a class.")]
+    output: Annotated[Text, Field(description="A text, or the name of a class.")]
 
 
 class ScoreRequest(Strict):
@@ -101,6 +102,7 @@ class Scored(BaseModel):
     log_prob: Annotated[float, Field(description="In nats; for a sequence including its end.")]
     tokens: list[str]
     token_log_probs: list[float]
+    unknown: Annotated[int, Field(description="How many tokens of input and output are in no vocabulary.")] = 0
 
 
 class Predicted(Scored):
@@ -111,12 +113,14 @@ class Predicted(Scored):
 
 class PredictResponse(BaseModel):
     model: str
-    outputs: Annotated[list[list[Predicted]], Field(description="The outputs of each input, best first.")]
+    outputs: Annotated[
+        list[list[Predicted]], Field(description="The outputs of each input, best first; none for an empty text.")
+    ]
 
 
 class ScoreResponse(BaseModel):
     model: str
-    scores: list[Scored]
+    scores: Annotated[list[Scored | None], Field(description="Of each pair; null where a text of it is empty.")]
 
 
 class TraceResponse(BaseModel):

@@ -53,10 +53,10 @@ class Served(Protocol):
     def predict(
         self, inputs: Sequence[Input], beam: int | None, best: int, stop: Callable[[], None]
     ) -> list[list[Predicted]]:
-        """The best outputs of each input."""
+        """The best outputs of each input; none for an empty text."""
         ...
 
-    def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored]:
+    def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored | None]:
         """The log-probability of the output in each pair (input, output)."""
         ...
 
