@@ -22,6 +22,7 @@ NOTHING: set[str] = set()
 # What each part may import of the others, besides itself, from below upwards.
 ONLY = {
     "atomic": NOTHING,
+    "memory": NOTHING,
     "fast": NOTHING,
     "metrics": NOTHING,
     "progress": NOTHING,
@@ -57,12 +58,13 @@ ONLY = {
         "metrics",
         "settings",
     },
-    "recipe": {"data.check", "data.examples", "training"},
+    "recipe": {"data.check", "data.examples", "memory", "training"},
     "task": {
         "contract",
         "data",
         "fields",
         "inspect.diagnosis",
+        "memory",
         "outputs",
         "progress",
         "recipe",
@@ -102,6 +104,7 @@ ONLY = {
     "folder": {"atomic", "progress"},
     "run": {
         "atomic",
+        "memory",
         "catalogue",
         "contract",
         "data",

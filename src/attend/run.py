@@ -36,6 +36,7 @@ from attend.data.files import locate
 from attend.data.places import located, place_of, places_of
 from attend.fast import keep_memory
 from attend.folder import PREPARING, empty_folder, held
+from attend.memory import within_memory
 from attend.model import Model
 from attend.progress import Progress, Report, say
 from attend.recipe import Recipe
@@ -57,6 +58,8 @@ from attend.weights import (
 )
 from attend.weights import changes as setting_changes
 
+# What training keeps of each weight: itself, its gradient and, by Adam, two moments.
+TRAINED = 4
 WeightsName = Literal["model", "last", "averaged"]
 # What a trained system of each kind of task is used through.
 MODELS: dict[Any, Any] = {Supervised: Model, Drawing: DrawingModel, Game: PlayerModel}
@@ -242,7 +245,8 @@ def start(
             task = made_by.task.prepare(made_by, settings, folder, log, init)
             # What can't be trained must not cost the run that was here, nor leave one that can't go on.
             check_training(task, settings.training)
-            system = task.build()
+            with within_memory("to train a system of these sizes", "choose smaller --system settings", TRAINED):
+                system = task.build()
             if init is not None:
                 tensors = weights_of(init_config(made_by, init), init, "model")
                 check_fits(system, tensors, init)

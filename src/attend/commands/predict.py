@@ -17,6 +17,9 @@ from attend.commands.options import (
     Ensemble,
     LengthPenalty,
     Longest,
+    LongestInput,
+    NgramSize,
+    NoUnknown,
     OutFile,
     RecipeName,
     Run,
@@ -24,7 +27,15 @@ from attend.commands.options import (
     parse,
 )
 from attend.commands.output import check_outputs, text_output
-from attend.commands.runs import TABLES, check_predicts, mapping_of, model_of, refused, say_remarks
+from attend.commands.runs import (
+    TABLES,
+    check_predicts,
+    mapping_of,
+    model_of,
+    refused,
+    say_remarks,
+    search_of,
+)
 from attend.data.examples import TARGET
 from attend.data.files import DataError, counted, locate, readable_again, text_suffix
 from attend.progress import counting, say
@@ -41,6 +52,9 @@ if TYPE_CHECKING:
 CHUNK = 2048
 # The same where none varies in length, as images don't.
 FEW = 256
+# Cells of inputs, such as tokens, that are predicted from at a time, each once for every output that is wanted: the
+# attention of all of them is kept until they are written.
+CHUNK_CELLS = 2**16
 
 
 @dataclass(frozen=True)
@@ -76,10 +90,16 @@ class Options:
     length_penalty: LengthPenalty = None
     """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
     longest: Longest = None
-    """Greatest length of an output, in tokens."""
+    """Greatest length of an output, in tokens: what has not ended by then is cut there, and counted."""
+    longest_input: LongestInput = None
+    """Greatest length of an input that varies in it, of a text in tokens. What is longer is named, and not answered."""
+    no_repeat_ngram: NgramSize = None
+    """Write no n-gram of this many tokens twice, against outputs that go round in a loop; 0 allows all."""
+    no_unknown: NoUnknown = False
+    """Never write <unk>."""
     best: int = 1
-    """Outputs an example, best first; at most as many as --beam where there is a search. Several need --format tsv or
-    jsonl."""
+    """Outputs an example, best first and no text twice; at most as many as --beam where there is a search. Several need
+    --format tsv or jsonl."""
     samples: int = 0
     """Random outputs an example, drawn from the model, instead of the best. Several need --format tsv or jsonl."""
     seed: int = 1
@@ -87,7 +107,8 @@ class Options:
     format: Literal["text", "tsv", "jsonl"] = "text"
     """The output; or score and output (of several: line, rank, score, output; of images: file, score, output); or an
     object a line, with attention (of images: the whole trace), whether the output is finished, how many tokens are
-    unknown, and why an example was left out."""
+    unknown, and why an example was left out. The score of a sequence is its log-probability, END included, divided by
+    length^length_penalty; that of a class its log-probability."""
     replace_unknown: bool = False
     """Put the source word that was looked at most in the place of <unk> (for word vocabularies)."""
     alignments: OutFile = None
@@ -117,7 +138,8 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError("--best and --samples exclude one another: leave out one of them")
     if options.format == "text" and options.several:
         raise ValueError("several outputs an example need --format tsv or --format jsonl")
-    model = model_of((options.run, *flat(options.ensemble)), options.recipe, options.weights)
+    runs = (options.run, *flat(options.ensemble))
+    model = model_of(runs, options.recipe, options.weights, options.longest_input)
     check_predicts(model, options.run)
     return predict(model, options)
 
@@ -139,6 +161,7 @@ def predict(model: "Model", options: Options) -> int:
                     links = [aligned(model, options.run, first(one), options.subwords) for one in chunk]
                 for one in chunk:
                     file.write(form(one))
+                    given.note(one.outputs)
                 file.flush()
                 yield from links
 
@@ -147,6 +170,10 @@ def predict(model: "Model", options: Options) -> int:
         else:
             write_alignments(options.alignments, options.alignment_form, written())
     say_remarks(model)
+    if given.cut:
+        say(f"{counted(given.cut, 'output')} cut at the greatest length (--longest; finished in --format jsonl)")
+    if given.loops:
+        say(f"{counted(given.loops, 'output')} in a loop, the same tokens again and again: try --no-repeat-ngram 3")
     if given.refused:
         counts = f"{given.refused:,} of {counted(given.done, given.noun)}"
         say(f"attend: {counts} could not be used, and no answer is in their lines")
@@ -182,7 +209,7 @@ class Given:
         self.images = {name: self.images_of(name) for name in options.files}
         self.files = [image for images in self.images.values() for image in images]
         self.noun = "line" if not self.named else "file" if self.files else "row"
-        self.done = self.refused = 0
+        self.done = self.refused = self.cut = self.loops = 0
 
     def images_of(self, name: str) -> list[str]:
         """The file itself, or the images in a folder, where others are said; none for a table.
@@ -250,34 +277,52 @@ class Given:
         self.refused += 1
         return error.problem if isinstance(error, DataError) else str(error)
 
+    def note(self, outputs: "Sequence[Prediction]") -> None:
+        """Count what is wrong with an example's outputs."""
+        self.cut += sum(not output.finished for output in outputs)
+        self.loops += sum(output.loops for output in outputs)
+
 
 def predictions(model: "Model", options: Options, given: Given) -> Iterator[list[Answer]]:
     """Each example with its outputs, chunk by chunk."""
-    from attend.data.examples import Row
-
-    how = model.how(beam=options.beam, length_penalty=options.length_penalty, longest=options.longest)
+    how = model.how(**search_of(options))
     wanted = wanted_of(model, options)
     count, rows = given.count(), given.rows()
-    size = CHUNK if any(one.varies for one in model.task.fields.values()) else min(FEW, CHUNK)
     with counting(f"{given.noun}s") as report:
-        while chunk := list(islice(rows, size)):
-            cases = [given.case(row) for row in chunk]
-            usable = [case for case in cases if not isinstance(case, str | None)]
-            before = given.done
+        while chunk := some(model, options, given, rows):
+            usable = [case for _, case in chunk if not isinstance(case, str | None)]
+            before, here = given.done, len(chunk)
 
-            def tell(part: int, of: int, before: int = before) -> None:
-                report(before + part, count)
+            def tell(part: int, of: int, share: float | None = None, /, before: int = before, here: int = here) -> None:
+                report(before + part, count, (before + here * (share or 0.0)) / count if count else None)
 
             found = iter(model.predict_cases(usable, how, wanted, tell) if usable else ())
             given.done += len(chunk)
-            answers = []
-            for row, case in zip(chunk, cases, strict=True):
-                if isinstance(row, DataError):
-                    name = f"{row.file}:{row.line}" if given.named else f"line {row.line}"
-                    row = Row({}, name, row.line or 0)
-                left_out = case if isinstance(case, str) else None
-                answers.append(Answer(row, [] if isinstance(case, str | None) else next(found), left_out))
-            yield answers
+            yield [answer(row, case, found, given.named) for row, case in chunk]
+
+
+def answer(row: "Row | DataError", case: Any, found: "Iterator[list[Prediction]]", named: bool) -> Answer:
+    """An example with its outputs, the next of those found; or with the reason, its case, why it has none."""
+    from attend.data.examples import Row
+
+    if isinstance(row, DataError):
+        row = Row({}, f"{row.file}:{row.line}" if named else f"line {row.line}", row.line or 0)
+    return Answer(row, [] if isinstance(case, str | None) else next(found), case if isinstance(case, str) else None)
+
+
+def some(
+    model: "Model", options: Options, given: Given, rows: "Iterator[Row | DataError]"
+) -> "list[tuple[Row | DataError, Any]]":
+    """The next examples with their inputs: so many that their outputs, with attention, fit into memory."""
+    most = CHUNK if any(one.varies for one in model.task.fields.values()) else min(FEW, CHUNK)
+    cells, found = CHUNK_CELLS // max(options.best, options.samples, 1), []
+    for row in islice(rows, most):
+        case = given.case(row)
+        found.append((row, case))
+        cells -= 0 if isinstance(case, str | None) else model.task.case_lengths([case])[0]
+        if cells <= 0:
+            break
+    return found
 
 
 def wanted_of(model: "Model", options: Options) -> "Wanted":

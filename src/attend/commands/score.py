@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from attend.commands.alignments import AlignmentForm, aligned, write_alignments
-from attend.commands.options import Columns, Ensemble, OutFile, RecipeName, Run, flat, parse
+from attend.commands.options import Columns, Ensemble, OutFile, RecipeName, Run, flat, named, parse
 from attend.commands.output import check_outputs
-from attend.commands.runs import check_predicts, mapping_of, model_of, say_remarks
+from attend.commands.runs import check_predicts, columns_of, model_of, say_remarks
 from attend.data.examples import TARGET
 from attend.data.files import DataError, counted, readable_again
 from attend.progress import counting, say
@@ -45,6 +45,9 @@ class Options:
     data: Positional[Annotated[tuple[str, ...], arg(metavar="[FILE ...]")]] = ("-",)
     """A table (.tsv, .csv, .jsonl) with a column for each input and one named target, or line-aligned files of these,
     in this order; "-" for tab-separated standard input."""
+    longest_input: LongestInput = None
+    """Greatest length of an input or a target that varies in it, of a text in tokens. What is longer is named, and its
+    line is empty."""
     columns: Columns = ()
     """What the table calls an input or the target, where not by its name."""
     ensemble: Ensemble = ()
@@ -67,7 +70,7 @@ class Options:
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend score", arguments)
     check_outputs([options.alignments], options.data)
-    model = model_of((options.run, *flat(options.ensemble)), options.recipe)
+    model = model_of((options.run, *flat(options.ensemble)), options.recipe, longest_input=options.longest_input)
     check_predicts(model, options.run, "scores of targets")
     given = Given(model, options)
     if options.alignments is None:
@@ -96,9 +99,8 @@ class Given:
         from attend.data.tables import scan_each
 
         # A line is an example, also where several are of one image.
-        columns = [replace(column, several=False) for column in self.model.config.settings.columns()]
-        paths = self.options.data
-        return scan_each(paths, columns, mapping_of(self.model, paths, self.options.columns), log=log)
+        columns = [replace(column, several=False) for column in columns_of(self.model)]
+        return scan_each(self.options.data, columns, named(self.options.columns, "--columns"), log=log)
 
     def written(self) -> "Iterator[tuple[Trace, Weights]]":
         """Write a line for each example; gives their alignments, if they are wanted."""
@@ -141,12 +143,13 @@ class Given:
 
     def fault(self, row: "Row", encoded: Mapping[str, Any]) -> DataError | None:
         """Why an example can't be scored, by the first of its values that can't be used."""
-        from attend.fields.field import Fault
+        from attend.fields.field import Fault, TooLong
 
         for column, (name, value) in enumerate(encoded.items()):
             if isinstance(value, Fault):
                 path = self.options.data[min(column, len(self.options.data) - 1)]
-                advice = "correct or remove the line: there is nothing to score"
+                longer = isinstance(value, TooLong)
+                advice = "score more with --longest-input" if longer else "correct or remove the line"
                 return DataError(path, f"{name} {value}", advice, row.line or None)
         return None
 

@@ -1,6 +1,6 @@
 """One of a few classes, named in one go; of systems that look several times, after each step."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class ClassesOutput:
     unit = "examples"
     together = 250
     varies = False
+    limit = None
     measures = MEASURES
 
     def __init__(self, labels: LabelField) -> None:
@@ -114,11 +115,21 @@ class ClassesOutput:
             results.append([self.result(number, likely, looks) for number in chosen])
         return results
 
-    def force(self, system: Any, batch: Batch, encoded: Sequence[Any], targets: Sequence[Any]) -> list[Result]:
+    def memory(
+        self, how: Decoding, wanted: Wanted, inputs: Int[np.ndarray, "example"], targets: Int[np.ndarray, "example"]
+    ) -> Float[np.ndarray, "example"]:
+        return np.zeros(len(inputs))  # nothing that grows with what is asked for
+
+    def force(
+        self, system: Any, batch: Batch, how: Decoding, encoded: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Result]:
         found = self.answers(system, batch)
         return [self.result(int(number), *one) for number, one in zip(encoded, found, strict=True)]
 
-    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int]) -> Float[Tensor, "batch 1"]:
+    def log_probs(
+        self, system: Any, batch: Batch, ids: Sequence[int], stop: Callable[[], None] = lambda: None
+    ) -> Float[Tensor, "batch 1"]:
+        stop()
         return system.answer(batch).logits[:, -1].float().log_softmax(-1)[:, list(ids)]
 
     def result(self, number: int, likely: Float[np.ndarray, "step answer"], looks: dict[str, Seen]) -> Result:

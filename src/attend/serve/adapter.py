@@ -52,6 +52,10 @@ class ServedModel:
     examples: Sequence[Input] = ()
 
     @property
+    def longest(self) -> Mapping[str, int]:
+        return self.model.longest_input
+
+    @property
     def output(self) -> str:
         return self.model.config.settings.output.kind
 
@@ -80,7 +84,7 @@ class ServedModel:
         good = [bool(target.strip()) and not self.blank(given) for given, target in pairs]
         full = [pair for pair, is_good in zip(pairs, good, strict=True) if is_good]
         cases, targets = [self.case(given) for given, _ in full], [target for _, target in full]
-        found = iter(self.model.force_cases(cases, targets, lambda done, count: stop()))
+        found = iter(self.model.force_cases(cases, targets, lambda *_: stop()))
         return [scored(next(found)) if is_good else None for is_good in good]
 
     def blank(self, given: Input) -> bool:
@@ -133,7 +137,8 @@ class ServedModel:
 
 
 def query_of(request: StreamRequest) -> Query:
-    return Query(request.prefix, request.weights, request.alternatives, beam=request.beam)
+    weights = {int(step): row for step, row in request.weights.items()}
+    return Query(request.prefix, weights, request.alternatives, beam=request.beam)
 
 
 def predicted(prediction: Prediction) -> Predicted:
@@ -141,6 +146,7 @@ def predicted(prediction: Prediction) -> Predicted:
         text=prediction.text,
         score=prediction.score,
         finished=prediction.finished,
+        unknown=prediction.unknown(),
         **scored(prediction).model_dump(),
     )
 
