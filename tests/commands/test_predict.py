@@ -337,7 +337,8 @@ def test_rows_of_two_texts(entailment: Path, pairs: Path, tmp_path: Path, attend
     attend("predict", entailment, table, "--alignments", tmp_path / "links")
     assert len(read_pharaoh(str(tmp_path / "links"), first=0)) == 10
     lines = [line.rsplit(",", 1)[0].replace(",", "\t") for line in table.read_text().splitlines()[1:]]
-    assert attend("predict", entailment, stdin="\n".join(lines).encode()).lines == answers
+    for head in ([], ["first\tsecond"], ["premise\thypothesis"]):  # the run's own tables have the former
+        assert attend("predict", entailment, stdin="\n".join([*head, *lines]).encode()).lines == answers
     (tmp_path / "a").write_text("\n".join(line.split("\t")[0] for line in lines))
     (tmp_path / "b").write_text("\n".join(line.split("\t")[1] for line in lines))
     assert attend("predict", entailment, tmp_path / "a", tmp_path / "b").lines == answers

@@ -21,10 +21,11 @@ from attend.commands.options import (
     RecipeName,
     Run,
     flat,
+    named,
     parse,
 )
 from attend.commands.output import check_outputs, text_output
-from attend.commands.runs import TABLES, check_predicts, mapping_of, model_of, refused, say_remarks
+from attend.commands.runs import TABLES, check_predicts, columns_of, model_of, refused, say_remarks
 from attend.data.examples import TARGET
 from attend.data.files import DataError, counted, locate, readable_again, text_suffix
 from attend.progress import counting, say
@@ -171,8 +172,8 @@ class Given:
 
     def __init__(self, model: "Model", options: Options) -> None:
         self.model = model
-        self.paths, self.mapping = options.files, mapping_of(model, options.files, options.columns, target=False)
-        columns = model.config.settings.columns()
+        self.paths, self.mapping = options.files, named(options.columns, "--columns")
+        columns = columns_of(model)
         self.inputs, self.columns = columns[:-1], columns
         self.single = self.inputs[0] if len(self.inputs) == 1 else None
         self.kinds = [one.kind for one in model.config.settings.fields().values()]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from attend.commands.alignments import AlignmentForm, aligned, write_alignments
-from attend.commands.options import Columns, Ensemble, OutFile, RecipeName, Run, flat, parse
+from attend.commands.options import Columns, Ensemble, OutFile, RecipeName, Run, flat, named, parse
 from attend.commands.output import check_outputs
-from attend.commands.runs import check_predicts, mapping_of, model_of, say_remarks
+from attend.commands.runs import check_predicts, columns_of, model_of, say_remarks
 from attend.data.examples import TARGET
 from attend.data.files import DataError, counted, readable_again
 from attend.progress import counting, say
@@ -96,9 +96,8 @@ class Given:
         from attend.data.tables import scan_each
 
         # A line is an example, also where several are of one image.
-        columns = [replace(column, several=False) for column in self.model.config.settings.columns()]
-        paths = self.options.data
-        return scan_each(paths, columns, mapping_of(self.model, paths, self.options.columns), log=log)
+        columns = [replace(column, several=False) for column in columns_of(self.model)]
+        return scan_each(self.options.data, columns, named(self.options.columns, "--columns"), log=log)
 
     def written(self) -> "Iterator[tuple[Trace, Weights]]":
         """Write a line for each example; gives their alignments, if they are wanted."""
