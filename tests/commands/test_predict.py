@@ -113,7 +113,11 @@ def test_jsonl_has_the_attention(run: Path, lines: Path, attend: Attend) -> None
 
 def test_outputs_that_were_cut_and_unknown_words_are_said(run: Path, attend: Attend) -> None:
     words = ["predict", run, "--format", "jsonl", "--longest", "1", "--beam", "1"]
-    (output,) = json.loads(attend(*words, stdin=b"a zebra runs\n").out)["outputs"]
+    done = attend(*words, stdin=b"a zebra runs\na dog\n")
+    (output,) = json.loads(done.lines[0])["outputs"]
+    assert "1 of 2 lines with tokens that are in no vocabulary" in done.err
+    marked = [token.get("unknown", False) for token in output["attention"]["memory"]["tokens"]]
+    assert marked == [False, True, False, False]
     assert (output["finished"], output["unknown"]) == (False, 1)
     assert len(output["tokens"]) == 2
 

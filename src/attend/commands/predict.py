@@ -148,6 +148,9 @@ def predict(model: "Model", options: Options) -> int:
         else:
             write_alignments(options.alignments, options.alignment_form, written())
     say_remarks(model)
+    if given.incomplete:
+        counts = f"{given.incomplete:,} of {counted(given.done, given.noun)}"
+        say(f"{counts} with tokens that are in no vocabulary (<unk>): --format jsonl counts them")
     if given.refused:
         counts = f"{given.refused:,} of {counted(given.done, given.noun)}"
         say(f"attend: {counts} could not be used, and no answer is in their lines")
@@ -183,7 +186,7 @@ class Given:
         self.images = {name: self.images_of(name) for name in options.files}
         self.files = [image for images in self.images.values() for image in images]
         self.noun = "line" if not self.named else "file" if self.files else "row"
-        self.done = self.refused = 0
+        self.done = self.refused = self.incomplete = 0
 
     def images_of(self, name: str) -> list[str]:
         """The file itself, or the images in a folder, where others are said; none for a table.
@@ -271,13 +274,14 @@ def predictions(model: "Model", options: Options, given: Given) -> Iterator[list
 
             found = iter(model.predict_cases(usable, how, wanted, tell) if usable else ())
             given.done += len(chunk)
-            answers = []
+            answers: list[Answer] = []
             for row, case in zip(chunk, cases, strict=True):
                 if isinstance(row, DataError):
                     name = f"{row.file}:{row.line}" if given.named else f"line {row.line}"
                     row = Row({}, name, row.line or 0)
                 left_out = case if isinstance(case, str) else None
                 answers.append(Answer(row, [] if isinstance(case, str | None) else next(found), left_out))
+            given.incomplete += sum(answer.outputs[0].unknown() > 0 for answer in answers if answer.outputs)
             yield answers
 
 
