@@ -184,7 +184,7 @@ class Given:
         self.named = self.single is not None and self.kinds != ["text"]
         # Images that are named one by one, each to be read on its own.
         self.images = {name: self.images_of(name) for name in options.files}
-        self.files = [image for images in self.images.values() for image in images]
+        self.files = [image for name in options.files for image in self.images[name]]
         self.noun = "line" if not self.named else "file" if self.files else "row"
         self.done = self.refused = self.incomplete = 0
 
