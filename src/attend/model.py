@@ -252,6 +252,7 @@ class Model:
         ]
 
     def numbered(self, name: str, given: Any) -> Case:
+        """As `case`, with a name in the errors, as of one input of several."""
         try:
             return self.case(given)
         except (TypeError, ValueError) as error:

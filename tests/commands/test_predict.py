@@ -113,7 +113,11 @@ def test_jsonl_has_the_attention(run: Path, lines: Path, attend: Attend) -> None
 
 def test_outputs_that_were_cut_and_unknown_words_are_said(run: Path, attend: Attend) -> None:
     words = ["predict", run, "--format", "jsonl", "--longest", "1", "--beam", "1"]
-    (output,) = json.loads(attend(*words, stdin=b"a zebra runs\n").out)["outputs"]
+    done = attend(*words, stdin=b"a zebra runs\na dog\n")
+    (output,) = json.loads(done.lines[0])["outputs"]
+    assert "1 of 2 lines with tokens that are in no vocabulary" in done.err
+    marked = [token.get("unknown", False) for token in output["attention"]["memory"]["tokens"]]
+    assert marked == [False, True, False, False]
     assert (output["finished"], output["unknown"]) == (False, 1)
     assert output["tokens"] == ["A", "</s>"]
     # The text is scored as it was predicted, cut or not.
@@ -393,7 +397,8 @@ def test_rows_of_two_texts(entailment: Path, pairs: Path, tmp_path: Path, attend
     attend("predict", entailment, table, "--alignments", tmp_path / "links")
     assert len(read_pharaoh(str(tmp_path / "links"), first=0)) == 10
     lines = [line.rsplit(",", 1)[0].replace(",", "\t") for line in table.read_text().splitlines()[1:]]
-    assert attend("predict", entailment, stdin="\n".join(lines).encode()).lines == answers
+    for head in ([], ["first\tsecond"], ["premise\thypothesis"]):  # the run's own tables have the former
+        assert attend("predict", entailment, stdin="\n".join([*head, *lines]).encode()).lines == answers
     (tmp_path / "a").write_text("\n".join(line.split("\t")[0] for line in lines))
     (tmp_path / "b").write_text("\n".join(line.split("\t")[1] for line in lines))
     assert attend("predict", entailment, tmp_path / "a", tmp_path / "b").lines == answers

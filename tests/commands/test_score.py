@@ -118,7 +118,8 @@ def test_pairs_of_texts_are_scored(entailment: Path, pairs: Path, attend: Attend
     assert len(scores) == 10
     rows = [line.split(",") for line in (pairs / "test.csv").read_text().splitlines()[1:]]
     given = "\n".join("\t".join(row) for row in rows).encode()
-    assert [float(line) for line in attend("score", entailment, stdin=given).lines] == pytest.approx(scores)
+    for head in (b"", b"first\tsecond\ttarget\n"):
+        assert [float(line) for line in attend("score", entailment, stdin=head + given).lines] == pytest.approx(scores)
 
 
 def test_what_has_no_targets_is_said(drawer: Path, player: Path, fails: Callable[..., str]) -> None:

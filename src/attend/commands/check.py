@@ -84,26 +84,29 @@ def main(arguments: Sequence[str]) -> int:
 def with_files(options: Options) -> Options:
     """The options with a recipe alone among the words: files are those of --train, a folder is that of --folder.
 
-    Raises `ValueError` for a word that is neither a recipe nor a file, and for data that are named twice.
+    Raises `ValueError` for data that are named twice.
     """
     words = options.words
-    if not words:
-        return options
-    from attend.catalogue import RECIPES, announced, find
-
-    named = words[0] in RECIPES or words[0] in announced() or (":" in words[0] and not os.path.exists(words[0]))
-    recipe, files = (words[:1], words[1:]) if named else ((), words)
-    if not files:
-        return options
-    if options.train or options.folder:
-        if not named:
-            find(words[0])  # raises, with the nearest name
+    recipe, files = (words[:1], words[1:]) if words and is_recipe(words[0]) else ((), words)
+    if files and (options.train or options.folder):
         raise ValueError(f"{files[0]} and {'--train' if options.train else '--folder'}: name the data once")
-    if not named and not PurePath(words[0]).suffix and not os.path.exists(words[0]) and len(words) == 1:
-        find(words[0])
     if len(files) == 1 and locate(files[0]).is_dir():
         return replace(options, words=recipe, folder=files[0])
-    return replace(options, words=recipe, train=files)
+    return replace(options, words=recipe, train=files or options.train)
+
+
+def is_recipe(word: str) -> bool:
+    """Whether it names a recipe, and not data. Raises `ValueError`, with the nearest name, for what can be neither."""
+    there, dotted = os.path.exists(word), bool(PurePath(word).suffix)
+    if there and dotted:  # recipes have no dots, and to know their names takes a second
+        return False
+    from attend.catalogue import RECIPES, announced, find
+
+    if word in RECIPES or word in announced() or (":" in word and not there):
+        return True
+    if not there and not dotted:
+        find(word)
+    return False
 
 
 def of_recipe(name: str) -> "tuple[Sequence[Column], Mapping[str, Any], Mapping[str, Probe], Any]":

@@ -24,13 +24,14 @@ from attend.commands.options import (
     RecipeName,
     Run,
     flat,
+    named,
     parse,
 )
 from attend.commands.output import check_outputs, text_output
 from attend.commands.runs import (
     TABLES,
     check_predicts,
-    mapping_of,
+    columns_of,
     model_of,
     refused,
     say_remarks,
@@ -174,6 +175,9 @@ def predict(model: "Model", options: Options) -> int:
         say(f"{counted(given.cut, 'output')} cut at the greatest length (--longest; finished in --format jsonl)")
     if given.loops:
         say(f"{counted(given.loops, 'output')} in a loop, the same tokens again and again: try --no-repeat-ngram 3")
+    if given.incomplete:
+        counts = f"{given.incomplete:,} of {counted(given.done, given.noun)}"
+        say(f"{counts} with tokens that are in no vocabulary (<unk>): --format jsonl counts them")
     if given.refused:
         counts = f"{given.refused:,} of {counted(given.done, given.noun)}"
         say(f"attend: {counts} could not be used, and no answer is in their lines")
@@ -198,8 +202,8 @@ class Given:
 
     def __init__(self, model: "Model", options: Options) -> None:
         self.model = model
-        self.paths, self.mapping = options.files, mapping_of(model, options.files, options.columns, target=False)
-        columns = model.config.settings.columns()
+        self.paths, self.mapping = options.files, named(options.columns, "--columns")
+        columns = columns_of(model)
         self.inputs, self.columns = columns[:-1], columns
         self.single = self.inputs[0] if len(self.inputs) == 1 else None
         self.kinds = [one.kind for one in model.config.settings.fields().values()]
@@ -207,9 +211,9 @@ class Given:
         self.named = self.single is not None and self.kinds != ["text"]
         # Images that are named one by one, each to be read on its own.
         self.images = {name: self.images_of(name) for name in options.files}
-        self.files = [image for images in self.images.values() for image in images]
+        self.files = [image for name in options.files for image in self.images[name]]
         self.noun = "line" if not self.named else "file" if self.files else "row"
-        self.done = self.refused = self.cut = self.loops = 0
+        self.done = self.refused = self.incomplete = self.cut = self.loops = 0
 
     def images_of(self, name: str) -> list[str]:
         """The file itself, or the images in a folder, where others are said; none for a table.
@@ -279,6 +283,7 @@ class Given:
 
     def note(self, outputs: "Sequence[Prediction]") -> None:
         """Count what is wrong with an example's outputs."""
+        self.incomplete += bool(outputs) and outputs[0].unknown() > 0
         self.cut += sum(not output.finished for output in outputs)
         self.loops += sum(output.loops for output in outputs)
 

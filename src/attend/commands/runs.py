@@ -1,15 +1,16 @@
 """What verbs ask of a run: its model, what it can't do, and a person's examples of its kind."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attend.commands.options import named
-from attend.data.files import DataError, locate, scan_lines, text_suffix
+from attend.data.files import DataError
 from attend.progress import say
 
 if TYPE_CHECKING:
-    from attend.data.examples import Row
+    from attend.data.examples import Column, Row
     from attend.task import Part
 
 TABLES = (".tsv", ".csv", ".jsonl", ".json")
@@ -54,22 +55,13 @@ def refused(model: Any, run: Path, flag: str, why: str) -> ValueError:
     return ValueError(f"--{flag.replace('_', '-')}: {run} is a run of {model.config.recipe!r}, and {subject} {why}")
 
 
-def mapping_of(model: Any, paths: Sequence[str], given: Sequence[str], target: bool = True) -> dict[str, str]:
-    """By what name a person's table has each column: as said, or else as the run's own tables, if it has those."""
-    if given:
-        return named(given, "--columns")
-    if len(paths) != 1 or paths[0] == "-":
-        return {}
+def columns_of(model: Any) -> "list[Column]":
+    """The columns of a person's table: under their names, or as the run's own tables call them."""
+    from attend.data.tables import distinct
+
     own = named(getattr(model.config.settings.data, "columns", ()), "data.columns")
-    own = own if target else {name: column for name, column in own.items() if name in model.task.fields}
-    if not own or locate(paths[0]).is_dir():
-        return own
-    if not locate(paths[0]).is_file():  # a pipe can be read only once
-        return {}
-    head = str(next(scan_lines(paths[0]), ""))
-    if text_suffix(paths[0]) not in TABLES and "\t" not in head:
-        return {}
-    return {name: column for name, column in own.items() if column in head}
+    columns = distinct(model.config.settings.columns(), own)
+    return [replace(one, aliases=(*one.aliases, own[one.name])) if one.name in own else one for one in columns]
 
 
 def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tuple[Part, int]":
@@ -80,8 +72,7 @@ def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tup
 
     def rows() -> "Iterator[Row]":
         nonlocal last
-        mapping = mapping_of(model, paths, columns)
-        for row in read_given(paths, model.config.settings.columns(), mapping, log=say):
+        for row in read_given(paths, columns_of(model), named(columns, "--columns"), log=say):
             last = max(last, row.line)
             yield row
 

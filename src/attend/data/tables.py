@@ -136,7 +136,7 @@ def scan_each(
     wrong: int | None = None
     for row in scan_rows(paths, columns, mapping, optional, log):
         if isinstance(row, DataError):
-            if row.line == wrong:
+            if row.line is not None and row.line == wrong:
                 continue
             wrong = row.line
         yield row
@@ -644,10 +644,12 @@ class TableFolder:
             return None
         top = self.place.parent if self.place.name in APART else self.place
         if self.others is None:
-            self.others = sorted(path for path in top.iterdir() if path.is_dir() and not path.is_symlink())
+            readable = os.access(top, os.R_OK | os.X_OK)
+            self.others = sorted(path for path in top.iterdir() if path.is_dir()) if readable else []
         for number, folder in enumerate(self.others):
-            # os.path gives False for an invalid name, where Path raises.
-            if os.path.isfile(folder / name) and not os.path.islink(folder / name):
+            # No link may lead out; and os.path gives False for an invalid name, where Path raises.
+            real = os.path.realpath(folder / name)
+            if os.path.isfile(real) and Path(real).is_relative_to(os.path.realpath(top)):
                 self.others.insert(0, self.others.pop(number))  # the next one is likely there too
                 return (folder / name).relative_to(top).as_posix(), folder / name
         return None

@@ -146,7 +146,6 @@ def predicted(prediction: Prediction) -> Predicted:
         text=prediction.text,
         score=prediction.score,
         finished=prediction.finished,
-        unknown=prediction.unknown(),
         **scored(prediction).model_dump(),
     )
 
