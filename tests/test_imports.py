@@ -22,6 +22,7 @@ NOTHING: set[str] = set()
 # What each part may import of the others, besides itself, from below upwards.
 ONLY = {
     "atomic": NOTHING,
+    "memory": NOTHING,
     "fast": NOTHING,
     "metrics": NOTHING,
     "progress": NOTHING,
@@ -54,8 +55,8 @@ ONLY = {
         "metrics",
         "settings",
     },
-    "recipe": {"data.check", "data.examples", "training"},
-    "task": {"contract", "data", "fields", "outputs", "progress", "recipe", "settings", "training"},
+    "recipe": {"data.check", "data.examples", "memory", "training"},
+    "task": {"contract", "data", "fields", "memory", "outputs", "progress", "recipe", "settings", "training"},
     "tasks": {
         "attention",
         "contract",
@@ -88,6 +89,7 @@ ONLY = {
     "folder": {"progress"},
     "run": {
         "atomic",
+        "memory",
         "catalogue",
         "contract",
         "data",

@@ -59,6 +59,10 @@ class Prepared:
         assert isinstance(output, SequenceOutput)
         return output
 
+    @property
+    def rules(self) -> dict[str, Any]:
+        return self.output.rules(self.how)
+
     def prediction(self, best: Hypothesis, text: str | None = None) -> Prediction:
         return Prediction(self.case, self.output.result(best, text))
 
@@ -148,9 +152,8 @@ def stream(model: Model, case: Case, query: Query, tell: Callable[[dict[str, Any
         text, log_prob = prepared.output.field.piece(token), float(taken.log_prob[0, 0])
         tell({"id": token, "text": text, "log_prob": log_prob, "weights": weights})
 
-    best = decoding.greedy(
-        model.system, prepared.batch, prepared.longest, [prepared.prefix], looks=prepared.looks, watch=watch
-    )[0][0]
+    options = {"looks": prepared.looks, "watch": watch, **prepared.rules}
+    best = decoding.greedy(model.system, prepared.batch, prepared.longest, [prepared.prefix], **options)[0][0]
     trace = replace(prepared.prediction(best).trace(), ids=tuple(best.tokens))
     if query.alternatives:
         likely, entropies = alternatives(prepared, best, query.alternatives)
@@ -196,11 +199,11 @@ def searched(prepared: Prepared, count: int, stop: Callable[[], None]) -> tuple[
 
     details: dict[str, Any] = {}
     system, batch, how, looks = prepared.model.system, prepared.batch, prepared.how, prepared.looks
+    options = {"prefix": [prepared.prefix], "looks": looks, "watch": watch, **prepared.rules}
     if how.beam == 1:
-        best = decoding.greedy(system, batch, prepared.longest, [prepared.prefix], looks=looks, watch=watch)[0][0]
+        best = decoding.greedy(system, batch, prepared.longest, **options)[0][0]
     else:
-        options = {"prefix": [prepared.prefix], "looks": looks, "watch": watch}
-        best = decoding.beam_search(system, batch, prepared.longest, how.beam, how.length_penalty, **options)[0][0]
+        best = decoding.beam_search(system, batch, prepared.longest, how.beam, **options)[0][0]
         details["search"] = search_nodes(prepared.output.field, tried, how.length_penalty)
     if count:
         details["alternatives"], details["entropies"] = alternatives(prepared, best, count)
@@ -299,6 +302,6 @@ def gathered(prepared: Prepared, best: Hypothesis, seen: Seen, stop: Callable[[]
         stop()
         looks = evidence.rows_as_looks(rows)
         given = decoding.forced(prepared.model.system, prepared.batch, [best.tokens], looks)[0]
-        written = decoding.greedy(prepared.model.system, prepared.batch, longest, looks=looks)[0][0]
+        written = decoding.greedy(prepared.model.system, prepared.batch, longest, looks=looks, **prepared.rules)[0][0]
         changed.append(Intervention(name, prepared.output.result(written).text, given.log_prob))
     return Evidence(seen.over, found, tuple(changed))

@@ -22,6 +22,8 @@ from attend.progress import Tell, say
 from attend.task import Case, Part, Supervised
 
 TINY = float(np.finfo(np.float32).tiny)
+# What makes a loop of an output.
+TURNS, LOOP = 4, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +45,14 @@ class Prediction:
 
     @property
     def score(self) -> float:
-        """What outputs of one input are ranked by."""
+        """What outputs of one input are ranked by: of a sequence log_prob / length^length_penalty, for greedy, beam and
+        sampled outputs and given targets alike, with the decoding options of the run or the call; of a class log_prob.
+        """
         return self.result.score
 
     @property
     def log_prob(self) -> float:
-        """log p(output | input), in nats; of a sequence with its end, if it is `finished`."""
+        """log p(output | input), in nats; of a sequence with its end, so that `score` gives the same for its text."""
         return self.result.log_prob
 
     @property
@@ -65,8 +69,13 @@ class Prediction:
 
     @property
     def finished(self) -> bool:
-        """False if the output was cut at its greatest length."""
+        """False if the output was cut at its greatest length: END was put behind it."""
         return self.result.finished
+
+    @property
+    def loops(self) -> bool:
+        """Whether the output goes round in a loop: the same tokens again and again."""
+        return loops(self.ids)
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -174,6 +183,25 @@ class Model:
         """The names of its inputs."""
         return tuple(self.task.fields)
 
+    @property
+    def longest_input(self) -> dict[str, int]:
+        """Of each input that varies in length, how long it may be, in its cells (of a text: tokens).
+
+        Four times what the run learnt from, unless `read_up_to` has set it. A longer input is refused, with its name.
+        """
+        return {name: one.limit for name, one in self.task.fields.items() if one.limit is not None}
+
+    def read_up_to(self, longest: int) -> None:
+        """Read inputs, and targets to score, of up to so many cells. Raises `ValueError` for less than one, or if no
+        input varies in length."""
+        if longest < 1:
+            raise ValueError(f"longest_input is {longest}: it must be at least 1")
+        varying: list[Any] = [one for one in (*self.task.fields.values(), self.task.output) if one.limit is not None]
+        if not varying:
+            raise ValueError(f"longest_input: all inputs of {self.config.recipe!r} are of one size")
+        for one in varying:
+            one.limit = longest
+
     def how(self, **changes: Any) -> Any:
         """The run's decoding options, changed where a value is not None. Raises `ValueError` for one it hasn't."""
         how = self.config.settings.decoding
@@ -229,7 +257,7 @@ class Model:
         self, cases: Sequence[Case], targets: Sequence[Any], report: Tell | None = None
     ) -> list[Prediction]:
         """Given targets as if they were the outputs: log-probabilities, and where the model looks."""
-        found = self.task.force(self.system, cases, targets, report)
+        found = self.task.force(self.system, cases, targets, self.how(), report)
         pairs = zip(cases, found, strict=True)
         return [Prediction(case, result, number) for number, (case, result) in enumerate(pairs)]
 
@@ -339,6 +367,21 @@ def windows(views: Views, steps: int) -> Windows:
         str(step + 1) if scales == 1 else f"{step + 1} x{2**scale}" for step in range(steps) for scale in range(scales)
     ]
     return Windows(views.centre, views.extent, views.scale, Named(tuple(names)))
+
+
+def loops(ids: Sequence[int]) -> bool:
+    """Whether a stretch of tokens comes `TURNS` times in a row, `LOOP` tokens in all or more.
+
+    >>> loops([5, 6] * 4), loops([5, 6, 7, 8] * 2), loops([4] * 7)
+    (True, False, False)
+    """
+    for period in range(1, len(ids) // TURNS + 1):
+        row, enough = 0, max(LOOP, TURNS * period) - period
+        for token, before in zip(ids[period:], ids, strict=False):
+            row = row + 1 if token == before else 0
+            if row == enough:
+                return True
+    return False
 
 
 def drawn_cells(weights: Float[np.ndarray, "step memory"], seed: int) -> Int[np.ndarray, "step"]:

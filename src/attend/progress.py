@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 
 
 @dataclass
@@ -35,8 +36,14 @@ class Progress:
 
 # Takes the progress and the figures of each update, and of each validation with its metrics.
 Report = Callable[[Progress, dict[str, float]], None]
-# Takes how many are done so far, and the total: 0 where that isn't known.
-Tell = Callable[[int, int], None]
+
+
+class Tell(Protocol):
+    """Takes how many are done so far, the total (0 where that isn't known) and, where the rest takes longer than what
+    is done, as long inputs do, which share of the work that is."""
+
+    def __call__(self, done: int, of: int, share: float | None = None, /) -> None: ...
+
 
 # Seconds between lines, and before the first one of something that may be short.
 EVERY = 10.0
@@ -62,13 +69,14 @@ def counting(what: str) -> Iterator[Tell]:
     started = time.monotonic()
     due = started + PATIENCE
 
-    def report(done: int, of: int) -> None:
+    def report(done: int, of: int, share: float | None = None, /) -> None:
         nonlocal due
         now = time.monotonic()
         if now >= due and done:
-            speed = done / (now - started)
-            left = f"{duration((of - done) / speed)} left, " if of else ""
-            say(f"{done:,}{f' of {of:,}' if of else ''} {what}, {left}{speed:,.0f} a second")
+            taken = now - started
+            share = share or (done / of if of else None)
+            left = f"{duration(taken / share - taken)} left, " if of and share else ""
+            say(f"{done:,}{f' of {of:,}' if of else ''} {what}, {left}{done / taken:,.0f} a second")
             due = now + EVERY
 
     yield report

@@ -10,6 +10,7 @@ from torch import nn
 
 from attend.data.check import ColumnKind
 from attend.data.examples import Column, Fixed, Fresh, Log
+from attend.memory import within_memory
 from attend.training import Training
 
 Config = TypeVar("Config")
@@ -103,11 +104,13 @@ class Recipe:
     examples: tuple[str, ...] = ()
 
     def construct(self, config: Any, sizes: Mapping[str, int]) -> nn.Module:
-        """A new system. Raises `ValueError` if its constructor asks for a size that nothing gives."""
+        """A new system. Raises `ValueError` if its constructor asks for a size that nothing gives, or would need more
+        memory than there is."""
         parameters = list(signature(self.system).parameters.values())[1:]
         for parameter in parameters:
             if parameter.name not in sizes and parameter.default is parameter.empty:
                 known = ", ".join(sizes)
                 raise ValueError(f"{self.system.__module__} needs {parameter.name!r}, but the data give {known}")
         wanted = {parameter.name: sizes[parameter.name] for parameter in parameters if parameter.name in sizes}
-        return self.system(config, **wanted)
+        with within_memory(f"a system of these sizes ({config})", "choose smaller ones"):
+            return self.system(config, **wanted)

@@ -36,6 +36,7 @@ from attend.data.checksum import changes, check_unchanged, checksums
 from attend.data.files import locate
 from attend.fast import keep_memory
 from attend.folder import empty_folder, held
+from attend.memory import within_memory
 from attend.model import Model
 from attend.progress import Progress, Report
 from attend.recipe import Recipe
@@ -45,6 +46,8 @@ from attend.tasks.drawing import Drawing, DrawingModel
 from attend.tasks.game import Game, PlayerModel
 from attend.training import check_training, peak_memory_mb, train
 
+# What training keeps of each weight: itself, its gradient and, by Adam, two moments.
+TRAINED = 4
 WeightsName = Literal["model", "last", "averaged"]
 # What a trained system of each kind of task is used through.
 MODELS: dict[Any, Any] = {Supervised: Model, Drawing: DrawingModel, Game: PlayerModel}
@@ -183,7 +186,8 @@ def start(
             task = made_by.task.prepare(made_by, settings, folder, log)
             # What can't be trained must not cost the run that was here, nor leave one that can't go on.
             check_training(task, settings.training)
-            task.build()
+            with within_memory("to train a system of these sizes", "choose smaller --system settings", TRAINED):
+                task.build()
             task.plan(0)
             write_json(folder / "data.json", checksums(settings.data.reads()))
             config.save(folder)

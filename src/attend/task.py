@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import nn
 
 from attend.contract import Batch, Direction
@@ -25,6 +25,7 @@ from attend.data.examples import SPLITS, TARGET, Fixed, Fresh, Log, Row, Split
 from attend.data.files import DataError, counted
 from attend.data.own import Files
 from attend.fields.field import Fault, Field, Value
+from attend.memory import require
 from attend.outputs.output import Output, Result, Wanted
 from attend.progress import Tell
 from attend.recipe import Recipe, SupervisedSettings
@@ -35,6 +36,8 @@ from attend.training import to_device
 CHUNK = 1024
 # Greatest size of a batch that is measured or predicted, in padded cells: memory grows with it.
 CELLS = 4096
+# Most memory that a batch is to take, in bytes, as its output estimates it.
+MEMORY = 2**30
 # Rows of each kind that a report names.
 SHOWN = 3
 
@@ -368,15 +371,26 @@ class Supervised:
     def predict(
         self, system: Any, cases: Sequence[Case], how: Any, wanted: Wanted, report: Tell | None = None
     ) -> list[list[Result]]:
-        """For each case, in order, its best outputs, or its samples; cases of like length are taken together."""
+        """For each case, in order, its best outputs, or its samples; cases of like length are taken together.
+
+        Raises `ValueError` if what is wanted would take more memory than there is.
+        """
 
         def some(batch: Batch, part: Sequence[int]) -> list[list[Result]]:
+            if wanted.stop is not None:
+                wanted.stop()
             return self.output.predict(system, batch, how, wanted)
 
-        return self.in_groups(system, cases, self.case_lengths(cases), some, report)
+        lengths = np.array(self.case_lengths(cases), dtype=np.int64)
+        memory = self.output.memory(how, wanted, lengths, np.zeros_like(lengths))
+        if len(cases):
+            require(
+                memory.max(), device_of(system), "one input", "ask for a smaller beam, fewer samples or less length"
+            )
+        return self.in_groups(system, cases, lengths, memory, some, report)
 
     def force(
-        self, system: Any, cases: Sequence[Case], targets: Sequence[Any], report: Tell | None = None
+        self, system: Any, cases: Sequence[Case], targets: Sequence[Any], how: Any, report: Tell | None = None
     ) -> list[Result]:
         """The given target of each case as if it were the output. Raises `ValueError` for one that can't be one."""
         encoded = self.output.encode(targets)
@@ -385,11 +399,12 @@ class Supervised:
                 raise ValueError(f"{TARGET} {number} {found}")
 
         def some(batch: Batch, part: Sequence[int]) -> list[Result]:
-            return self.output.force(system, batch, [encoded[i] for i in part], [targets[i] for i in part])
+            return self.output.force(system, batch, how, [encoded[i] for i in part], [targets[i] for i in part])
 
-        pairs = zip(self.case_lengths(cases), encoded, strict=True)
-        lengths = [max(length, self.output.length(target)) for length, target in pairs]
-        return self.in_groups(system, cases, lengths, some, report)
+        inputs = np.array(self.case_lengths(cases), dtype=np.int64)
+        written = np.array([self.output.length(target) for target in encoded], dtype=np.int64)
+        memory = self.output.memory(how, Wanted(samples=1), inputs, written)
+        return self.in_groups(system, cases, np.maximum(inputs, written), memory, some, report)
 
     def case_lengths(self, cases: Sequence[Case]) -> list[int]:
         return [max(one.length(case[name].encoded) for name, one in self.fields.items()) for case in cases]
@@ -398,19 +413,20 @@ class Supervised:
         self,
         system: Any,
         cases: Sequence[Case],
-        lengths: Sequence[int],
+        lengths: Int[np.ndarray, "case"],
+        memory: Float[np.ndarray, "case"],
         some: Callable[[Batch, Sequence[int]], list[Any]],
         report: Tell | None,
     ) -> list[Any]:
         found: list[Any] = [None] * len(cases)
-        device, done = device_of(system), 0
-        for part in groups(lengths, self.output.together, CELLS):
+        device, done, cells = device_of(system), 0, 0
+        for part in groups(lengths, self.output.together, CELLS, memory / MEMORY):
             batch = self.inputs([cases[place] for place in part], device)
             for place, one in zip(part, some(batch, part), strict=True):
                 found[place] = one
-            done += len(part)
+            done, cells = done + len(part), cells + int(lengths[part].sum())
             if report:
-                report(done, len(cases))
+                report(done, len(cases), cells / int(lengths.sum()))
         return found
 
 

@@ -79,7 +79,63 @@ def test_outputs_that_were_cut_and_unknown_words_are_said(run: Path, attend: Att
     words = ["predict", run, "--format", "jsonl", "--longest", "1", "--beam", "1"]
     (output,) = json.loads(attend(*words, stdin=b"a zebra runs\n").out)["outputs"]
     assert (output["finished"], output["unknown"]) == (False, 1)
-    assert len(output["tokens"]) == 2
+    assert output["tokens"] == ["A", "</s>"]
+    # The text is scored as it was predicted, cut or not.
+    done = attend("score", run, "--json", stdin=b"a zebra runs\tA\n")
+    assert json.loads(done.out)["log_prob"] == pytest.approx(output["log_prob"], abs=1e-4)
+    done = attend("predict", run, "--longest", "1", stdin=b"a dog runs\nthe red ball\n")
+    assert done.lines == ["A", "EHT"]
+    assert "2 outputs" in done.err
+
+
+def test_what_is_too_long_is_named_and_the_rest_goes_on(run: Path, tmp_path: Path, attend: Attend) -> None:
+    (tmp_path / "lines").write_text(f"a dog runs\n{'a dog ' * 10_000}\n{'dog' * 20_000}\nthe red ball\n")
+    done = run_attend("predict", run, tmp_path / "lines")
+    assert (done.status, done.out) == (2, "A GOD SNUR\n\n\nEHT DER LLAB\n")
+    assert ["line 2: source" in line for line in done.err.splitlines()] == [True, False, False]
+    assert "line 3: source" in done.err.splitlines()[1]
+    assert "2 of 4 lines" in done.err.splitlines()[-1]
+    for number, reached in ((2, False), (3, True)):
+        done = run_attend("predict", run, "--longest-input", number, "--format", "jsonl", stdin=b"a dog runs\n")
+        found = json.loads(done.out)
+        assert (bool(found["outputs"]), "--longest-input" in found.get("problem", "")) == (reached, not reached)
+        assert done.status == (0 if reached else 2)
+
+
+def test_a_limit_on_inputs_is_for_what_varies(
+    run: Path, bars: Path, drawer: Path, pictures: Path, tmp_path: Path, fails: Callable[..., str]
+) -> None:
+    assert "longest_input" in fails("predict", bars, pictures / "0.png", "--longest-input", "3")
+    assert "longest_input" in fails("predict", run, "--longest-input", "0")
+    assert "--longest-input" in fails("evaluate", drawer, "--longest-input", "3")
+    assert "--longest-input" in fails("show", run, "a dog runs", "--longest-input", "2")
+    (tmp_path / "pair").write_text("a dog runs\tA GOD SNUR\n")
+    assert "3 tokens" not in fails("evaluate", run, "--data", tmp_path / "pair", "--longest-input", "2")
+
+
+def test_chunks_of_long_inputs_are_small(
+    run: Path, lines: Path, attend: Attend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attend.commands.predict.CHUNK_CELLS", 5)
+    assert attend("predict", run, lines).out == "A GOD SNUR\n\nEHT DER LLAB\n"
+
+
+def test_what_needs_more_memory_than_there_is_is_refused(run: Path, fails: Callable[..., str]) -> None:
+    for flag in ("--beam", "--samples"):
+        assert "memory" in fails("predict", run, flag, 10**9, "--format", "tsv", stdin=b"a dog runs\n")
+
+
+def test_outputs_that_go_round_are_said_and_can_be_forbidden(run: Path, attend: Attend) -> None:
+    words = ["predict", run, "--beam", "1", "--longest", "40", "--format", "jsonl"]
+    given = " ".join(["dog"] * 24).encode()
+    done = attend(*words, stdin=given)
+    (output,) = json.loads(done.out)["outputs"]
+    assert "--no-repeat-ngram" in done.err
+    done = attend(*words, "--no-repeat-ngram", "2", "--no-unknown", stdin=given)
+    (other,) = json.loads(done.out)["outputs"]
+    pairs = list(zip(other["tokens"], other["tokens"][1:], strict=False))
+    assert len(set(pairs)) == len(pairs) != len(output["tokens"])
+    assert "--no-repeat-ngram" not in done.err
 
 
 def test_samples_are_the_same_for_the_same_seed(run: Path, lines: Path, attend: Attend) -> None:
@@ -182,7 +238,7 @@ def test_pictures_are_answered_in_order(bars: Path, pictures: Path, attend: Atte
     assert [row[0] for row in rows] == files
     assert all(-0.7 <= float(row[1]) <= 0 for row in rows)
     found = json.loads(attend("predict", bars, files[0], "--format", "jsonl").out)
-    assert found.keys() == {"input", "text", "score", "trace"}
+    assert found.keys() == {"input", "text", "score", "finished", "trace"}
     assert Trace.from_json(found["trace"]).output == "left"
 
 
@@ -222,6 +278,7 @@ def test_a_folder_is_answered_but_for_what_can_not_be_read(bars: Path, pictures:
     assert [row[0] for row in rows] == [str(file) for file in files]
     assert rows[1][1:] == ["", ""]
     unread, read = map(json.loads, run_attend("predict", bars, files[1], files[0], "--format", "jsonl").lines)
+    assert str(files[1]) in unread.pop("problem")
     assert unread == {"input": str(files[1]), "text": None, "score": None, "trace": None}
     assert read["text"] == "right"
 

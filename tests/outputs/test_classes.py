@@ -53,7 +53,7 @@ def test_samples_come_as_often_as_they_should():
 
 
 def test_a_given_class_has_its_own_probability():
-    found = OUTPUT.force(SYSTEM, BATCH, OUTPUT.encode(["owl", "cat"]), ["owl", "cat"])
+    found = OUTPUT.force(SYSTEM, BATCH, Decoding(), OUTPUT.encode(["owl", "cat"]), ["owl", "cat"])
     assert [one.text for one in found] == ["owl", "cat"]
     assert [one.log_prob for one in found] == pytest.approx([log(LIKELY[0, 2]), log(LIKELY[1, 0])], rel=1e-5)
     log_probs = OUTPUT.log_probs(SYSTEM, BATCH, [2])

@@ -39,7 +39,7 @@ def check(result: Result, cells: int) -> None:
     ids = list(result.ids)
     assert result.token_log_probs == pytest.approx(log_probs_by_hand(SYSTEM, ids), abs=1e-5)
     assert result.log_prob == pytest.approx(sum(result.token_log_probs), abs=1e-5)
-    assert result.finished == (ids[-1] == END)
+    assert ids[-1] == END
     (name,) = result.looks
     seen = result.looks[name]
     assert (name, seen.over, seen.steps) == ("source", "source", "output")
@@ -57,7 +57,7 @@ def test_both_faces_are_what_an_output_is():
 
 
 def test_the_best_outputs_are_those_of_enumeration():
-    how = Decoding(beam=50, length_penalty=0.0, longest=3)
+    how = Decoding(beam=50, length_penalty=0.0, longest=4)
     for results, cells in zip(OUTPUT.predict(SYSTEM, BATCH, how, Wanted(best=4)), (3, 2), strict=True):
         for result in results:
             check(result, cells)
@@ -71,8 +71,9 @@ def test_a_beam_of_one_is_greedy():
     (found, *_), (other, *_) = OUTPUT.predict(SYSTEM, BATCH, Decoding(beam=1, longest=5), Wanted())
     check(found, 3)
     check(other, 2)
+    assert found.score == pytest.approx(found.log_prob / len(found.ids))
     assert found.ids == other.ids
-    (best, *_) = decoding.greedy(SYSTEM, BATCH, 6)[0]
+    (best, *_) = decoding.greedy(SYSTEM, BATCH, 5)[0]
     assert list(found.ids) == best.tokens
 
 
@@ -89,7 +90,7 @@ def test_samples_come_as_often_as_they_should():
 def test_a_given_target_is_scored_and_kept_as_it_was_given():
     targets = ["y unheard", "x"]
     encoded = OUTPUT.encode(targets)
-    results = OUTPUT.force(SYSTEM, BATCH, encoded, targets)
+    results = OUTPUT.force(SYSTEM, BATCH, Decoding(), encoded, targets)
     for result, ids, target, cells in zip(results, encoded, targets, (3, 2), strict=True):
         check(result, cells)
         assert (list(result.ids), result.text) == (ids, target)
@@ -108,18 +109,18 @@ def SYSTEM_log_probs(ids: list[int]) -> list[float]:  # noqa: N802
 def test_several_systems_are_an_ensemble():
     other = Bigrams(Config(1), 9, len(OUTPUT.field.codec)).eval()
     assert OUTPUT.join([SYSTEM]) is SYSTEM
-    (result, *_) = OUTPUT.force(OUTPUT.join([SYSTEM, other]), BATCH, OUTPUT.encode(["x", "x"]), ["x", "x"])
+    (result, *_) = OUTPUT.force(OUTPUT.join([SYSTEM, other]), BATCH, Decoding(), OUTPUT.encode(["x", "x"]), ["x", "x"])
     each = np.array([log_probs_by_hand(system, result.ids) for system in (SYSTEM, other)])
     assert result.token_log_probs == pytest.approx(np.log(np.exp(each).mean(0)).tolist(), abs=1e-5)
 
 
 def test_the_greatest_length_is_set_or_a_multiple_of_the_input():
-    assert OUTPUT.longest(BATCH, Decoding(longest=7)) == 8
+    assert OUTPUT.longest(BATCH, Decoding(longest=7)) == 7
     assert OUTPUT.longest(BATCH, Decoding(ratio=1.5)).tolist() == [14, 13]  # type: ignore[union-attr]
     image = Batch({"image": torch.zeros(1, 1, 4, 4)})
     with pytest.raises(ValueError, match=r"decoding\.longest"):
         OUTPUT.longest(image, Decoding())
-    assert OUTPUT.longest(image, Decoding(longest=3)) == 4
+    assert OUTPUT.longest(image, Decoding(longest=3)) == 3
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ from attend.commands.options import (
     InFile,
     LengthPenalty,
     Longest,
+    LongestInput,
+    NgramSize,
+    NoUnknown,
     OutFile,
     RecipeName,
     Run,
@@ -24,7 +27,7 @@ from attend.commands.options import (
     parse,
 )
 from attend.commands.output import check_outputs, print_json, print_table
-from attend.commands.runs import given_part, model_of, refused, say_changes
+from attend.commands.runs import given_part, model_of, refused, say_changes, search_of
 from attend.data.examples import TARGET
 from attend.data.files import DataError
 from attend.progress import counting
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from attend.task import Part
 
 # Options of how outputs are searched for, and others that are of predictions.
-SEARCH = ("beam", "length_penalty", "longest")
+SEARCH = ("beam", "length_penalty", "longest", "no_repeat_ngram", "no_unknown")
 OF_PREDICTIONS = ("data", "columns", *SEARCH, "gold")
 
 
@@ -70,7 +73,13 @@ class Options:
     length_penalty: LengthPenalty = None
     """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
     longest: Longest = None
-    """Greatest length of an output, in tokens."""
+    """Greatest length of an output, in tokens: what has not ended by then is cut there."""
+    longest_input: LongestInput = None
+    """Greatest length of an input that varies in it, and of a target, in tokens of a text. Longer ones are left out."""
+    no_repeat_ngram: NgramSize = None
+    """Write no n-gram of this many tokens twice; 0 allows all."""
+    no_unknown: NoUnknown = False
+    """Never write <unk>."""
     gold: InFile = None
     """Word alignments of the same lines, made by people: adds the alignment error rate."""
     gold_form: GoldForm = "naacl"
@@ -96,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.record is not None:
         for run in runs:
             read_json(run / "training.json")  # a run that has not come to its end has none
-    model = model_of(runs, options.recipe)
+    model = model_of(runs, options.recipe, longest_input=options.longest_input)
     started = time.monotonic()
     if hasattr(model, "evaluate_part"):
         how, found = evaluate(model, options)
@@ -153,7 +162,7 @@ def check_record(path: Path) -> None:
 
 def evaluate(model: "Model", options: Options) -> "tuple[Any, Evaluation]":
     """How outputs were searched for, and what was found."""
-    how = model.how(**{name: getattr(options, name) for name in SEARCH})
+    how = model.how(**search_of(options))
     if options.data:
         part, lines = given_part(model, options.data, options.columns)
     else:

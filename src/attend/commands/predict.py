@@ -17,6 +17,9 @@ from attend.commands.options import (
     Ensemble,
     LengthPenalty,
     Longest,
+    LongestInput,
+    NgramSize,
+    NoUnknown,
     OutFile,
     RecipeName,
     Run,
@@ -24,7 +27,7 @@ from attend.commands.options import (
     parse,
 )
 from attend.commands.output import check_outputs, text_output
-from attend.commands.runs import TABLES, check_predicts, mapping_of, model_of, refused
+from attend.commands.runs import TABLES, check_predicts, mapping_of, model_of, refused, search_of
 from attend.data.examples import TARGET
 from attend.data.files import DataError, counted, locate, readable_again, text_suffix, walk
 from attend.progress import counting, say
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
 CHUNK = 2048
 # The same where none varies in length, as images don't.
 FEW = 256
+# Cells of inputs, such as tokens, that are predicted from at a time, each once for every output that is wanted: the
+# attention of all of them is kept until they are written.
+CHUNK_CELLS = 2**16
 
 
 @dataclass(frozen=True)
@@ -76,17 +82,24 @@ class Options:
     length_penalty: LengthPenalty = None
     """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
     longest: Longest = None
-    """Greatest length of an output, in tokens."""
+    """Greatest length of an output, in tokens: what has not ended by then is cut there, and counted."""
+    longest_input: LongestInput = None
+    """Greatest length of an input that varies in it, of a text in tokens. What is longer is named, and not answered."""
+    no_repeat_ngram: NgramSize = None
+    """Write no n-gram of this many tokens twice, against outputs that go round in a loop; 0 allows all."""
+    no_unknown: NoUnknown = False
+    """Never write <unk>."""
     best: int = 1
-    """Outputs an example, best first; at most as many as --beam where there is a search. Several need --format tsv or
-    jsonl."""
+    """Outputs an example, best first and no text twice; at most as many as --beam where there is a search. Several need
+    --format tsv or jsonl."""
     samples: int = 0
     """Random outputs an example, drawn from the model, instead of the best. Several need --format tsv or jsonl."""
     seed: int = 1
     """Of the samples."""
     format: Literal["text", "tsv", "jsonl"] = "text"
     """The output; or score and output (of several: line, rank, score, output; of images: file, score, output); or an
-    object a line, with attention (of images: the whole trace)."""
+    object a line, with attention (of images: the whole trace). The score of a sequence is its log-probability, END
+    included, divided by length^length_penalty; that of a class its log-probability."""
     replace_unknown: bool = False
     """Put the source word that was looked at most in the place of <unk> (for word vocabularies)."""
     alignments: OutFile = None
@@ -115,7 +128,8 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError("--best and --samples exclude one another: leave out one of them")
     if options.format == "text" and options.several:
         raise ValueError("several outputs an example need --format tsv or --format jsonl")
-    model = model_of((options.run, *flat(options.ensemble)), options.recipe, options.weights)
+    runs = (options.run, *flat(options.ensemble))
+    model = model_of(runs, options.recipe, options.weights, options.longest_input)
     check_predicts(model, options.run)
     return predict(model, options)
 
@@ -137,6 +151,7 @@ def predict(model: "Model", options: Options) -> int:
                     links = [aligned(model, options, outputs[0] if outputs else None) for _, outputs in chunk]
                 for row, outputs in chunk:
                     file.write(form(row, outputs))
+                    given.note(outputs)
                 file.flush()
                 yield from links
 
@@ -144,6 +159,10 @@ def predict(model: "Model", options: Options) -> int:
             deque(written(), maxlen=0)
         else:
             write_alignments(options.alignments, options, written())
+    if given.cut:
+        say(f"{counted(given.cut, 'output')} cut at the greatest length (--longest; finished in --format jsonl)")
+    if given.loops:
+        say(f"{counted(given.loops, 'output')} in a loop, the same tokens again and again: try --no-repeat-ngram 3")
     if given.refused:
         counts = f"{given.refused:,} of {counted(given.done, given.noun)}"
         say(f"attend: {counts} could not be used, and no answer is in their lines")
@@ -165,7 +184,8 @@ class Given:
         # Images that are named one by one, each to be read on its own.
         self.files = [image for name in options.files for image in self.images(name)]
         self.noun = "line" if not self.named else "file" if self.files else "row"
-        self.done = self.refused = 0
+        self.done = self.refused = self.cut = self.loops = 0
+        self.problems: dict[str, str] = {}
 
     def images(self, name: str) -> list[str]:
         """The file itself, or the images in a folder; none for a table. Raises `DataError` if there is none."""
@@ -220,27 +240,44 @@ class Given:
             place = "" if self.files and isinstance(error, DataError) else f"{row.name}: "
             say(f"attend: {place}{error}")
             self.refused += 1
+            self.problems[row.name] = str(error)
             return None
+
+    def note(self, outputs: "Sequence[Prediction]") -> None:
+        """Count what is wrong with an example's outputs."""
+        self.cut += sum(not output.finished for output in outputs)
+        self.loops += sum(output.loops for output in outputs)
 
 
 def predictions(model: "Model", options: Options, given: Given) -> "Iterator[list[tuple[Row, list[Prediction]]]]":
     """Each example with its outputs, chunk by chunk: none for an empty text, nor for what can't be used."""
-    how = model.how(beam=options.beam, length_penalty=options.length_penalty, longest=options.longest)
+    how = model.how(**search_of(options))
     wanted = wanted_of(model, options)
     count, rows = given.count(), given.rows()
-    size = CHUNK if any(one.varies for one in model.task.fields.values()) else min(FEW, CHUNK)
     with counting(f"{given.noun}s") as report:
-        while chunk := list(islice(rows, size)):
-            cases = [given.case(row) for row in chunk]
-            usable = [case for case in cases if case is not None]
-            before = given.done
+        while chunk := some(model, options, given, rows):
+            usable = [case for _, case in chunk if case is not None]
+            before, here = given.done, len(chunk)
 
-            def tell(part: int, of: int, before: int = before) -> None:
-                report(before + part, count)
+            def tell(part: int, of: int, share: float | None = None, /, before: int = before, here: int = here) -> None:
+                report(before + part, count, (before + here * (share or 0.0)) / count if count else None)
 
             found = iter(model.predict_cases(usable, how, wanted, tell) if usable else ())
             given.done += len(chunk)
-            yield [(row, [] if case is None else next(found)) for row, case in zip(chunk, cases, strict=True)]
+            yield [(row, [] if case is None else next(found)) for row, case in chunk]
+
+
+def some(model: "Model", options: Options, given: Given, rows: "Iterator[Row]") -> "list[tuple[Row, Any]]":
+    """The next examples with their inputs: so many that their outputs, with attention, fit into memory."""
+    most = CHUNK if any(one.varies for one in model.task.fields.values()) else min(FEW, CHUNK)
+    cells, found = CHUNK_CELLS // max(options.best, options.samples, 1), []
+    for row in islice(rows, most):
+        case = given.case(row)
+        found.append((row, case))
+        cells -= 0 if case is None else model.task.case_lengths([case])[0]
+        if cells <= 0:
+            break
+    return found
 
 
 def wanted_of(model: "Model", options: Options) -> "Wanted":
@@ -277,14 +314,20 @@ class Form:
 
     def as_json(self, row: "Row", outputs: "Sequence[Prediction]") -> str:
         if not self.given.named:
-            return as_line({"input": self.input(row), "outputs": [self.entry(output) for output in outputs]})
+            found = {"input": self.input(row), "outputs": [self.entry(output) for output in outputs]}
+            return as_line(found | self.problem(row))
         if not outputs:
-            return as_line({"input": row.name, "text": None, "score": None, "trace": None})
+            return as_line({"input": row.name, "text": None, "score": None, "trace": None} | self.problem(row))
         first = outputs[0]
-        found = {"input": row.name, "text": self.text(first), "score": first.score, "trace": first.trace().to_json()}
+        found = {"input": row.name, "text": self.text(first), "score": first.score, "finished": first.finished}
+        found["trace"] = first.trace().to_json()
         if self.options.several:
             found["outputs"] = [self.entry(output) for output in outputs]
         return as_line(found)
+
+    def problem(self, row: "Row") -> dict[str, str]:
+        """Why there is no answer, where that is so."""
+        return {"problem": self.given.problems[row.name]} if row.name in self.given.problems else {}
 
     def input(self, row: "Row") -> str | dict[str, str]:
         """The text, or all inputs by name."""

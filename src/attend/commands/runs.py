@@ -15,11 +15,22 @@ if TYPE_CHECKING:
 TABLES = (".tsv", ".csv", ".jsonl")
 
 
-def model_of(runs: Sequence[Path], recipe: str | None, weights: Any = "model") -> Any:
-    """The model of a run, or the ensemble of several."""
+def model_of(runs: Sequence[Path], recipe: str | None, weights: Any = "model", longest_input: int | None = None) -> Any:
+    """The model of a run, or the ensemble of several. Raises `ValueError` for what no input of it can have."""
     from attend.run import load
 
-    return load(*runs, weights=weights, recipe=recipe)
+    model = load(*runs, weights=weights, recipe=recipe)
+    if longest_input is not None:
+        if not hasattr(model, "predict_cases"):
+            raise refused(model, runs[0], "longest_input", "has no inputs that vary in length")
+        model.read_up_to(longest_input)
+    return model
+
+
+def search_of(options: Any) -> dict[str, Any]:
+    """The changes to a run's decoding options that a verb's flags ask for: None where the run's own stand."""
+    names = ("beam", "length_penalty", "longest", "no_repeat_ngram")
+    return {name: getattr(options, name) for name in names} | {"no_unknown": options.no_unknown or None}
 
 
 def kind_of(model: Any) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from attend.commands.gold import read_gold
-from attend.commands.options import GoldForm, InFile, OutFiles, RecipeName, Run, flat, named, parse
+from attend.commands.options import GoldForm, InFile, LongestInput, OutFiles, RecipeName, Run, flat, named, parse
 from attend.commands.output import check_outputs
 from attend.commands.runs import kind_of, model_of, refused, say_changes
 from attend.data.files import DataError
@@ -64,6 +64,8 @@ class Options:
     sentence."""
     gold_form: GoldForm = "naacl"
     """As in attend evaluate."""
+    longest_input: LongestInput = None
+    """Greatest length of an input, in tokens of a text."""
     out: OutFiles = ()
     """Files to write instead: a picture (.png, .svg; of images also a moving one, .gif), a page (.html), or data
     (.json, .npz; of tokens also .pharaoh)."""
@@ -78,7 +80,7 @@ class Options:
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend show", arguments)
     check(options)
-    model = model_of([options.run], options.recipe)
+    model = model_of([options.run], options.recipe, longest_input=options.longest_input)
     if hasattr(model, "predict_cases"):
         trace = predicted(model, options)
     elif hasattr(model, "generate"):

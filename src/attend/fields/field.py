@@ -90,6 +90,12 @@ class Field(Protocol):
         """Whether values differ in length."""
         ...
 
+    @property
+    def limit(self) -> int | None:
+        """Cells of the longest value that is read to predict from or to measure on, END not counted; None where all are
+        of one size. Where there is one, a caller may set it: values beyond it are a `Fault`, found at little cost."""
+        ...
+
     def collate(self, encoded: Any) -> Any:
         """Encoded values as a batch: `Cells`, or a tensor where all are of one size."""
         ...

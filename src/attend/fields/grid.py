@@ -55,6 +55,7 @@ class GridField:
     """Grids of features; a batch has features before rows, as images have channels."""
 
     varies = False
+    limit = None
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape

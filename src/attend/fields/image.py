@@ -117,6 +117,7 @@ class ImageField:
     """Images as bytes [channel rows columns]; a batch has brightness from 0 to 1."""
 
     varies = False
+    limit = None
 
     def __init__(self, form: Form) -> None:
         assert form.rows is not None

@@ -1,6 +1,5 @@
 """Texts, cut into tokens: words, subwords or characters, with their places in the text."""
 
-import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,11 @@ from attend.fields.field import Fault, stack_cells
 from attend.settings import check_range
 
 END_SHOWN = "</s>"
+# A text may be so many times as long as those that were learnt from: beyond that it is no use, and takes long.
+LIMIT = 4
+# More characters than a token has on average in any text: what has more is too long, and need not be cut into tokens.
+TOKEN_CHARACTERS = 100
+MORE = "the most that is read: split it, or read more with longest_input (--longest-input)"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class TextField:
 
     def __init__(self, settings: Text, codec: Codec) -> None:
         self.settings, self.codec = settings, codec
+        self.limit = LIMIT * settings.longest
 
     def read(self, given: str | bytes) -> str:
         if isinstance(given, bytes):
@@ -80,33 +85,38 @@ class TextField:
     def encode(self, values: Sequence[str], training: bool = False) -> list[Any]:
         for value in values:
             check_text(value)
-        texts = [tidy(text) for text in values] if self.settings.tidy else values
-        longest, found = self.settings.longest if training else sys.maxsize, []
-        for raw, text, tokens in zip(values, texts, self.codec.encode_many(texts), strict=True):
+        longest, found = self.settings.longest if training else self.limit, []
+        characters = longest * TOKEN_CHARACTERS
+        read = [value[: characters + 1] for value in values]
+        texts = [tidy(text) for text in read] if self.settings.tidy else read
+        for raw, text, tokens in zip(read, texts, self.codec.encode_many(texts), strict=True):
             usual = len(tokens) <= longest and not text.isspace() and bool(text) and not self.settings.tidy
-            if usual or (fault := self.fault(raw, text, tokens, training)) is None:
+            if (usual and len(raw) <= characters) or (fault := self.fault(raw, text, len(tokens), longest)) is None:
                 tokens.append(END)
                 found.append(tokens)
             else:
                 found.append(fault)
         return found
 
-    def fault(self, raw: str, text: str, tokens: Sequence[int], training: bool) -> Fault | None:
+    def fault(self, raw: str, text: str, tokens: int, longest: int) -> Fault | None:
         if self.settings.tidy and (reason := control_character(raw)):
             return Fault(reason)
         if not text.strip():
             return Fault("is empty")
-        if training and len(tokens) > self.settings.longest:
-            return Fault(f"has more than {self.settings.longest} tokens")
+        if tokens > longest or len(raw) > longest * TOKEN_CHARACTERS:
+            return Fault(f"has more than {longest:,} tokens")
         return None
 
     def prepare(self, raw: Any, name: str = "", encoded: Any = None) -> "TextValue":
         check_text(raw)
+        if len(raw) > self.limit * TOKEN_CHARACTERS:
+            raise ValueError(f"the text has more than {self.limit:,} tokens, {MORE}")
         text = tidy(raw) if self.settings.tidy else raw
-        # Whatever is too long to learn from can be read all the same.
-        if fault := self.fault(raw, text, (), False):
-            raise ValueError(f"the text {fault}")
-        return TextValue(self.codec, text)
+        value = TextValue(self.codec, text)
+        tokens = 0 if encoded is not None else len(value.spelt.ids)
+        if fault := self.fault(raw, text, tokens, self.limit):
+            raise ValueError(f"the text {fault}" + (f", {MORE}" if tokens > self.limit else ""))
+        return value
 
     def column(self) -> Ragged:
         return Ragged(len(self.codec))

@@ -61,6 +61,7 @@ class ClassesOutput:
     unit = "examples"
     together = 250
     varies = False
+    limit = None
     measures = MEASURES
 
     def __init__(self, labels: LabelField) -> None:
@@ -113,7 +114,14 @@ class ClassesOutput:
             results.append([self.result(number, likely, looks) for number in chosen])
         return results
 
-    def force(self, system: Any, batch: Batch, encoded: Sequence[Any], targets: Sequence[Any]) -> list[Result]:
+    def memory(
+        self, how: Decoding, wanted: Wanted, inputs: Int[np.ndarray, "example"], targets: Int[np.ndarray, "example"]
+    ) -> Float[np.ndarray, "example"]:
+        return np.zeros(len(inputs))  # nothing that grows with what is asked for
+
+    def force(
+        self, system: Any, batch: Batch, how: Decoding, encoded: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Result]:
         found = self.answers(system, batch)
         return [self.result(int(number), *one) for number, one in zip(encoded, found, strict=True)]
 

@@ -36,7 +36,9 @@ class Seen:
 class Result:
     """One output of one input.
 
-    `log_prob` is that of the whole output, the sum of `token_log_probs`, and `score` is what outputs are ranked by.
+    `log_prob` is that of the whole output, the sum of `token_log_probs`: of a sequence with END, also where it was cut,
+    so that a text scored as a given target has the same. `score` is what outputs are ranked by: of a sequence
+    log_prob / length^length_penalty, however it was searched for; of a class log_prob.
     `steps` names the output's steps, `tokens` and `ids` are what was written at each (of a class: its name and number).
     `probabilities` has those of all answers after each step, where there are few. `finished` is False if the output was
     cut at its greatest length.
@@ -103,6 +105,11 @@ class Output(Protocol):
     @property
     def varies(self) -> bool: ...
 
+    @property
+    def limit(self) -> int | None:
+        """As of a field."""
+        ...
+
     def collate(self, encoded: Any) -> Any: ...
 
     def sizes(self) -> Mapping[str, int]: ...
@@ -115,7 +122,16 @@ class Output(Protocol):
         """For each example its best outputs, or samples. Raises `ValueError` for what this output lacks."""
         ...
 
-    def force(self, system: Any, batch: Batch, encoded: Sequence[Any], targets: Sequence[Any]) -> list[Result]:
+    def memory(
+        self, how: Any, wanted: Wanted, inputs: Int[np.ndarray, "example"], targets: Int[np.ndarray, "example"]
+    ) -> Float[np.ndarray, "example"]:
+        """About how many bytes it takes to predict from inputs of these lengths, or to score targets of these (0 where
+        they are predicted)."""
+        ...
+
+    def force(
+        self, system: Any, batch: Batch, how: Any, encoded: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Result]:
         """Given targets, raw and encoded, as if they were the outputs."""
         ...
 

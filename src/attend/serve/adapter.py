@@ -77,7 +77,7 @@ class ServedModel:
     def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored]:
         stop()
         cases = [self.case(given) for given, _ in pairs]
-        found = self.model.force_cases(cases, [target for _, target in pairs], lambda done, count: stop())
+        found = self.model.force_cases(cases, [target for _, target in pairs], lambda *_: stop())
         return [scored(prediction) for prediction in found]
 
     def trace(self, request: TraceRequest, stop: Callable[[], None]) -> Trace:
