@@ -84,6 +84,7 @@ def test_what_a_model_reads_and_gives_is_said(
         "name": "tiny",
         "reads": reads,
         "inputs": inputs,
+        "longest": {name: 400 for name, kind in inputs.items() if kind == "text"},
         "output": output,
         "steerable": output == "sequence",
         "beam": beam,
@@ -309,7 +310,7 @@ def test_what_is_no_image_is_refused(image_classes: Served, given: str, problem:
 
 def test_what_a_classifier_lacks_is_said(image_classes: Served) -> None:
     with pytest.raises(ValueError, match="'classes'"):
-        image_classes.trace(TraceRequest(input=data_uri(), weights={0: [1.0]}), never)
+        image_classes.trace(TraceRequest(input=data_uri(), weights={"0": [1.0]}), never)
     with pytest.raises(ValueError, match="'classes'"):
         image_classes.trace(TraceRequest(input=data_uri(), prefix=["cat"]), never)
     with pytest.raises(ValueError, match="beam"):
@@ -330,7 +331,7 @@ def test_a_caption_s_words_and_looks_can_be_set_by_hand(captions: Model) -> None
     assert len(plain.alternatives) == len(plain.ids) == len(plain.entropies or ())
     row = np.eye(4)[2].tolist()
     asked: Any = {"input": data_uri(16), "prefix": ["blue", "circle"], "beam": 1}
-    trace = model.trace(TraceRequest(**asked, weights={1: row}), never)
+    trace = model.trace(TraceRequest(**asked, weights={"1": row}), never)
     assert trace.output.startswith("blue circle")
     look = trace.looks["image"]
     assert isinstance(look, Weights)
@@ -382,7 +383,7 @@ def test_what_a_caption_depends_on_is_what_it_says(captions: Model) -> None:
     system.float()
     np.testing.assert_allclose(evidence.attributions["gradient x input"].sum(1), grown / (2 * little), atol=1e-3)
     assert [changed.attention for changed in evidence.interventions] == ["uniform", "permuted"]
-    request = TraceRequest(input=data_uri(16), weights={0: [0.25] * 4}, evidence=True)
+    request = TraceRequest(input=data_uri(16), weights={"0": [0.25] * 4}, evidence=True)
     with pytest.raises(ValueError, match="the model's own attention"):
         served("words", captions).trace(request, never)
 

@@ -52,6 +52,10 @@ class ServedModel:
     examples: Sequence[Input] = ()
 
     @property
+    def longest(self) -> Mapping[str, int]:
+        return self.model.longest_input
+
+    @property
     def output(self) -> str:
         return self.model.config.settings.output.kind
 
@@ -126,7 +130,8 @@ class ServedModel:
 
 
 def query_of(request: StreamRequest) -> Query:
-    return Query(request.prefix, request.weights, request.alternatives, beam=request.beam)
+    weights = {int(step): row for step, row in request.weights.items()}
+    return Query(request.prefix, weights, request.alternatives, beam=request.beam)
 
 
 def predicted(prediction: Prediction) -> Predicted:
@@ -134,6 +139,7 @@ def predicted(prediction: Prediction) -> Predicted:
         text=prediction.text,
         score=prediction.score,
         finished=prediction.finished,
+        unknown=prediction.unknown(),
         **scored(prediction).model_dump(),
     )
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from attend.serve.limits import Limits
 
-
 # Seconds that a batch keeps its turn for while others wait: long enough for most to be done in one.
 TURN = 0.1
 # Batches that may be under way at the same time, taking turns.

@@ -26,6 +26,11 @@ class Served(Protocol):
         ...
 
     @property
+    def longest(self) -> Mapping[str, int]:
+        """The most tokens of each input that varies in length."""
+        ...
+
+    @property
     def output(self) -> str:
         """The kind of its output: "sequence", "classes"."""
         ...
