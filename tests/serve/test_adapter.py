@@ -344,7 +344,7 @@ def test_a_caption_s_words_and_looks_can_be_set_by_hand(captions: Model) -> None
     assert free.scores is not None
     assert trace.scores[0] == pytest.approx(free.scores[0])
     assert trace.scores[1] != pytest.approx(free.scores[1], abs=1e-6)
-    for wrong in ({"weights": {0: [1.0]}}, {"prefix": ["dog"]}, {"prefix": [99]}):
+    for wrong in ({"weights": {"0": [1.0]}}, {"prefix": ["dog"]}, {"prefix": [99]}):
         with pytest.raises(ValueError, match=r"must be 4 numbers|can't be written|ids are from"):
             model.trace(TraceRequest.model_validate({"input": data_uri(16), **wrong}), never)
 
