@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from types import FrameType
 
 import attend
 from attend.progress import say
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A file's name may hold bytes that aren't valid text.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
+        with suppress(ValueError):  # only a main thread is told of signals
+            signal.signal(signal.SIGTERM, terminated)
         status = verb(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
         return status
@@ -72,9 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"attend: {error}")
         return 2
     finally:
+        with suppress(ValueError):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if arguments is None:
             # The process ends: looking for garbage among two million objects of torch's would take as long as a verb.
             gc.freeze()
+
+
+def terminated(number: int, frame: FrameType | None) -> None:
+    """Ends a verb as Ctrl-C does: what it has half written is cleared away."""
+    raise SystemExit(128 + number)
 
 
 def verb(arguments: list[str]) -> int:

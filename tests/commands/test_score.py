@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Attend
+from .conftest import Attend, run_attend
 
 
 def test_score_of_a_prediction_is_its_own(run: Path, lines: Path, attend: Attend) -> None:
@@ -78,3 +78,18 @@ def test_pairs_of_texts_are_scored(entailment: Path, pairs: Path, attend: Attend
 def test_what_has_no_targets_is_said(drawer: Path, player: Path, fails: Callable[..., str]) -> None:
     for folder, name in ((drawer, "drawing"), (player, "game")):
         assert name in fails("score", folder, "a.tsv")
+
+
+def test_what_is_too_long_is_named_and_the_rest_is_scored(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text(f"a dog\tA GOD\n{'a dog ' * 900}\tA\na dog\t{'A ' * 900}\nthe ball\tEHT LLAB\n")
+    done = run_attend("score", run, path)
+    assert done.status == 2
+    assert [bool(line) for line in done.lines] == [True, False, False, True]
+    assert [
+        f"{path}, line {number}: {name}" in line
+        for number, name, line in zip((2, 3), ("source", "target"), done.err.splitlines(), strict=False)
+    ] == [True, True]
+    assert "2 of 4" in done.err.splitlines()[-1]
+    assert json.loads(run_attend("score", run, path, "--json").lines[1])["log_prob"] is None
+    assert run_attend("score", run, path, "--longest-input", 2000).status == 0

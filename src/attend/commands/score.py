@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from attend.commands.options import Columns, Ensemble, RecipeName, Run, flat, parse
+from attend.commands.options import Columns, Ensemble, LongestInput, RecipeName, Run, flat, parse
 from attend.commands.runs import check_predicts, mapping_of, model_of
 from attend.data.examples import TARGET
 from attend.data.files import DataError, readable_again
@@ -37,6 +37,9 @@ class Options:
     data: Positional[Annotated[tuple[str, ...], arg(metavar="[FILE ...]")]] = ("-",)
     """A table (.tsv, .csv, .jsonl) with a column for each input and one named target, or line-aligned files of these,
     in this order; "-" for tab-separated standard input."""
+    longest_input: LongestInput = None
+    """Greatest length of an input or a target that varies in it, of a text in tokens. What is longer is named, and its
+    line is empty."""
     columns: Columns = ()
     """What the table calls an input or the target, where not by its name."""
     ensemble: Ensemble = ()
@@ -52,7 +55,7 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend score", arguments)
-    model = model_of((options.run, *flat(options.ensemble)), options.recipe)
+    model = model_of((options.run, *flat(options.ensemble)), options.recipe, longest_input=options.longest_input)
     check_predicts(model, options.run, "scores of targets")
     size = CHUNK if any(one.varies for one in model.task.fields.values()) else CHUNK // 8
     count = 0
@@ -63,12 +66,20 @@ def main(arguments: Sequence[str]) -> int:
             check(model, options.data, chunk)
             count += len(chunk)
     given = rows(model, options, say)
-    done = incomplete = 0
+    done = incomplete = refused = 0
     with counting("examples") as report:
         while chunk := list(islice(given, size)):
-            check(model, options.data, chunk)
-            cases = [model.task.case(inputs_of(model, row), row.name) for row in chunk]
-            for found in model.force_cases(cases, [row.values[TARGET] for row in chunk]):
+            problems = check(model, options.data, chunk)
+            usable = [row for place, row in enumerate(chunk) if place not in problems]
+            cases = [model.task.case(inputs_of(model, row), row.name) for row in usable]
+            scored = iter(model.force_cases(cases, [row.values[TARGET] for row in usable]))
+            for place in range(len(chunk)):
+                if place in problems:
+                    refused += 1
+                    say(f"attend: {problems[place]}")
+                    print(json.dumps({"log_prob": None, "problem": str(problems[place])}) if options.json else "")
+                    continue
+                found = next(scored)
                 tokens, unknown = len(found.token_log_probs), found.unknown()
                 incomplete += unknown > 0
                 if options.json:
@@ -80,7 +91,9 @@ def main(arguments: Sequence[str]) -> int:
             report(done, count)
     if incomplete:
         say(f"{incomplete:,} of {done:,} examples have tokens that are in no vocabulary (<unk>): --json counts them")
-    return 0
+    if refused:
+        say(f"attend: {refused:,} of {done:,} examples could not be used, and no number is in their lines")
+    return 2 if refused else 0
 
 
 def rows(model: "Model", options: Options, log: "Log") -> "Iterator[Row]":
@@ -96,15 +109,20 @@ def inputs_of(model: "Model", row: "Row") -> dict[str, object]:
     return {name: row.values[name] for name in model.task.fields}
 
 
-def check(model: "Model", paths: Sequence[str], chunk: "Sequence[Row]") -> None:
-    """Raises `DataError` for the first value that can't be used, naming its line."""
-    from attend.fields.field import Fault
+def check(model: "Model", paths: Sequence[str], chunk: "Sequence[Row]") -> dict[int, DataError]:
+    """What is too long to be scored, by its place. Raises `DataError` for the first value that can't be used otherwise,
+    naming its line."""
+    from attend.fields.field import Fault, TooLong
 
     found = {name: one.encode([row.values[name] for row in chunk]) for name, one in model.task.fields.items()}
     found[TARGET] = model.task.output.encode([row.values[TARGET] for row in chunk])
+    problems: dict[int, DataError] = {}
     for place, row in enumerate(chunk):
         for column, (name, values) in enumerate(found.items()):
-            if isinstance(values[place], Fault):
-                path = paths[min(column, len(paths) - 1)]
-                advice = "correct or remove the line: there is nothing to score"
-                raise DataError(path, f"{name} {values[place]}", advice, row.line or None)
+            if isinstance(fault := values[place], Fault):
+                path, what = paths[min(column, len(paths) - 1)], f"{name} {fault}"
+                if isinstance(fault, TooLong):
+                    problems[place] = DataError(path, what, "score more with --longest-input", row.line or None)
+                    continue
+                raise DataError(path, what, "correct or remove the line: there is nothing to score", row.line or None)
+    return problems

@@ -135,7 +135,7 @@ def serve(options: Options, listener: socket.socket) -> None:
     listener.listen(BACKLOG)
     say(f"serving at {' and '.join(addresses)}  (the interface: /docs; Ctrl-C ends it)")
     # Uvicorn finishes what is running, and then passes the signal that ended it on.
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, SystemExit):
         server.run(sockets=[listener])
     say("stopped")
 

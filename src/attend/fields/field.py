@@ -32,6 +32,10 @@ class Fault(str):
         return fault
 
 
+class TooLong(Fault):
+    """Of a value that is longer than is read."""
+
+
 @runtime_checkable
 class Value(Protocol):
     """One value prepared for a prediction: encoded once, with all that a trace says of it."""

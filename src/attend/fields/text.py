@@ -16,7 +16,7 @@ from attend.data.captions import tidy
 from attend.data.codec import Codec, Encoded, Unit
 from attend.data.examples import Column, Log
 from attend.data.ragged import Ragged
-from attend.fields.field import Fault, stack_cells
+from attend.fields.field import Fault, TooLong, stack_cells
 from attend.settings import check_range
 
 END_SHOWN = "</s>"
@@ -104,7 +104,7 @@ class TextField:
         if not text.strip():
             return Fault("is empty")
         if tokens > longest or len(raw) > longest * TOKEN_CHARACTERS:
-            return Fault(f"has more than {longest:,} tokens")
+            return TooLong(f"has more than {longest:,} tokens")
         return None
 
     def prepare(self, raw: Any, name: str = "", encoded: Any = None) -> "TextValue":

@@ -39,7 +39,7 @@ from attend.serve.served import TEXTS, Served
 from attend.show.page import page
 
 # When the server ends, seconds in which what is running may finish, and in which it must then have stopped.
-DRAIN_SECONDS, STOP_SECONDS = 1.0, 0.5
+DRAIN_SECONDS, STOP_SECONDS = 0.8, 0.4
 SHUTTING_DOWN = "the server is shutting down"
 SCORE = ("score",)
 Responses = dict[int | str, dict[str, Any]]
