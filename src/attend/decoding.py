@@ -121,6 +121,7 @@ def forced(
     targets: Sequence[Sequence[int]],
     looks: Looks | None = None,
     length_penalty: float = 0.0,
+    watch: "Watch | None" = None,
 ) -> list[Hypothesis]:
     """Score the given targets (token ids without BEGIN, one sequence an example), step by step, with their attention.
 
@@ -132,7 +133,7 @@ def forced(
             raise ValueError(f"the target of example {number} is empty: it needs at least END")
     lengths = torch.tensor([len(target) for target in targets])
     rules = Rules((), cuts=False)
-    found = follow(decoder, batch, lengths, 1, likeliest, targets, rules, looks, None, length_penalty)
+    found = follow(decoder, batch, lengths, 1, likeliest, targets, rules, looks, watch, length_penalty)
     return [several[0] for several in found]
 
 

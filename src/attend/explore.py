@@ -206,7 +206,7 @@ def searched(prepared: Prepared, count: int, stop: Callable[[], None]) -> tuple[
         best = decoding.beam_search(system, batch, prepared.longest, how.beam, **options)[0][0]
         details["search"] = search_nodes(prepared.output.field, tried, how.length_penalty)
     if count:
-        details["alternatives"], details["entropies"] = alternatives(prepared, best, count)
+        details["alternatives"], details["entropies"] = alternatives(prepared, best, count, stop)
     return best, details
 
 
@@ -236,7 +236,7 @@ def search_nodes(
 
 @torch.inference_mode()
 def alternatives(
-    prepared: Prepared, best: Hypothesis, count: int
+    prepared: Prepared, best: Hypothesis, count: int, stop: Callable[[], None] = lambda: None
 ) -> tuple[tuple[tuple[Alternative, ...], ...], tuple[float, ...]]:
     """The `count` likeliest tokens of each step, with the one that was written if it is not among them; and entropies.
 
@@ -247,6 +247,7 @@ def alternatives(
     found, entropies = [], []
     steps = decoding.teacher_forced(prepared.model.system, prepared.batch, target, prepared.looks)
     for written, step in zip(best.tokens, steps, strict=True):
+        stop()
         log_probs = step.logits[0, 0].float().log_softmax(dim=-1)
         entropies.append(float(-(log_probs.exp() * log_probs).sum()))
         possible = log_probs.index_fill(0, log_probs.new_tensor([PAD, BEGIN], dtype=torch.long), -torch.inf)
@@ -281,7 +282,7 @@ def attributed(
     """What each step's log-probability is attributed to, by each method that the system allows."""
 
     def log_probs(changed: Batch) -> Any:
-        return model.task.output.log_probs(model.system, changed, ids)
+        return model.task.output.log_probs(model.system, changed, ids, stop)
 
     found = {"leave-one-out": evidence.leave_one_out(log_probs, batch, seen.over, seen.shape, stop)}
     # An ensemble is no module, and has no gradient of its own.
@@ -295,13 +296,14 @@ def gathered(prepared: Prepared, best: Hypothesis, seen: Seen, stop: Callable[[]
     """What the output depends on."""
     found = attributed(prepared.model, prepared.batch, best.tokens, seen, stop)
     assert isinstance(seen.values, np.ndarray)
+    system, watch = prepared.model.system, lambda *_: stop()
     longest = int(prepared.output.longest(prepared.batch, prepared.how))
     uniform = np.full((longest, seen.values.shape[1]), 1 / seen.values.shape[1], dtype=np.float32)
     changed = []
     for name, rows in {"uniform": uniform, "permuted": evidence.permuted(seen.values)}.items():
         stop()
         looks = evidence.rows_as_looks(rows)
-        given = decoding.forced(prepared.model.system, prepared.batch, [best.tokens], looks)[0]
-        written = decoding.greedy(prepared.model.system, prepared.batch, longest, looks=looks, **prepared.rules)[0][0]
+        given = decoding.forced(system, prepared.batch, [best.tokens], looks, watch=watch)[0]
+        written = decoding.greedy(system, prepared.batch, longest, looks=looks, watch=watch, **prepared.rules)[0][0]
         changed.append(Intervention(name, prepared.output.result(written).text, given.log_prob))
     return Evidence(seen.over, found, tuple(changed))

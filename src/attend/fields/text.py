@@ -87,7 +87,9 @@ class TextField:
             check_text(value)
         longest, found = self.settings.longest if training else self.limit, []
         characters = longest * TOKEN_CHARACTERS
-        read = [value[: characters + 1] for value in values]
+        read = values
+        if max(map(len, values), default=0) > characters:
+            read = [value[: characters + 1] for value in values]
         texts = [tidy(text) for text in read] if self.settings.tidy else read
         for raw, text, tokens in zip(read, texts, self.codec.encode_many(texts), strict=True):
             usual = len(tokens) <= longest and not text.isspace() and bool(text) and not self.settings.tidy

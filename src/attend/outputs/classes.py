@@ -1,6 +1,6 @@
 """One of a few classes, named in one go; of systems that look several times, after each step."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,10 @@ class ClassesOutput:
         found = self.answers(system, batch)
         return [self.result(int(number), *one) for number, one in zip(encoded, found, strict=True)]
 
-    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int]) -> Float[Tensor, "batch 1"]:
+    def log_probs(
+        self, system: Any, batch: Batch, ids: Sequence[int], stop: Callable[[], None] = lambda: None
+    ) -> Float[Tensor, "batch 1"]:
+        stop()
         return system.answer(batch).logits[:, -1].float().log_softmax(-1)[:, list(ids)]
 
     def result(self, number: int, likely: Float[np.ndarray, "step answer"], looks: dict[str, Seen]) -> Result:

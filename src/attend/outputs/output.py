@@ -135,8 +135,11 @@ class Output(Protocol):
         """Given targets, raw and encoded, as if they were the outputs."""
         ...
 
-    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int]) -> Any:
-        """log p of each token of one output, [batch step], for each input of the batch; with gradients."""
+    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int], stop: Callable[[], None] = lambda: None) -> Any:
+        """log p of each token of one output, [batch step], for each input of the batch; with gradients.
+
+        `stop` is called at each step, and ends the work by raising.
+        """
         ...
 
     def to_measure(self, how: Any, inputs: Int[np.ndarray, "target"], targets: Int[np.ndarray, "target"]) -> Any:

@@ -208,10 +208,14 @@ class SequenceOutput:
         found = decoding.forced(system, batch, ids, length_penalty=how.length_penalty)
         return [self.result(hypothesis, target) for hypothesis, target in zip(found, targets, strict=True)]
 
-    def log_probs(self, system: Any, batch: Batch, ids: abc.Sequence[int]) -> Float[Tensor, "batch step"]:
+    def log_probs(
+        self, system: Any, batch: Batch, ids: abc.Sequence[int], stop: abc.Callable[[], None] = lambda: None
+    ) -> Float[Tensor, "batch step"]:
         written = torch.tensor([list(ids)] * len(batch), device=batch.device)
-        steps = decoding.teacher_forced(system, batch, written)
-        found = [step.logits[:, 0].float().log_softmax(-1)[:, token] for token, step in zip(ids, steps, strict=True)]
+        found = []
+        for token, step in zip(ids, decoding.teacher_forced(system, batch, written), strict=True):
+            stop()
+            found.append(step.logits[:, 0].float().log_softmax(-1)[:, token])
         return torch.stack(found, 1)
 
     def result(self, hypothesis: decoding.Hypothesis, text: str | None = None) -> Result:
