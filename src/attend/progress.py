@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Progress:
 Report = Callable[[Progress, dict[str, float]], None]
 
 
+@runtime_checkable
 class Tell(Protocol):
     """Takes how many are done so far, the total (0 where that isn't known) and, where the rest takes longer than what
     is done, as long inputs do, which share of the work that is."""

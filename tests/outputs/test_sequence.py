@@ -219,3 +219,29 @@ def test_settings_out_of_range_are_named():
     for call, name in ((lambda: Sequence(longest=0), "longest"), (lambda: Decoding(beam=0), "beam")):
         with pytest.raises(ValueError, match=name):
             call()
+
+
+def test_several_outputs_have_no_text_twice():
+    output = Sequence("bpe", 14).learn(["ab ab ab ab", "b a", "a b"], print)
+    codec = output.field.codec
+    whole, first, second = (codec.encode(text).ids for text in ("ab", "a", "b"))
+    bare = [token for token in range(4, len(codec)) if codec.piece(token) == "b"]
+    assert len(whole) == len(first) == len(bare) == 1
+    ids = [[*whole, END], [*first, *bare, END], [*second, END]]
+    found = [decoding.Hypothesis(tokens, -1.0, -1.0, [], None, True) for tokens in ids]
+    assert [hypothesis.tokens for hypothesis in output.distinct(found)] == [ids[0], ids[2]]
+
+
+def test_what_is_unknown_is_not_written_where_that_is_asked():
+    for how in (Decoding(1, longest=8, no_unknown=True), Decoding(3, longest=8, no_unknown=True)):
+        for several in OUTPUT.predict(SYSTEM, BATCH, how, Wanted()):
+            assert UNKNOWN not in several[0].ids
+
+
+def test_memory_grows_with_what_is_asked_for():
+    lengths, none = np.array([2, 20]), np.array([0, 0])
+    few = OUTPUT.memory(Decoding(2), Wanted(), lengths, none)
+    assert few[0] < few[1]
+    assert (OUTPUT.memory(Decoding(200), Wanted(), lengths, none) == 100 * few).all()
+    assert (OUTPUT.memory(Decoding(9), Wanted(samples=2), lengths, none) == few).all()
+    assert (OUTPUT.memory(Decoding(2), Wanted(), lengths, np.array([900, 900])) > few).all()

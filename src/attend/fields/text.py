@@ -25,7 +25,7 @@ END_SHOWN = "</s>"
 LIMIT = 4
 # More characters than a token has on average in any text: what has more is too long, and need not be cut into tokens.
 TOKEN_CHARACTERS = 100
-MORE = "the most that is read: split it, or read more with longest_input (--longest-input)"
+MORE = "the most that is read: split it, or read more (--longest-input; in Python read_up_to)"
 
 
 @dataclass(frozen=True)
