@@ -40,7 +40,7 @@ ONLY = {
     "decoding": {"attention", "contract"},
     "evidence": {"contract", "decoding"},
     "log": {"atomic", "data.files", "progress", "stored"},
-    "weights": {"atomic", "data.checksum", "stored"},
+    "weights": {"atomic", "data.checksum", "settings", "stored"},
     "training": {"atomic", "contract", "fast", "log", "precision", "progress", "settings", "weights"},
     # Data, and what is shown and measured of looks: without torch.
     "data": {"atomic", "settings"},
@@ -102,6 +102,7 @@ ONLY = {
     "recipes": {"data", "fields", "outputs", "recipe", "systems", "task", "tasks", "training"},
     "catalogue": {"recipe", "recipes", "settings"},
     "folder": {"atomic", "progress"},
+    "initial": {"weights"},
     "run": {
         "atomic",
         "memory",
@@ -110,6 +111,7 @@ ONLY = {
         "data",
         "fast",
         "folder",
+        "initial",
         "model",
         "progress",
         "recipe",

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from attend.atomic import write_atomically
 from attend.data.checksum import of_file
+from attend.settings import MAY_CHANGE
 from attend.stored import check, check_keys, shown
 
 Origin = Mapping[str, Any]
@@ -29,12 +30,6 @@ UNKNOWN_ORIGIN: Origin = {}
 KEY = "attend"
 # Sections of settings that predictions don't depend on.
 OF_TRAINING = ("data", "training", "decoding")
-# What may change while a run is trained: it decides how long and where, not what is learnt in an update.
-MAY_CHANGE = (
-    *("training.epochs", "training.threads", "training.save_minutes", "training.tensorboard"),
-    # Where the data are. That they are the same is seen by their own checksums.
-    *("data.name", "data.train", "data.valid", "data.test", "data.folder"),
-)
 
 
 def origin_of(settings: Any, folder: Path, kept: Iterable[str]) -> Origin:
@@ -103,11 +98,9 @@ def check_kept(trained: Origin, now: Origin, path: Path) -> None:
             )
 
 
-def changes(trained: Origin, now: Origin) -> list[tuple[str, str]]:
-    """Each setting that is not what it was, by its name, and in words."""
-    if not trained:
-        return []
-    before, after = dict(leaves(trained["settings"])), dict(leaves(now["settings"]))
+def changes(trained: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each of these settings, as plain values, that is not what it was: its name, and that in words."""
+    before, after = dict(leaves(trained)), dict(leaves(now))
     return [
         (name, f"{name} was {shown(before[name])}, and is {shown(value)} now")
         for name, value in after.items()
@@ -128,9 +121,11 @@ def check_resumed(trained: Origin, now: Origin, path: Path) -> list[str]:
 
     Raises `ValueError` for a setting that must not change while a run is trained, and for another file of a field.
     """
+    if not trained:
+        return []
     check_kept(trained, now, path)
     allowed = []
-    for name, words in changes(trained, now):
+    for name, words in changes(trained["settings"], now["settings"]):
         if name not in MAY_CHANGE:
             raise ValueError(
                 f"{path.with_name('config.json')}: {words}, but {path} was trained with that: put it back, or train a"

@@ -14,7 +14,7 @@ from attend.commands.options import InFile, flags, refuse
 from attend.commands.output import print_json
 from attend.data.files import DataError, locate
 from attend.progress import duration, first_process, say, training_report
-from attend.settings import merge
+from attend.settings import MAY_CHANGE, merge
 
 if TYPE_CHECKING:
     from attend.contract import Evaluation
@@ -77,6 +77,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.resume:
         if extra := [name for name in ("config", "overwrite", "init") if getattr(options, name)]:
             raise ValueError(f"a resumed run keeps its settings: leave out '--{extra[0]}'")
+        given = [word.split("=")[0] for word in rest if word.startswith("--")]
+        if wrong := [word for word in given if word[2:].replace("-", "_").replace(".no_", ".") not in MAY_CHANGE]:
+            raise ValueError(f"a resumed run keeps its settings: leave out {wrong[0]!r}")
         return resume(recipe, options, rest)
     if recipe is None:
         refuse([word for word in rest if "." not in word], flags(Options))
@@ -89,7 +92,8 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
     from attend.catalogue import find
 
     recipe = find(name)
-    settings = recipe.settings if options.init is None else run.settings_of(recipe, options.init)
+    initial = None if options.init is None else run.initial_of(recipe, options.init)
+    settings = recipe.settings if initial is None else initial.settings_for(recipe.settings)
     if options.config is not None:
         settings = with_file(settings, options.config)
     settings = with_flags(settings, name, recipe, arguments)
@@ -99,7 +103,7 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
         recipe,
         settings,
         name,
-        lambda report: run.start(name, settings, folder, say, report, options.overwrite, options.init),
+        lambda report: run.start(name, settings, folder, say, report, options.overwrite, initial),
         True,
         options.json,
     )
