@@ -8,7 +8,7 @@ from typing import Any
 from attend.catalogue import find
 from attend.progress import say, training_report
 from attend.recipe import Recipe
-from attend.record import finish
+from attend.record import conclusion, finish
 from attend.run import load, start
 from attend.settings import merge
 
@@ -30,7 +30,9 @@ def train(
     settings = merge(replace(made_by.settings, **whole), plain, "attend.train")
     with nullcontext(unheard) if quiet else training_report(settings) as report:
         start(recipe, settings, Path(out), unheard if quiet else say, report, overwrite)
-    finish(Path(out), made_by)
+    found = finish(Path(out), made_by)
+    for line in () if quiet else conclusion(Path(out), settings, found):
+        say(line)
     return load(out, recipe=made_by)
 
 
