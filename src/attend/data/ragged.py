@@ -112,8 +112,8 @@ class Stacked:
         return self._array
 
 
-def hashes_of(values: Iterable[np.ndarray]) -> UInt64[np.ndarray, "value"]:
-    """A hash of each of several arrays of one size."""
+def hashes_of(values: Iterable[Any]) -> UInt64[np.ndarray, "value"]:
+    """A hash of each of several arrays, or numbers, of one size."""
     digests = (blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8).digest() for value in values)
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
