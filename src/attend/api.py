@@ -8,7 +8,7 @@ from typing import Any
 from attend.catalogue import find
 from attend.progress import say, training_report
 from attend.recipe import Recipe
-from attend.record import finish
+from attend.record import conclusion, finish
 from attend.run import hold, initial_of, load, start
 from attend.settings import merge
 
@@ -40,7 +40,9 @@ def train(
     with hold(Path(out), make=True):
         with nullcontext(unheard) if quiet else training_report(settings) as report:
             start(recipe, settings, Path(out), unheard if quiet else say, report, overwrite, initial)
-        finish(Path(out), made_by)
+        found = finish(Path(out), made_by)
+    for line in () if quiet else conclusion(Path(out), settings, found):
+        say(line)
     return load(out, recipe=made_by)
 
 

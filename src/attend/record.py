@@ -13,7 +13,7 @@ import numpy as np
 import attend
 from attend.atomic import write_atomically
 from attend.contract import Evaluation, Split
-from attend.inspect.assessment import by_class, figure_rows, tables
+from attend.inspect.assessment import by_class, figure_rows, interval, tables
 from attend.inspect.compare import markdown
 from attend.inspect.diagnosis import (
     few_examples,
@@ -36,7 +36,7 @@ CARD = """# {recipe}
 
 ## Results
 
-On {split} ({count:,} examples: {files}){search}:
+On {split} ({count:,} examples: {files}){search}{chosen}:
 
 {figures}
 {assessment}
@@ -62,6 +62,11 @@ On {split} ({count:,} examples: {files}){search}:
 
 The weights are in `model.safetensors`, all settings in `config.json`, the figures above in `metrics.json`.
 """
+
+# What the card says of the part that the best weights are chosen by.
+OPTIMISTIC = ", by which the weights were chosen, so that the figures are optimistic"
+# What is said of a finished run, where it has that.
+SHOWN = ("bleu", "chrf", "exact_match", "cider", "accuracy", "error", "nats", "caught", "perplexity")
 
 
 def finish(folder: Path, recipe: Any = None) -> Evaluation:
@@ -103,6 +108,26 @@ def write_results(folder: Path, model: Any, split: Split, found: Evaluation, mor
     write_json(folder / "metrics.json", metrics | dict(more))
     draw_curve(folder, model.config)
     write_card(folder, model.config)
+
+
+def conclusion(folder: Path, settings: Any, found: Evaluation) -> list[str]:
+    """What to say of a finished run: by what and how many examples its weights were chosen, how good they are by which
+    search, and the diagnosis."""
+    training, record = settings.training, read_json(folder / "training.json")
+    shown = []
+    for name in (name for name in SHOWN if name in found.figures):
+        ends = f" (95% interval {interval(found.intervals[name])})" if name in found.intervals else ""
+        shown.append(f"{name.replace('_', ' ')} {found.figures[name]:.4g}{ends}")
+    count, watched = len(found.outputs), training.watch.replace("_", " ")
+    chosen = f"{min(training.measured or count, count):,} validation examples"
+    beam = getattr(settings.decoding, "beam", None)
+    search = "" if beam is None else " by greedy search" if beam == 1 else f" by beam search (beam {beam})"
+    return [
+        f"the best weights are those of update {record['best_update']:,}, chosen by the {watched} of {chosen}",
+        f"on the validation part ({count:,} examples){search}: {', '.join(shown)}",
+        *found.remarks,
+        *read_json(folder / "metrics.json")["diagnosis"],
+    ]
 
 
 def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
@@ -192,6 +217,7 @@ def write_card(folder: Path, config: RunConfig) -> None:
         count=metrics["count"],
         files=", ".join(metrics["data"]),
         search="".join(f", {name} {value:g}" for name, value in search_of(metrics, settings).items()),
+        chosen=OPTIMISTIC if metrics["split"] == "valid" else "",
         figures=markdown(figure_rows(metrics["figures"], metrics["intervals"])),
         assessment=assessment(metrics),
         signatures="\n".join(f"- {name}: `{signature}`" for name, signature in metrics["signatures"].items()),

@@ -20,7 +20,7 @@ from torch import nn
 
 from attend.contract import Batch, Direction
 from attend.data.batches import groups, plan
-from attend.data.check import check, combined, first_equal
+from attend.data.check import check, combined, first_equal, known_from_training
 from attend.data.examples import SPLITS, TARGET, Fixed, Fresh, Log, Row, Split
 from attend.data.files import DataError, counted
 from attend.data.own import Files
@@ -188,9 +188,7 @@ class Supervised:
     def remarks_on_content(self) -> Iterator[str]:
         """What is wrong with the examples by what their inputs hold: shared between parts, or of two classes."""
         for split, count in self.known.items():
-            total = counted(len(self.frozen[split].rows), "example")
-            shared = f"{split}: {count:,} of {total} are of inputs that training has too"
-            yield f"{shared}: memorised examples don't measure generalisation"
+            yield known_from_training(split, count, len(self.frozen[split].rows))
         if self.train is not None and self.settings.kinds()[TARGET] == "label":
             inputs, targets = self.train.hashes(), self.train.targets.hashes()
             if count := int((targets != targets[first_equal(inputs, inputs)]).sum()):

@@ -188,6 +188,17 @@ def test_a_folder_of_images_is_learnt_from_drawn_and_measured(tmp_path: Path, ca
     assert "model.generate" in (run / "README.md").read_text()
 
 
+def test_pictures_that_training_has_too_are_counted(tmp_path: Path):
+    for part in ("train", "valid"):
+        stripes(tmp_path / "bars" / part, 4)
+    said: list[str] = []
+    prepared(tmp_path / "run", said.append, data=Files(folder=str(tmp_path / "bars")))
+    assert any(line.startswith("valid: 4 of 4 examples") for line in said)
+    said.clear()
+    prepared(tmp_path / "run", said.append)
+    assert not any("training has too" in line for line in said)
+
+
 def test_arrays_of_another_form_are_refused(tmp_path: Path):
     first, second = tmp_path / "first.npz", tmp_path / "second.npz"
     np.savez_compressed(first, images=np.zeros((3, 4, 5), dtype=np.uint8))

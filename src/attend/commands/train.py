@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from attend.recipe import Recipe
     from attend.training import Progress, Report
 
-# What is said of a finished run, where it has that.
-SHOWN = ("bleu", "chrf", "exact_match", "cider", "accuracy", "error", "nats", "caught", "perplexity")
 # What is printed of training.json.
 TOOK = ("parameters", "updates", "best_update", "stopped", "train_seconds", "cpu_seconds", "peak_memory_mb")
 
@@ -222,16 +220,14 @@ def train(
 
 def tell(folder: Path, recipe: "Recipe", settings: Any, name: str, progress: "Progress", as_json: bool) -> None:
     """Measure a run that has come to its end, leave what people read of it, and say what it reached."""
-    from attend.record import finish
-    from attend.run import read_json
+    from attend.record import conclusion, finish
 
     say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
     found = finish(folder, recipe)
-    diagnosis = read_json(folder / "metrics.json")["diagnosis"]
-    for line in (*conclusion(progress, settings, found), *diagnosis):
+    for line in conclusion(folder, settings, found):
         say(line)
     if as_json:
-        print_json({"recipe": name, "run": str(folder), **trained(folder, found), "diagnosis": diagnosis})
+        print_json({"recipe": name, "run": str(folder), **trained(folder, found)})
     say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
 
 
@@ -243,22 +239,7 @@ def trained(folder: Path, found: "Evaluation") -> dict[str, Any]:
     training = read_json(folder / "training.json")
     said = {name: training[name] for name in TOOK}
     said |= {"split": "valid", "count": len(found.outputs), **found.figures, **beside_figures(found)}
+    said["diagnosis"] = read_json(folder / "metrics.json")["diagnosis"]
     if "examples left out" in training["data"]:
         said["left_out"] = training["data"]["examples left out"]
     return said
-
-
-def conclusion(progress: "Progress", settings: Any, found: "Evaluation") -> list[str]:
-    """How good the best weights are, by what search and how many examples they were chosen, and what is wrong."""
-    from attend.inspect.assessment import interval
-
-    shown = []
-    for name in (name for name in SHOWN if name in found.figures):
-        ends = f" (95% interval {interval(found.intervals[name])})" if name in found.intervals else ""
-        shown.append(f"{name.replace('_', ' ')} {found.figures[name]:.4g}{ends}")
-    training, count = settings.training, len(found.outputs)
-    chosen = f"{min(training.measured or count, count):,} validation examples"
-    beam = getattr(settings.decoding, "beam", None)
-    search = "" if beam is None else "by greedy search: " if beam == 1 else f"by beam search (beam {beam}): "
-    best = f"the best weights are those of update {progress.best_update:,}, chosen by the {training.watch} of {chosen}"
-    return [best, f"on all {count:,} of these, {search}{', '.join(shown)}", *found.remarks]

@@ -325,6 +325,12 @@ def first_equal(keys: UInt64[np.ndarray, "keys"], among: UInt64[np.ndarray, "amo
     return np.where(distinct[place] == keys, first[place], -1)
 
 
+def known_from_training(part: str, count: int, total: int) -> str:
+    """The remark on a part that shares inputs with the training part."""
+    shared = f"{part}: {count:,} of {counted(total, 'example')} are of inputs that training has too"
+    return f"{shared}: memorised examples don't measure generalisation"
+
+
 def hash_of(value: Any) -> int:
     """64 bits: among a million values, a collision occurs once in tens of millions of corpora.
 

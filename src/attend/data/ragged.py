@@ -108,13 +108,18 @@ class Stacked:
 
     def hashes(self) -> UInt64[np.ndarray, "value"]:
         """A hash of each value."""
-        digests = (blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8).digest() for value in self._whole())
-        return np.frombuffer(b"".join(digests), dtype=np.uint64)
+        return hashes_of(self._whole())
 
     def _whole(self) -> np.ndarray:
         if self._array is None:
             self._array, self._values = np.stack(self._values), []
         return self._array
+
+
+def hashes_of(values: Iterable[Any]) -> UInt64[np.ndarray, "value"]:
+    """A hash of each of several arrays, or numbers, of one size."""
+    digests = (blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8).digest() for value in values)
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
 def pad(sequences: Iterable[Sequence[int] | Integer[np.ndarray, "_"]], fill: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 # (update, value) of each validation, or of each logged update.
-Curve = Sequence[tuple[int, float]]
+Curve = Sequence[tuple[float, float]]
 
 # Validations from which a trend is read, and the share of them that is the end of training.
 TREND = 4
@@ -54,8 +54,8 @@ def overfitting(
     flags = ", ".join(f"--{name.replace('_', '-')}" for name in dropouts)
     more = f", more dropout ({flags})" if flags else ""
     return [
-        f"overfitting: the validation loss was lowest at update {update:,} ({lowest:.3g}) and rose to {last:.3g}, while"
-        f" that of training fell: give more data{more}, or stop sooner (--training.patience 3)"
+        f"overfitting: the validation loss was lowest at update {update:,.0f} ({lowest:.3g}) and rose to {last:.3g},"
+        f" while that of training fell: give more data{more}, or stop sooner (--training.patience 3)"
     ]
 
 
