@@ -24,7 +24,7 @@ from attend.model import Model
 from attend.outputs import classes
 from attend.progress import Progress
 from attend.recipe import Recipe, SupervisedSettings, inputs
-from attend.run import RunConfig, changed, load, recipe_of, resume, start
+from attend.run import RunConfig, changed, hold, load, recipe_of, resume, start
 from attend.systems import captioner
 from attend.systems.rnnsearch_modern import System
 from attend.task import Supervised
@@ -153,6 +153,47 @@ def test_a_run_is_not_overwritten_unless_one_says_so(run: Path, made_by: Recipe)
     assert load(run, recipe=made_by).config.settings.training.seed == 2
 
 
+@pytest.mark.parametrize("moment", ["attend.run.checksums", "attend.training.Run.save", "attend.api.finish"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_second_training_is_refused_from_preparation_to_the_last_figure(
+    moment: str, overwrite: bool, made_by: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Whatever the first one is at, the second writes nothing, and the first comes to its end."""
+    module, _, name = moment.rpartition(".")
+    place: Any = attend.training.Run if name == "save" else sys.modules[module]
+    original, refused = getattr(place, name), []
+
+    def meanwhile(*words: Any, **named: Any) -> Any:
+        before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+        with pytest.raises(ValueError, match="by another process"):
+            attend.train(made_by, tmp_path / "run", quiet=True, overwrite=overwrite, training={"seed": 2})
+        with pytest.raises(ValueError, match="by another process"), hold(tmp_path / "run"):
+            pass
+        assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+        refused.append(moment)
+        return original(*words, **named)
+
+    monkeypatch.setattr(place, name, meanwhile)
+    model = attend.train(made_by, tmp_path / "run", quiet=True, training={"epochs": 1})
+    assert refused
+    assert model.config.settings.training.seed == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    with hold(tmp_path / "run"):
+        pass
+
+
+def test_after_a_kill_during_preparation_training_begins_anew_and_nothing_is_gone_on_with(
+    made_by: Recipe, tmp_path: Path
+):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "preparing.json").write_text('{"attend": "preparing", "kept": ["source.tokenizer.json"]}')
+    (tmp_path / "run" / "source.tokenizer.json").write_text("half")
+    with pytest.raises(ValueError, match=r"prepared.*train it again"):
+        resume(tmp_path / "run", quiet, quiet, made_by)
+    attend.train(made_by, tmp_path / "run", quiet=True, training={"epochs": 1})
+    assert not (tmp_path / "run" / "preparing.json").exists()
+
+
 def test_what_can_not_be_trained_costs_no_run(run: Path, made_by: Recipe):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     broken = replace(made_by, system=captioner.System)
@@ -179,7 +220,7 @@ def interrupted(made_by: Recipe, folder: Path) -> None:
         if progress.update == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted), hold(folder, make=True):
         start(made_by, made_by.settings, folder, quiet, stop, False)
 
 

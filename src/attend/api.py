@@ -9,7 +9,7 @@ from attend.catalogue import find
 from attend.progress import say, training_report
 from attend.recipe import Recipe
 from attend.record import finish
-from attend.run import load, start
+from attend.run import hold, load, start
 from attend.settings import merge
 
 __all__ = ["load", "train"]
@@ -28,9 +28,10 @@ def train(
     whole = {name: value for name, value in changes.items() if is_dataclass(value)}
     plain = {name: value for name, value in changes.items() if name not in whole}
     settings = merge(replace(made_by.settings, **whole), plain, "attend.train")
-    with nullcontext(unheard) if quiet else training_report(settings.training.epochs) as report:
-        start(recipe, settings, Path(out), unheard if quiet else say, report, overwrite)
-    finish(Path(out), made_by)
+    with hold(Path(out), make=True):
+        with nullcontext(unheard) if quiet else training_report(settings.training.epochs) as report:
+            start(recipe, settings, Path(out), unheard if quiet else say, report, overwrite)
+        finish(Path(out), made_by)
     return load(out, recipe=made_by)
 
 

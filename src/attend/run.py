@@ -16,8 +16,8 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -35,7 +35,7 @@ from attend.contract import StoredTask
 from attend.data.checksum import changes, check_unchanged, checksums
 from attend.data.files import locate
 from attend.fast import keep_memory
-from attend.folder import empty_folder, held
+from attend.folder import PREPARING, empty_folder, held
 from attend.model import Model
 from attend.progress import Progress, Report
 from attend.recipe import Recipe
@@ -61,6 +61,10 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
+        if (path.parent / PREPARING).exists():
+            raise ValueError(
+                f"{path.parent} was stopped while it was being prepared, and has nothing to go on with: train it again"
+            ) from error
         runs = [str(config.parent) for config in path.parent.parent.glob("*/config.json")]
         hint = f"; {nearest(str(path.parent), runs)}" if runs else ""
         if (path.parent / "config.json").exists():
@@ -158,6 +162,17 @@ def recipe_of(name: str, given: Recipe | str | None, path: Path) -> Recipe:
     return find(name)  # raises, with the nearest name
 
 
+@contextmanager
+def hold(folder: Path, make: bool = False) -> Iterator[None]:
+    """Hold a run's folder, from before anything is written there until all is; see `attend.folder.held`.
+
+    The first of several processes holds it for all.
+    """
+    with ExitStack() as stack:
+        first_process_first(lambda: stack.enter_context(held(folder, make)), lambda: None)
+        yield
+
+
 def start(
     recipe: Recipe | str,
     settings: Any,
@@ -166,7 +181,7 @@ def start(
     report: Report,
     overwrite: bool,
 ) -> Progress:
-    """Train a new run of a recipe (an object, or a name), with these settings.
+    """Train a new run of a recipe (an object, or a name), with these settings, in a folder that the caller holds.
 
     Raises `ValueError` if the data can't be learnt from, or the folder already holds something, unless that is a run
     that may be overwritten. Of several processes the first prepares the folder, and the others wait for it.
@@ -194,8 +209,10 @@ def start(
 
 
 def resume(folder: Path, log: Callable[[str], None], report: Report, recipe: Recipe | str | None = None) -> Progress:
-    """Go on with a run that was stopped, as if it never had been. Raises `ValueError` if the folder is no run,
-    or what it learns from has changed."""
+    """Go on with a run that was stopped, as if it never had been, in a folder that the caller holds.
+
+    Raises `ValueError` if the folder is no run, or what it learns from has changed.
+    """
     config = RunConfig.read(folder, recipe)
     if (folder / "data.json").exists():  # runs of earlier versions have none
         check_unchanged(read_json(folder / "data.json"))
@@ -243,10 +260,8 @@ def first_process_first(prepare: Callable[[], Made], follow: Callable[[], Made])
 
 
 def run_training(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: Report) -> Progress:
-    main = PartialState().is_main_process
-    with held(folder) if main else nullcontext():
-        progress = train(task, config.settings.training, folder, again, report)
-    if not main:
+    progress = train(task, config.settings.training, folder, again, report)
+    if not PartialState().is_main_process:
         return progress
     found = {
         "parameters": sum(parameter.numel() for parameter in task.build().parameters()),

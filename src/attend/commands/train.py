@@ -87,6 +87,7 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
         recipe,
         settings,
         name,
+        True,
         lambda report: run.start(name, settings, folder, say, report, options.overwrite),
     )
 
@@ -101,6 +102,7 @@ def resume(name: str | None, options: Options) -> int:
         config.made_by,
         config.settings,
         config.recipe,
+        False,
         lambda report: run.resume(folder, say, report, config.made_by),
     )
 
@@ -161,18 +163,25 @@ def unit_of(recipe: "Recipe", settings: Any) -> str:
     return "tokens" if settings.output.kind == "sequence" else "examples"
 
 
-def train(folder: Path, recipe: "Recipe", settings: Any, name: str, go: "Callable[[Report], Progress]") -> int:
+def train(
+    folder: Path, recipe: "Recipe", settings: Any, name: str, make: bool, go: "Callable[[Report], Progress]"
+) -> int:
+    """Train, as `go` does, and measure, in a folder that is held all the while."""
     import torch
 
-    from attend.record import finish
+    from attend.run import hold
     from attend.training import Interrupted, leave_processes
 
     training = settings.training
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
     say(f"training on {device}, with {training.threads} CPU thread(s) a process (--training.threads)")
     try:
-        with training_report(training.epochs, unit_of(recipe, settings)) as report:
-            progress = go(report)
+        with hold(folder, make):
+            with training_report(training.epochs, unit_of(recipe, settings)) as report:
+                progress = go(report)
+            leave_processes()
+            if first_process():
+                tell(folder, recipe, progress)
     except Interrupted as stop:
         # A recipe from outside is imported only if it is named again.
         named = [name] if ":" in name else []
@@ -181,10 +190,15 @@ def train(folder: Path, recipe: "Recipe", settings: Any, name: str, go: "Callabl
         return 128 + stop.signal
     finally:
         leave_processes()
-    if first_process():
-        say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
-        figures = finish(folder, recipe)
-        named = ", ".join(f"{figure.replace('_', ' ')} {figures[figure]:.4g}" for figure in SHOWN if figure in figures)
-        say(f"the best weights on the validation part: {named}")
-        say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
     return 0
+
+
+def tell(folder: Path, recipe: "Recipe", progress: "Progress") -> None:
+    """Measure a run that has come to its end, leave what people read of it, and say what it reached."""
+    from attend.record import finish
+
+    say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
+    figures = finish(folder, recipe)
+    named = ", ".join(f"{figure.replace('_', ' ')} {figures[figure]:.4g}" for figure in SHOWN if figure in figures)
+    say(f"the best weights on the validation part: {named}")
+    say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
