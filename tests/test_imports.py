@@ -85,7 +85,7 @@ ONLY = {
     # Runs of recipes.
     "recipes": {"data", "fields", "outputs", "recipe", "systems", "task", "tasks", "training"},
     "catalogue": {"recipe", "recipes", "settings"},
-    "folder": {"progress"},
+    "folder": {"atomic", "progress"},
     "run": {
         "atomic",
         "catalogue",

@@ -98,6 +98,21 @@ def holds_run(folder: Path) -> bool:
     return isinstance(content, dict) and {"attend", "recipe", "settings"} <= content.keys()
 
 
+def run_of(path: Path) -> Path | None:
+    """The run folder whose own file this is, or would be; None for any other file."""
+    place = path.resolve()
+    for folder in (place.parent, place.parent.parent):
+        config = folder / "config.json"
+        # A run whose configuration is damaged is a run still.
+        if not (holds_run(folder) or (folder / PREPARING).exists() or (config.exists() and read(config) is None)):
+            continue
+        if place.relative_to(folder).parts[0] == EVENTS:
+            return folder
+        if place.parent == folder and place.name.removesuffix(".partial") in (*OWN_FILES, *kept_in(folder)):
+            return folder
+    return None
+
+
 def prepared_in_part(folder: Path) -> bool:
     """Whether there is nothing here but what an interrupted preparation left."""
     content = read(folder / PREPARING)

@@ -76,7 +76,11 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError("--columns is of the table that --data names: give that too")
     if options.out is not None and options.out.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"{options.out}: a picture is written as .png or .svg")
-    check_outputs([options.out], options.data)
+    check_outputs([options.out], options.data, options.runs)
+    return compare(options)
+
+
+def compare(options: Options) -> int:
     from attend.inspect.compare import by_length, paired_bootstrap, table
 
     models = {str(run): model_of([run], options.recipe) for run in options.runs}

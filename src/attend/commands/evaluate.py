@@ -89,10 +89,10 @@ def main(arguments: Sequence[str]) -> int:
 
     if options.columns and not options.data:
         raise ValueError("--columns is of the table that --data names: give that too")
+    runs = (options.run, *flat(options.ensemble))
     if options.record is not None:
         check_record(options.record)
-        check_outputs([options.record], [*options.data, options.gold])
-    runs = (options.run, *flat(options.ensemble))
+        check_outputs([options.record], [*options.data, options.gold], runs)
     if options.record is not None:
         for run in runs:
             read_json(run / "training.json")  # a run that has not come to its end has none

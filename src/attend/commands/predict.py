@@ -107,7 +107,7 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend predict", arguments)
-    check_outputs([options.out, options.alignments], options.files)
+    check_outputs([options.out, options.alignments], options.files, (options.run, *flat(options.ensemble)))
     for name, least in (("samples", 0), ("best", 1)):
         if getattr(options, name) < least:
             raise ValueError(f"--{name} is {getattr(options, name)}: it must be at least {least}")
@@ -124,7 +124,7 @@ def predict(model: "Model", options: Options) -> int:
     """A line, or several, for each example. Gives the exit status."""
     text = text_of(model, options)
     given = Given(model, options)
-    check_outputs([options.out], given.files)
+    check_outputs([options.out, options.alignments], given.files)
     if options.files == ("-",) and sys.stdin.isatty():
         say("reading from the terminal, an input a line; Ctrl-D ends it")
     form = Form(model, options, given, text)

@@ -107,7 +107,8 @@ def check(options: Options) -> None:
     for path in options.files:
         if path.suffix.lower() not in SUFFIXES:
             raise ValueError(f"{path}: name a file {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    check_outputs(options.files, [options.input, options.gold, *named(options.inputs, "--inputs").values()])
+    inputs = [options.input, options.gold, *named(options.inputs, "--inputs").values()]
+    check_outputs(options.files, inputs, [options.run])
     outlined = any(path.suffix.lower() in OUTLINED for path in options.files)
     if options.gold is not None and (options.target is None or options.subwords or not outlined):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
