@@ -25,7 +25,8 @@ ONLY = {
     "fast": NOTHING,
     "metrics": NOTHING,
     "progress": NOTHING,
-    "settings": NOTHING,
+    "stored": NOTHING,
+    "settings": {"stored"},
     "precision": {"fast"},
     "recurrence": {"fast", "precision"},
     # The primitives, what is made of them, and the papers.
@@ -37,13 +38,15 @@ ONLY = {
     "contract": {"attention.glimpse", "attention.memory", "data.codec"},
     "decoding": {"attention", "contract"},
     "evidence": {"contract", "decoding"},
-    "training": {"atomic", "contract", "fast", "precision", "progress", "settings"},
+    "log": {"atomic", "data.files", "progress", "stored"},
+    "weights": {"atomic", "data.checksum", "stored"},
+    "training": {"atomic", "contract", "fast", "log", "precision", "progress", "settings", "weights"},
     # Data, and what is shown and measured of looks: without torch.
     "data": {"atomic", "settings"},
     "show": {"atomic", "attention.trace"},
     "inspect": {"attention.trace", "data", "metrics", "show.formats", "show.reading", "show.words"},
     # Fields, outputs and the one task know no system.
-    "fields": {"atomic", "attention.trace", "contract", "data", "settings"},
+    "fields": {"atomic", "attention.trace", "contract", "data", "settings", "stored"},
     "outputs": {
         "attention.glimpse",
         "attention.trace",
@@ -97,11 +100,13 @@ ONLY = {
         "progress",
         "recipe",
         "settings",
+        "stored",
         "task",
         "tasks",
         "training",
+        "weights",
     },
-    "record": {"atomic", "contract", "progress", "run", "show.figure"},
+    "record": {"atomic", "contract", "log", "progress", "run", "show.figure", "stored"},
     "api": {"catalogue", "progress", "recipe", "record", "run", "settings"},
 }
 # What stands at the top may know all of them.
@@ -124,10 +129,12 @@ WITHOUT_TORCH = (
     "data",
     "folder",
     "inspect",
+    "log",
     "metrics",
     "progress",
     "settings",
     "show",
+    "stored",
 )
 
 

@@ -21,9 +21,10 @@ def config(name: str, **training: Any) -> RunConfig:
 
 def a_run(folder: Path, seconds: float) -> Path:
     folder.mkdir()
-    (folder / "training.json").write_text(
-        json.dumps({"train_seconds": seconds, "cpu_seconds": 2 * seconds, "peak_memory_mb": 100 * seconds})
-    )
+    took = {"train_seconds": seconds, "cpu_seconds": 2 * seconds, "peak_memory_mb": 100 * seconds}
+    learnt = {"parameters": 3, "data": {}, "files": {"train": [], "valid": []}}
+    came = {"updates": 20, "best_update": 20, "stopped": "2 epochs"}
+    (folder / "training.json").write_text(json.dumps(took | learnt | came))
     lines = [{"update": 10, "loss": 3.0}, {"update": 20, "loss": 2.0, "valid_bleu": 1.0, "valid_loss": 4.0}]
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder

@@ -1,7 +1,9 @@
 """A run folder: what trains, goes on, and is loaded; and what a stranger's folder can not do."""
 
 import json
+import math
 import os
+import random
 import shutil
 import signal
 import sys
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import attend
 from attend.catalogue import RECIPES, UNNAMED
@@ -24,6 +26,7 @@ from attend.model import Model
 from attend.outputs import classes
 from attend.progress import Progress
 from attend.recipe import Recipe, SupervisedSettings, inputs
+from attend.record import finish, result, write_card
 from attend.run import RunConfig, changed, hold, load, recipe_of, resume, start
 from attend.systems import captioner
 from attend.systems.rnnsearch_modern import System
@@ -294,7 +297,7 @@ def test_runs_that_do_not_go_together_are_named(trained: Path, made_by: Recipe, 
         ("config.json", "[]", r"config\.json"),
         ("config.json", "{}", r"config\.json.*'recipe'"),
         ("model.safetensors", None, r"model\.safetensors"),
-        ("model.safetensors", "damaged", r"model\.safetensors.*config\.json"),
+        ("model.safetensors", "damaged", r"model\.safetensors is damaged"),
         ("source.tokenizer.json", "{}", r"source\.tokenizer\.json"),
         ("source.tokenizer.json", None, r"source\.tokenizer\.json"),
     ],
@@ -317,6 +320,115 @@ def test_settings_that_do_not_fit_are_named_by_file_and_key(run: Path, made_by: 
     change(run, settings=settings)
     with pytest.raises(ValueError, match=r"model\.safetensors.*config\.json"):
         load(run, recipe=made_by)
+
+
+def test_vocabularies_exchanged_for_others_of_the_same_size_are_named(run: Path, made_by: Recipe):
+    """As large, and of the same entries: predictions would be nonsense without a word."""
+    path = run / "target.tokenizer.json"
+    content = json.loads(path.read_text())
+    entries = content["model"]["vocab"]
+    first, last = list(entries)[4], list(entries)[-1]
+    entries[first], entries[last] = entries[last], entries[first]
+    path.write_text(json.dumps(content))
+    for call in (lambda: load(run, recipe=made_by), lambda: resume(run, quiet, quiet, made_by)):
+        with pytest.raises(ValueError, match=r"target\.tokenizer\.json is not the file"):
+            call()
+
+
+def test_settings_changed_by_hand_are_named(run: Path, made_by: Recipe, capsys: pytest.CaptureFixture[str]):
+    settings = config_of(run)["settings"]
+    settings["training"]["learning_rate"] = 0.5
+    change(run, settings=settings)
+    with pytest.raises(ValueError, match=r"config\.json.*training\.learning_rate was 0\.01, and is 0\.5"):
+        resume(run, quiet, quiet, made_by)
+    assert capsys.readouterr().err == ""
+    settings["output"]["tidy"] = True
+    change(run, settings=settings)
+    load(run, recipe=made_by)
+    assert "output.tidy was False, and is True" in capsys.readouterr().err
+
+
+def test_a_run_without_checksums_is_as_good(run: Path, made_by: Recipe):
+    for name in ("model", "last"):
+        save_file(load_file(run / f"{name}.safetensors"), run / f"{name}.safetensors")
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    del state["origin"]
+    torch.save(state, run / "checkpoint.pt")
+    (run / "data.json").unlink()
+    assert resume(run, quiet, quiet, made_by).epoch == 2
+    assert load(run, recipe=made_by).evaluate().figures
+
+
+VALUES: list[Any] = [None, [], {}, "x", "", True, -1, 0.5, 10**400, -(10**25), math.inf, math.nan, [[]], {"a": [None]}]
+CONTENTS = [b"", b"{", b"null", b"[]", b"3", b'"x"', b"\xff\xfe\x00", b"[" * 100_000, b'{"a":' * 100_000]
+
+
+def mutations(content: bytes) -> Iterator[bytes]:
+    """A JSON object with each of its values in turn replaced by one that it can't be, or left out."""
+    yield from CONTENTS
+    yield content[: len(content) // 2]
+    choose = random.Random(0)
+
+    def places(value: Any) -> Iterator[tuple[Any, Any]]:
+        inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, one in inside:
+            yield value, key
+            yield from places(one)
+
+    whole = json.loads(content)
+    for parent, key in list(places(whole)):
+        before = parent[key]
+        for value in choose.sample(VALUES, 1):
+            parent[key] = value
+            yield json.dumps(whole).encode()
+        del parent[key]
+        yield json.dumps(whole).encode()
+        parent.insert(key, before) if isinstance(parent, list) else parent.update({key: before})
+
+
+@pytest.mark.parametrize("name", ["config.json", "data.json", "training.json", "metrics.json"])
+def test_whatever_a_file_holds_it_is_taken_or_named(name: str, run: Path, made_by: Recipe):
+    config, path = RunConfig.read(run, made_by), run / name
+    evaluated: Any = {"data": "x", "files": [], "split": "test", "count": 5, "figures": {}, "signatures": {}}
+    evaluated |= dict.fromkeys(("beam", "length_penalty", "longest", "ratio"), 1)
+
+    def use() -> None:
+        if name == "config.json":
+            load(run, recipe=made_by).predict("ab")
+        elif name == "data.json":
+            changed(run)
+        else:
+            write_card(run, config)
+            result([run], [config], evaluated, None)
+
+    use()
+    refused = 0
+    for content in mutations(path.read_bytes()):
+        path.write_bytes(content)
+        try:
+            use()
+        except DataError:  # data that are not there are named themselves
+            continue
+        except ValueError as error:
+            said = str(error)
+        else:
+            continue
+        refused += 1
+        assert name in said, content
+        assert len(said) < 1000
+    assert refused > 10
+
+
+def test_a_damaged_log_keeps_no_run_from_going_on(made_by: Recipe, tmp_path: Path, capsys):
+    folder = tmp_path / "run"
+    interrupted(made_by, folder)
+    with (folder / "log.jsonl").open("ab") as file:
+        file.write(b'null\n{"update": []}\n' + b"[" * 100_000 + b"\n")
+    with hold(folder):
+        resume(folder, quiet, quiet, made_by)
+        finish(folder, made_by)
+    assert "3 lines" in capsys.readouterr().err
+    assert (folder / "curve.png").exists()
 
 
 def test_other_weights_are_loaded_by_name(trained: Path, made_by: Recipe):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +215,73 @@ def test_tensorboard_is_asked_for_before_anything_is_done(monkeypatch: pytest.Mo
 def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path):
     with pytest.raises(ValueError, match="update 2 is not finite"):
         learn(tmp_path, epochs=50, learning_rate=1e38)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    original = Line.forward
+
+    def forward(self: Line, batch: Places) -> Loss:
+        loss = original(self, batch)
+        return replace(loss, total=loss.total * math.nan) if int(self.count) > 4 else loss
+
+    monkeypatch.setattr(Line, "forward", forward)
+    with pytest.raises(ValueError, match=r"loss at update 5 is not finite.*training\.learning_rate"):
+        learn(tmp_path, epochs=50, learning_rate=0.01)
+    # What was saved before stays.
+    kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert kept["progress"]["update"] == 3
+    assert math.isfinite(float(load_file(tmp_path / "model.safetensors")["weight"]))
+
+
+def test_a_validation_loss_far_above_the_first_stops_the_run(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"validation loss at update 6 .*training\.learning_rate.*update 3.*--init"):
+        learn(tmp_path, epochs=50, learning_rate=1.1)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["progress"]["update"] == 3
+    assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_a_loss_that_stays_far_above_the_first_stops_the_run_before_it_is_validated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Lines, "plan", lambda self, epoch: [[0]] * 20 + [[7]] * 500)
+    with pytest.raises(ValueError, match=r"the loss at update 70 .*training\.learning_rate"):
+        learn(tmp_path, epochs=1, learning_rate=1e-9, save_minutes=0.0)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["progress"]["update"] == 20
+    again = tmp_path / "again"
+    again.mkdir()
+    # Once in a while a batch may be far off.
+    monkeypatch.setattr(Lines, "plan", lambda self, epoch: ([[0]] * 20 + [[7]] * 40) * 5)
+    monkeypatch.setattr(Lines, "validation", lambda self: iter([self.batch(0, [0])]))
+    learn(again, epochs=1, learning_rate=1e-9)
+
+
+def test_every_damaged_part_of_a_checkpoint_is_found(tmp_path: Path):
+    train(Lines(), Training(epochs=2), tmp_path, False, lambda *_: None)
+    path, found = tmp_path / "checkpoint.pt", 0
+    content, last = path.read_bytes(), (tmp_path / "last.safetensors").read_bytes()
+    values = content.index(b"data/0")
+    for place in range(values, len(content), 97):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        (tmp_path / "last.safetensors").unlink(missing_ok=True)
+        try:
+            train(Lines(), Training(epochs=2), tmp_path, True, lambda *_: None)
+        except ValueError as error:
+            said = str(error)
+        else:  # nothing depends on what is between the parts
+            assert (tmp_path / "last.safetensors").read_bytes() == last
+            continue
+        assert str(path) in said
+        found += 1
+    assert found > 10
+
+
+def test_what_belongs_to_another_training_is_not_gone_on_with(tmp_path: Path):
+    training = Training(epochs=2)
+    origin = {"settings": {"training": asdict(training)}, "kept": {}}
+    train(Lines(), training, tmp_path, False, lambda *_: None, origin)
+    other = {"settings": {"training": asdict(training) | {"learning_rate": 0.5}}, "kept": {}}
+    with pytest.raises(ValueError, match=r"config\.json: training\.learning_rate was 0\.001, and is 0\.5 now"):
+        train(Lines(), replace(training, learning_rate=0.5), tmp_path, True, lambda *_: None, other)
 
 
 def test_half_precision_is_refused_on_a_cpu_that_is_not_made_for_it(tmp_path: Path, monkeypatch):

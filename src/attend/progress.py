@@ -24,6 +24,7 @@ class Progress:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     units: int = 0
+    first_loss: float = math.nan
     best: float = math.inf
     best_loss: float = math.inf
     best_update: int = 0

@@ -1,6 +1,7 @@
 """Human-readable results of a finished run: a learning curve, a model card, a results record."""
 
 import json
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -12,9 +13,11 @@ import numpy as np
 import attend
 from attend.atomic import write_atomically
 from attend.contract import Evaluation, Split
+from attend.log import read_log
 from attend.progress import counting
 from attend.run import RunConfig, load, read_json, write_json
 from attend.show import figure
+from attend.stored import check_keys
 
 CARD = """# {recipe}
 
@@ -78,9 +81,25 @@ def write_results(folder: Path, model: Any, split: Split, found: Evaluation, mor
 
 def learning_curve(folder: Path, name: str) -> list[tuple[int, float]]:
     """(update, value) for every line of a run's log that has this figure, such as "loss" or "valid_bleu"."""
-    with (folder / "log.jsonl").open(encoding="utf-8") as lines:
-        logged = [json.loads(line) for line in lines]
-    return [(line["update"], line[name]) for line in logged if name in line]
+    logged, _ = read_log(folder / "log.jsonl")
+    return [(line["update"], line[name]) for line in logged if math.isfinite(line.get(name, math.nan))]
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """What a run's training took. Raises `ValueError` naming the file, and the key that is missing or wrong."""
+    numbers = ("parameters", "updates", "best_update", "train_seconds", "cpu_seconds", "peak_memory_mb")
+    kinds = {**dict.fromkeys(numbers, float), "data": dict[str, float], "files": dict[str, list[str]], "stopped": str}
+    found = check_keys(read_json(path := folder / "training.json"), kinds, path)
+    check_keys(found["files"], {"train": list[str], "valid": list[str]}, path)
+    return found
+
+
+def read_metrics(folder: Path, config: RunConfig) -> dict[str, Any]:
+    """What a run reached. Raises `ValueError` naming the file, and the key that is missing or wrong."""
+    kinds = {"attend": str, "split": str, "count": float, "data": list[str]}
+    kinds |= {"figures": dict[str, float], "signatures": dict[str, str]}
+    kinds |= {part.name: float for part in fields(config.settings.decoding)}
+    return check_keys(read_json(path := folder / "metrics.json"), kinds, path)
 
 
 def draw_curve(folder: Path, config: RunConfig) -> None:
@@ -109,7 +128,7 @@ def averaged(points: Sequence[tuple[int, float]], most: int = 100) -> list[tuple
 
 def write_card(folder: Path, config: RunConfig) -> None:
     """Write README.md, the model card, from what else is in the run folder."""
-    training, metrics = read_json(folder / "training.json"), read_json(folder / "metrics.json")
+    training, metrics = read_training(folder), read_metrics(folder, config)
     settings, made = config.settings, config.provenance
     how = settings.training
     content = CARD.format(
@@ -196,7 +215,7 @@ def result(
     A run's record has its `seed` and its learning `curve`, an ensemble's has its `seeds`. Times are sums over the runs,
     memory is the maximum.
     """
-    trainings = [read_json(folder / "training.json") for folder in folders]
+    trainings = [read_training(folder) for folder in folders]
     seeds = [config.settings.training.seed for config in configs]
     made = [config.provenance for config in configs]
     record = {

@@ -25,8 +25,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from accelerate import PartialState
 from accelerate.utils import reduce
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from torch import Tensor, nn
 
 import attend
 from attend.atomic import write_atomically
@@ -37,13 +36,16 @@ from attend.data.files import locate
 from attend.fast import keep_memory
 from attend.folder import PREPARING, empty_folder, held
 from attend.model import Model
-from attend.progress import Progress, Report
+from attend.progress import Progress, Report, say
 from attend.recipe import Recipe
 from attend.settings import merge, nearest
+from attend.stored import check_keys, read_object
 from attend.task import Supervised
 from attend.tasks.drawing import Drawing, DrawingModel
 from attend.tasks.game import Game, PlayerModel
 from attend.training import check_training, peak_memory_mb, train
+from attend.weights import OF_TRAINING, Origin, check_kept, origin_of, read_weights
+from attend.weights import changes as setting_changes
 
 WeightsName = Literal["model", "last", "averaged"]
 # What a trained system of each kind of task is used through.
@@ -59,7 +61,7 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a run folder. Raises `ValueError` naming the file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         if (path.parent / PREPARING).exists():
             raise ValueError(
@@ -70,11 +72,14 @@ def read_json(path: Path) -> dict[str, Any]:
         if (path.parent / "config.json").exists():
             raise ValueError(f"{path} does not exist: the run has not come to its end, or has lost it") from error
         raise ValueError(f"{path.parent} is not a run folder: it has no {path.name}{hint}") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold one JSON object")
-    return content
+
+
+def read_data(folder: Path) -> dict[str, str]:
+    """The checksums of what a run learns from, by its path; of runs of earlier versions none."""
+    path = folder / "data.json"
+    if not path.exists():
+        return {}
+    return check_keys(content := read_json(path), dict.fromkeys(content, str), path)
 
 
 def provenance() -> dict[str, str]:
@@ -111,6 +116,10 @@ class RunConfig:
         """The task kept in a run folder, with no data read."""
         return self.made_by.task.open(self.made_by, self.settings, folder)
 
+    def origin(self, folder: Path) -> Origin:
+        """What weights that are trained in the folder are trained with."""
+        return origin_of(self.settings, folder, self.made_by.task.kept(self.settings))
+
     def resumed_with(self, now: Mapping[str, str]) -> "RunConfig":
         """The same, where the run is resumed with a commit or on a machine that it may not have had before."""
 
@@ -134,12 +143,11 @@ class RunConfig:
         """
         path = folder / "config.json"
         content = read_json(path)
-        for key in ("recipe", "settings", "provenance"):
-            if key not in content:
-                raise ValueError(f"{path}: there is no {key!r}")
-        made_by = recipe_of(str(content["recipe"]), recipe, path)
+        check_keys(content, {"recipe": str, "settings": dict, "provenance": dict[str, str]}, path)
+        check_keys(content["provenance"], dict.fromkeys(("command", "commit", "machine"), str), path)
+        made_by = recipe_of(content["recipe"], recipe, path)
         settings = merge(made_by.settings, content["settings"], str(path))
-        return RunConfig(str(content["recipe"]), settings, content["provenance"], made_by)
+        return RunConfig(content["recipe"], settings, content["provenance"], made_by)
 
 
 def recipe_of(name: str, given: Recipe | str | None, path: Path) -> Recipe:
@@ -214,8 +222,7 @@ def resume(folder: Path, log: Callable[[str], None], report: Report, recipe: Rec
     Raises `ValueError` if the folder is no run, or what it learns from has changed.
     """
     config = RunConfig.read(folder, recipe)
-    if (folder / "data.json").exists():  # runs of earlier versions have none
-        check_unchanged(read_json(folder / "data.json"))
+    check_unchanged(read_data(folder))
     begun = (folder / "checkpoint.pt").exists()
     if not begun:
         log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
@@ -227,8 +234,7 @@ def resume(folder: Path, log: Callable[[str], None], report: Report, recipe: Rec
 
 def changed(folder: Path) -> list[str]:
     """What the run learnt from and is no longer what it was. Raises `DataError` for what is not there any more."""
-    known = folder / "data.json"
-    return changes(read_json(known)) if known.exists() else []  # runs of earlier versions have none
+    return changes(read_data(folder))
 
 
 def open_task(config: RunConfig, folder: Path, log: Callable[[str], None]) -> StoredTask:
@@ -260,7 +266,7 @@ def first_process_first(prepare: Callable[[], Made], follow: Callable[[], Made])
 
 
 def run_training(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: Report) -> Progress:
-    progress = train(task, config.settings.training, folder, again, report)
+    progress = train(task, config.settings.training, folder, again, report, config.origin(folder))
     if not PartialState().is_main_process:
         return progress
     found = {
@@ -291,27 +297,55 @@ def load(*paths: str | Path, weights: WeightsName = "model", recipe: Recipe | st
     keep_memory()
     folders = [Path(path) for path in paths]
     configs = [RunConfig.read(folder, recipe) for folder in folders]
-    first = configs[0].open(folders[0])
     kept = configs[0].made_by.task.kept(configs[0].settings)
-    systems = []
+    found = []
     for config, folder in zip(configs, folders, strict=True):
         if config.made_by.task is not configs[0].made_by.task or set(kept) != set(
             config.made_by.task.kept(config.settings)
         ):
             raise ValueError(f"{folder} and {folders[0]} are of different tasks: an ensemble needs one")
+        found.append(weights_of(config, folder, weights))
         for name in kept:
             if (folder / name).read_bytes() != (folders[0] / name).read_bytes():
                 raise ValueError(f"{folder / name} differs from {folders[0] / name}: an ensemble needs the same")
-        system = config.open(folder).build()
-        path = folder / f"{weights}.safetensors"
-        if not path.exists():
-            raise ValueError(f"{path} does not exist: the run has not reached it, does not make it, or has lost it")
-        try:
-            system.load_state_dict(load_file(path))
-        except (SafetensorError, RuntimeError) as error:
-            reason = str(error).strip().split("\n")[-1].strip()
-            raise ValueError(
-                f"{path} does not hold the weights that {folder / 'config.json'} describes ({reason})"
-            ) from error
-        systems.append(system.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
+    first = configs[0].open(folders[0])
+    systems = [
+        filled(config, folder, tensors, weights).eval().to("cuda" if torch.cuda.is_available() else "cpu")
+        for config, folder, tensors in zip(configs, folders, found, strict=True)
+    ]
     return MODELS[configs[0].made_by.task](configs[0], first, systems)
+
+
+def weights_of(config: RunConfig, folder: Path, weights: WeightsName) -> dict[str, Tensor]:
+    """A run's weights. Raises `ValueError` if they are damaged, or the files beside them not those of their training.
+
+    A setting that was changed since, and may change predictions, is said.
+    """
+    path = folder / f"{weights}.safetensors"
+    if not path.exists():
+        raise ValueError(f"{path} does not exist: the run has not reached it, does not make it, or has lost it")
+    tensors, trained = read_weights(path)
+    now = config.origin(folder)
+    check_kept(trained, now, path)
+    for name, words in setting_changes(trained, now):
+        if name.split(".")[0] not in OF_TRAINING:
+            say(f"attend: {folder / 'config.json'}: {words}: {path} was trained with what it was")
+    return tensors
+
+
+def filled(config: RunConfig, folder: Path, tensors: Mapping[str, Tensor], weights: WeightsName) -> nn.Module:
+    """A run's system with these weights. Raises `ValueError` if they don't fit."""
+    try:
+        system = config.open(folder).build()
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"{folder / 'config.json'} describes no system that can be built ({reason})") from error
+    try:
+        system.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n")[-1].strip()
+        raise ValueError(
+            f"{folder / f'{weights}.safetensors'} does not hold the weights that {folder / 'config.json'} describes"
+            f" ({reason})"
+        ) from error
+    return system

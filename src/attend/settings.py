@@ -7,6 +7,8 @@ from math import inf
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from attend.stored import LARGEST, shown
+
 # Names that a hint lists.
 MOST_ALIKE = 3
 
@@ -51,7 +53,7 @@ def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "",
         old = getattr(settings, key)
         if is_dataclass(old):
             if not isinstance(value, Mapping):
-                raise ValueError(f"{place}: {where!r} is a table of fields, not {value!r}")
+                raise ValueError(f"{place}: {where!r} is a table of fields, not {shown(value)}")
             new[key] = merge(old, value, place, f"{where}.", whole)
         else:
             new[key] = convert(value, hints[key], f"{place}: {where!r}")
@@ -67,19 +69,21 @@ def convert(value: Any, kind: Any, what: str) -> Any:
     if origin is Literal:
         if value in arguments:
             return value
-        raise ValueError(f"{what} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
+        raise ValueError(f"{what} must be one of {', '.join(map(repr, arguments))}, not {shown(value)}")
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(convert(item, arguments[0], what) for item in value)
     if origin in (Union, UnionType):
         if value is None and type(None) in arguments:
             return None
         return convert(value, next(argument for argument in arguments if argument is not type(None)), what)
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        raise ValueError(f"{what} is too large: {shown(value)}")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     name = "list" if origin is tuple else getattr(kind, "__name__", kind)
-    raise ValueError(f"{what} must be of type {name}, not {value!r}")
+    raise ValueError(f"{what} must be of type {name}, not {shown(value)}")
 
 
 def check_range(settings: Any, names: str, least: float, below: float = inf) -> None:

@@ -178,14 +178,14 @@ def metric_of(model: Any) -> "CorpusMetric":
 
 def figures(folder: Path, first: Path, run: Measured) -> dict[str, float | None]:
     """A run's figures, its size, and what its training took."""
-    from attend.run import read_json
+    from attend.record import read_training
 
     found: dict[str, float | None] = dict(run.found.figures)
     output = getattr(run.model.config.settings, "output", None)
     kept = output.kept() if hasattr(run.model, "predict_cases") and output is not None else ()
     if any((folder / name).read_bytes() != (first / name).read_bytes() for name in kept):
         found |= {name: None for name in OF_TOKENS if name in found}
-    seconds = read_json(folder / "training.json")["train_seconds"] if (folder / "training.json").exists() else None
+    seconds = read_training(folder)["train_seconds"] if (folder / "training.json").exists() else None
     parameters = sum(parameter.numel() for system in run.model.systems for parameter in system.parameters())
     return found | {"parameters": parameters, "minutes": None if seconds is None else seconds / 60}
 

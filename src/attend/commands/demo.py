@@ -61,10 +61,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def record(out: Path) -> dict[str, Any]:
     """The run as a results record, with the figures that the demo left in metrics.json."""
-    from attend.record import result
-    from attend.run import RunConfig, provenance, read_json
+    from attend.record import read_metrics, result
+    from attend.run import RunConfig, provenance
 
-    config, metrics = RunConfig.read(out), read_json(out / "metrics.json")
+    config = RunConfig.read(out)
+    metrics = read_metrics(out, config)
     evaluated = metrics | {"data": config.settings.data.name, "files": metrics["data"]}
     command = provenance()["command"]
     return result([out], [config], evaluated, None if command == config.provenance["command"] else command)

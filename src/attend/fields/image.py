@@ -34,6 +34,7 @@ from attend.data.image import (
 from attend.data.ragged import Stacked
 from attend.fields.field import Fault, as_array, axis_of_image
 from attend.settings import check_range
+from attend.stored import read_object
 
 # From more pixels a side on, what a glimpse sees of an image taken as it is, is next to nothing.
 LARGE = 256
@@ -96,9 +97,9 @@ class Image:
     def open(self, folder: Path, name: str) -> "ImageField":
         path = folder / f"{name}.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_object(path)
             form = Form(content["colour"], int(content["rows"]), int(content["columns"]), content["fit"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise DataError(str(path), f"does not say the images' size ({error})", "train the run anew") from error
         return ImageField(form)
 

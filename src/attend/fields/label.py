@@ -13,6 +13,7 @@ from attend.atomic import write_atomically
 from attend.data.examples import Log
 from attend.data.files import DataError
 from attend.fields.field import Fault
+from attend.stored import read_object
 
 
 class LabelField:
@@ -38,10 +39,10 @@ class LabelField:
         """Raises `DataError` if the file is damaged."""
         path = folder / f"{name}.json"
         try:
-            classes = json.loads(path.read_text(encoding="utf-8"))["classes"]
+            classes = read_object(path)["classes"]
             if not all(isinstance(one, str) for one in classes):
                 raise ValueError("classes must be texts")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise DataError(str(path), f"does not name the classes ({error})", "train the run anew") from error
         return LabelField(classes)
 
