@@ -257,6 +257,119 @@ def test_data_that_changed_are_not_gone_on_with(tmp_path: Path):
         resume(tmp_path / "run", quiet, quiet, made)
 
 
+def test_a_run_is_trained_for_more_epochs_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    made = small(tmp_path, schedule="constant")
+    settings = replace(made.settings, training=replace(made.settings.training, epochs=4))
+    attend.train(replace(made, settings=settings), tmp_path / "once", quiet=True)
+    attend.train(made, tmp_path / "run", quiet=True)
+    before = config_of(tmp_path / "run")["provenance"]["command"]
+    config = RunConfig.read(tmp_path / "run", made)
+    assert resume(tmp_path / "run", quiet, quiet, made, settings).epoch == 4
+    assert "training.epochs was 2, and is 4 now" in capsys.readouterr().err
+    once, more = (load_file(tmp_path / name / "last.safetensors") for name in ("once", "run"))
+    assert all(torch.equal(more[name], value) for name, value in once.items())
+    assert config_of(tmp_path / "run")["settings"]["training"]["epochs"] == 4
+    assert config_of(tmp_path / "run")["provenance"]["command"].startswith(before)
+    other = replace(config.settings, training=replace(config.settings.training, seed=2))
+    with pytest.raises(ValueError, match=r"keeps its settings, but training\.seed was 1, and is 2 now"):
+        resume(tmp_path / "run", quiet, quiet, made, other)
+
+
+def test_data_that_moved_are_gone_on_with_if_they_are_the_same(tmp_path: Path):
+    made = small(tmp_path)
+    interrupted(made, tmp_path / "run")
+    (tmp_path / "new").mkdir()
+    moved = [str((tmp_path / name).rename(tmp_path / "new" / name)) for name in ("train.tsv", "valid.tsv")]
+    with pytest.raises(DataError, match=r"train\.tsv"):
+        resume(tmp_path / "run", quiet, quiet, made)
+
+    def there(train: str, valid: str) -> Any:
+        return replace(made.settings, data=replace(made.settings.data, train=(train,), valid=(valid,)))
+
+    with pytest.raises(DataError, match=r"is not what this run learns from"):
+        resume(tmp_path / "run", quiet, quiet, made, there(moved[1], moved[0]))
+    resume(tmp_path / "run", quiet, quiet, made, there(*moved))
+    assert list(json.loads((tmp_path / "run" / "data.json").read_text())) == moved
+    assert load(tmp_path / "run", recipe=made).evaluate().figures
+    # A path that was changed by hand is no way round.
+    (tmp_path / "other.tsv").write_text("ab\tba\n" * 40)
+    settings = config_of(tmp_path / "run")["settings"]
+    settings["data"]["train"] = [str(tmp_path / "other.tsv")]
+    change(tmp_path / "run", settings=settings)
+    with pytest.raises(DataError, match=r"other\.tsv: is not what this run learns from"):
+        resume(tmp_path / "run", quiet, quiet, made)
+
+
+def test_a_run_s_data_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ATTEND_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    made = small(tmp_path)
+    settings = replace(made.settings, data=Files("words", ("train.tsv",), ("valid.tsv",), ("valid.tsv",)))
+    made = replace(made, settings=settings)
+    interrupted(made, tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert changed(tmp_path / "run") == []
+    resume(tmp_path / "run", quiet, quiet, made)
+    model = load(tmp_path / "run", recipe=made)
+    assert len(model.part("test").rows) == len(model.part("valid").rows) == 60
+
+
+# Beginning with another run
+
+
+def test_a_run_begins_with_the_weights_and_vocabularies_of_another(trained: Path, made_by: Recipe, tmp_path: Path):
+    other = small(tmp_path)
+    (tmp_path / "train.tsv").write_text("".join(f"{word}\t{word}\n" for word in ("ab", "ba", "xyz") * 4))
+    still = {"learning_rate": 0.0, "epochs": 1}
+    attend.train(other, tmp_path / "run", init=trained, quiet=True, training=still)
+    for name in ("source.tokenizer.json", "target.tokenizer.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (trained / name).read_bytes()
+    expected = load_file(trained / "model.safetensors")
+    found = load_file(tmp_path / "run" / "last.safetensors")
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert config_of(tmp_path / "run")["provenance"]["init"] == str(trained)
+    assert str(trained) in (tmp_path / "run" / "README.md").read_text()
+    # One that is stopped before its first checkpoint begins with them again, whatever became of the other run.
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    resume(tmp_path / "run", quiet, quiet, other)
+    again = load_file(tmp_path / "run" / "last.safetensors")
+    assert all(torch.equal(again[name], value) for name, value in expected.items())
+
+
+def test_settings_of_the_system_are_those_of_the_run_to_begin_with(trained: Path, made_by: Recipe, tmp_path: Path):
+    large = replace(made_by, settings=replace(made_by.settings, system=replace(made_by.settings.system, hidden=9)))
+    config = attend.train(large, tmp_path / "run", init=trained, quiet=True, training={"epochs": 1}).config
+    assert config.settings.system.hidden == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"system": {"hidden": 5}}, r"is of size \[.*\] in .*trained.*run, and \[.*\] here"),
+        ({"inputs": {"source": {"vocabulary": 50}}}, r"inputs\.source\.vocabulary was 8000, and is 50"),
+        ({"output": {"unit": "bpe"}}, r"output\.unit was 'character', and is 'bpe'"),
+    ],
+)
+def test_what_does_not_fit_a_run_to_begin_with_is_named(
+    changes: Any, named: str, trained: Path, made_by: Recipe, tmp_path: Path
+):
+    with pytest.raises(ValueError, match=named):
+        attend.train(made_by, tmp_path / "run", init=trained, quiet=True, **changes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_begins_with_none_of_another_kind_nor_with_itself(run: Path, made_by: Recipe, tmp_path: Path):
+    with pytest.raises(ValueError, match="is the run to begin with"):
+        attend.train(made_by, run, init=run, overwrite=True, quiet=True)
+    change(run, recipe="rnnsearch-modern")
+    with pytest.raises(ValueError, match="its system is of another kind"):
+        attend.train("ram", tmp_path / "new", init=run, quiet=True)
+    (run / "target.tokenizer.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"target\.tokenizer\.json"):
+        attend.train(made_by, tmp_path / "new", init=run, quiet=True)
+
+
 def test_frozen_parts_are_the_same_whatever_the_seed(tmp_path: Path):
     """The held-out share follows from the seed, so that a part of its own is what seeds can be compared by."""
     made = small(tmp_path)

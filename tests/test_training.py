@@ -17,6 +17,7 @@ from torch import nn
 
 from attend.contract import Direction, Loss, Task
 from attend.training import Interrupted, Progress, Training, check_training, rate, train
+from attend.weights import save_weights
 from toy_run import ALONE, toy
 
 TOY = Path(__file__).with_name("toy_run.py")
@@ -179,6 +180,44 @@ def test_patience_stops_and_the_best_weights_are_kept(tmp_path: Path):
     again = tmp_path / "again"
     again.mkdir()
     assert best == learn(again, epochs=2, learning_rate=0.01)[0]
+
+
+def test_more_epochs_are_as_if_there_had_been_so_many_at_first(tmp_path: Path):
+    (tmp_path / "once").mkdir()
+    training = Training(epochs=4, optimiser="sgd", schedule="constant", learning_rate=0.01)
+    train(Lines(), training, tmp_path / "once", False, lambda *_: None)
+    train(Lines(), replace(training, epochs=2), tmp_path, False, lambda *_: None)
+    assert train(Lines(), replace(training, epochs=2), tmp_path, True, lambda *_: None).epoch == 2
+    assert train(Lines(), training, tmp_path, True, lambda *_: None).done == "4 epochs"
+    expected = load_file(tmp_path / "once" / "last.safetensors")["weight"]
+    assert torch.equal(load_file(tmp_path / "last.safetensors")["weight"], expected)
+
+
+def test_fewer_epochs_than_there_have_been_are_refused(tmp_path: Path):
+    def stop(progress: Progress, figures: dict[str, float]) -> None:
+        if progress.update == 8:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    training = Training(epochs=4, learning_rate=0.01)
+    with pytest.raises(Interrupted):
+        train(Lines(), training, tmp_path, False, stop)
+    with pytest.raises(ValueError, match=r"training\.epochs is 2, but the run has had 2"):
+        train(Lines(), replace(training, epochs=2), tmp_path, True, lambda *_: None)
+
+
+def test_patience_begins_anew_with_more_epochs(tmp_path: Path):
+    learn(tmp_path, epochs=50, learning_rate=0.01, watch="quality", patience=3)
+    training = Training(epochs=60, optimiser="sgd", schedule="constant", clip=0.0, learning_rate=0.01)
+    how = replace(training, watch="quality", patience=3)
+    assert train(Lines(), replace(how, epochs=50), tmp_path, True, lambda *_: None).epoch == 5
+    assert train(Lines(), how, tmp_path, True, lambda *_: None).epoch > 5
+
+
+def test_training_begins_with_the_weights_that_are_there(tmp_path: Path):
+    save_weights(tmp_path / "initial.safetensors", {"weight": torch.tensor(2.0), "count": torch.tensor(7)}, {})
+    weight, _ = learn(tmp_path, epochs=1, learning_rate=0.0)
+    assert weight == 2.0
+    assert int(load_file(tmp_path / "last.safetensors")["count"]) == 7 + 3
 
 
 def test_where_what_is_watched_is_the_same_the_loss_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -326,9 +326,12 @@ class StoredTask(Task, Protocol):
         ...
 
     @classmethod
-    def prepare(cls, recipe: Any, settings: Any, folder: Path, log: Callable[[str], None]) -> "StoredTask":
+    def prepare(
+        cls, recipe: Any, settings: Any, folder: Path, log: Callable[[str], None], learnt: Path | None = None
+    ) -> "StoredTask":
         """Refuse data that can't be learnt from, learn what a system's sizes depend on, keep it in `folder`, and read
-        the data. Raises `ValueError` naming file and line. `log` takes what is left out, and what looks wrong."""
+        the data. What the run folder `learnt` keeps is taken, where that is given, instead of learnt. Raises
+        `ValueError` naming file and line. `log` takes what is left out, and what looks wrong."""
         ...
 
     @classmethod

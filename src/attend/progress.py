@@ -21,6 +21,7 @@ class Progress:
     batch: int = 0
     update: int = 0
     updates_expected: int = 0
+    epochs_expected: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     units: int = 0

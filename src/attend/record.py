@@ -156,6 +156,7 @@ def write_card(folder: Path, config: RunConfig) -> None:
                 "stopped": training["stopped"],
                 "time": f"{training['train_seconds'] / 60:.1f} minutes, {training['cpu_seconds'] / 60:.1f} of CPU",
                 "memory": f"{training['peak_memory_mb']:,} MB at most",
+                **({"begun with": made["init"]} if "init" in made else {}),
                 "seed": str(how.seed),
                 "threads": str(how.threads),
                 "machine": made["machine"],

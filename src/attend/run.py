@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -33,24 +33,36 @@ from attend.catalogue import RECIPES, UNNAMED, announced, find, name_of
 from attend.contract import StoredTask
 from attend.data.checksum import changes, check_unchanged, checksums
 from attend.data.files import locate
+from attend.data.places import located, place_of, places_of
 from attend.fast import keep_memory
 from attend.folder import PREPARING, empty_folder, held
 from attend.model import Model
 from attend.progress import Progress, Report, say
 from attend.recipe import Recipe
 from attend.settings import merge, nearest
-from attend.stored import check_keys, read_object
+from attend.stored import check, check_keys, read_object
 from attend.task import Supervised
 from attend.tasks.drawing import Drawing, DrawingModel
 from attend.tasks.game import Game, PlayerModel
 from attend.training import check_training, peak_memory_mb, train
-from attend.weights import OF_TRAINING, Origin, check_kept, origin_of, read_weights
+from attend.weights import (
+    MAY_CHANGE,
+    OF_TRAINING,
+    Origin,
+    check_kept,
+    origin_of,
+    plain,
+    read_weights,
+    save_weights,
+)
 from attend.weights import changes as setting_changes
 
 WeightsName = Literal["model", "last", "averaged"]
 # What a trained system of each kind of task is used through.
 MODELS: dict[Any, Any] = {Supervised: Model, Drawing: DrawingModel, Game: PlayerModel}
 Made = TypeVar("Made")
+# Settings of inputs and output that are free where a vocabulary is taken from another run.
+NOT_LEARNT = ("longest", "metrics", "tokenize")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -74,12 +86,13 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path.parent} is not a run folder: it has no {path.name}{hint}") from error
 
 
-def read_data(folder: Path) -> dict[str, str]:
-    """The checksums of what a run learns from, by its path; of runs of earlier versions none."""
+def read_data(places: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The checksums of what a run learns from, by where it is found; of runs of earlier versions none."""
     path = folder / "data.json"
     if not path.exists():
         return {}
-    return check_keys(content := read_json(path), dict.fromkeys(content, str), path)
+    known = check(read_json(path), dict[str, str], str(path))
+    return {place_of(name, places): value for name, value in known.items()}
 
 
 def provenance() -> dict[str, str]:
@@ -105,12 +118,16 @@ def provenance() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What config.json holds: the recipe's name (`made_by` is the recipe itself), settings, and provenance."""
+    """What config.json holds: the recipe's name (`made_by` is the recipe itself), settings, and provenance.
+
+    `places` are where relative paths of the data led when they were last found.
+    """
 
     recipe: str
     settings: Any
     provenance: Mapping[str, str]
     made_by: Recipe
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def open(self, folder: Path) -> StoredTask:
         """The task kept in a run folder, with no data read."""
@@ -120,19 +137,27 @@ class RunConfig:
         """What weights that are trained in the folder are trained with."""
         return origin_of(self.settings, folder, self.made_by.task.kept(self.settings))
 
-    def resumed_with(self, now: Mapping[str, str]) -> "RunConfig":
-        """The same, where the run is resumed with a commit or on a machine that it may not have had before."""
+    def resumed_with(self, now: Mapping[str, str], changed: bool = False) -> "RunConfig":
+        """The same, where the run is resumed with a commit or on a machine that it may not have had before.
+
+        The command is of note where settings are `changed` by it, to train for more epochs, say.
+        """
 
         def both(name: str, separator: str) -> str:
             return separator.join(dict.fromkeys([*self.provenance[name].split(separator), now[name]]))
 
         made = dict(self.provenance) | {"commit": both("commit", ", "), "machine": both("machine", "; ")}
+        if changed:
+            made["command"] = both("command", " && ")
         return replace(self, provenance=made)
 
     def save(self, folder: Path) -> None:
         content = {"attend": attend.__version__, "recipe": self.recipe, "settings": asdict(self.settings)}
         kept = list(self.made_by.task.kept(self.settings))
-        write_json(folder / "config.json", content | {"kept": kept, "provenance": dict(self.provenance)})
+        places = {**self.places, **places_of(self.settings.data)}
+        write_json(
+            folder / "config.json", content | {"kept": kept, "provenance": dict(self.provenance), "places": places}
+        )
 
     @staticmethod
     def read(folder: Path, recipe: Recipe | str | None = None) -> "RunConfig":
@@ -147,7 +172,9 @@ class RunConfig:
         check_keys(content["provenance"], dict.fromkeys(("command", "commit", "machine"), str), path)
         made_by = recipe_of(content["recipe"], recipe, path)
         settings = merge(made_by.settings, content["settings"], str(path))
-        return RunConfig(content["recipe"], settings, content["provenance"], made_by)
+        places = check(content.get("places", {}), dict[str, str], f"{path}: 'places'")
+        settings = replace(settings, data=located(settings.data, places))
+        return RunConfig(content["recipe"], settings, content["provenance"], made_by, places)
 
 
 def recipe_of(name: str, given: Recipe | str | None, path: Path) -> Recipe:
@@ -188,14 +215,23 @@ def start(
     log: Callable[[str], None],
     report: Report,
     overwrite: bool,
+    init: Path | None = None,
 ) -> Progress:
     """Train a new run of a recipe (an object, or a name), with these settings, in a folder that the caller holds.
+
+    It begins with the weights of the run folder `init`, and takes what that keeps of its fields, where it is given;
+    `settings` are then made from `settings_of`.
 
     Raises `ValueError` if the data can't be learnt from, or the folder already holds something, unless that is a run
     that may be overwritten. Of several processes the first prepares the folder, and the others wait for it.
     """
     made_by = find(recipe) if isinstance(recipe, str) else recipe
-    config = RunConfig(recipe if isinstance(recipe, str) else name_of(recipe), settings, provenance(), made_by)
+    made = provenance() | ({} if init is None else {"init": str(init)})
+    config = RunConfig(recipe if isinstance(recipe, str) else name_of(recipe), settings, made, made_by)
+    if init is not None:
+        if init.resolve() == folder.resolve():
+            raise ValueError(f"{folder} is the run to begin with: choose another folder for the new one")
+        check_learnt(settings, settings_of(made_by, init), init)
     for path in settings.data.reads():
         # Its curve would be one of the images that the next run learns from, and this one couldn't go on.
         if (place := locate(path)).is_dir() and folder.resolve().is_relative_to(place.resolve()):
@@ -203,10 +239,14 @@ def start(
 
     def prepare() -> StoredTask:
         with empty_folder(folder, overwrite, made_by.task.kept(settings)):
-            task = made_by.task.prepare(made_by, settings, folder, log)
+            task = made_by.task.prepare(made_by, settings, folder, log, init)
             # What can't be trained must not cost the run that was here, nor leave one that can't go on.
             check_training(task, settings.training)
-            task.build()
+            system = task.build()
+            if init is not None:
+                tensors = weights_of(init_config(made_by, init), init, "model")
+                check_fits(system, tensors, init)
+                save_weights(folder / "initial.safetensors", tensors, config.origin(folder))
             task.plan(0)
             write_json(folder / "data.json", checksums(settings.data.reads()))
             config.save(folder)
@@ -216,25 +256,89 @@ def start(
     return run_training(config, task, folder, False, report)
 
 
-def resume(folder: Path, log: Callable[[str], None], report: Report, recipe: Recipe | str | None = None) -> Progress:
+def init_config(made_by: Recipe, init: Path) -> RunConfig:
+    """The configuration of a run to begin with, whose recipe need not be named if it is this one."""
+    name = check_keys(read_json(path := init / "config.json"), {"recipe": str}, path)["recipe"]
+    return RunConfig.read(init, made_by if ":" in name or name == UNNAMED else None)
+
+
+def settings_of(made_by: Recipe, init: Path) -> Any:
+    """A recipe's settings, with the system, the inputs and the output of a run to begin with.
+
+    Raises `ValueError` if that is of another system, or of other inputs or another output.
+    """
+    config, own = init_config(made_by, init), made_by.settings
+    shared = [part.name for part in fields(own) if part.name not in OF_TRAINING]
+    for name in shared:
+        here, there = (type(getattr(one, name, None)) for one in (own, config.settings))
+        if here is not there:
+            raise ValueError(
+                f"{init} is a run of {config.recipe!r}, and its {name} is of another kind than the recipe's: begin with"
+                " a run of the same recipe"
+            )
+    return replace(own, **{name: getattr(config.settings, name) for name in shared})
+
+
+def check_learnt(settings: Any, theirs: Any, init: Path) -> None:
+    """Raises `ValueError` for a setting of inputs or output that would have no effect on what is taken from a run."""
+    for section in ("inputs", "output"):
+        if hasattr(settings, section):
+            before, now = ({"settings": plain(getattr(one, section)), "kept": {}} for one in (theirs, settings))
+            for name, words in setting_changes(before, now):
+                if name.split(".")[-1] not in NOT_LEARNT:
+                    raise ValueError(f"{section}.{words}: a run that begins with {init} has what that has learnt")
+
+
+def check_fits(system: nn.Module, tensors: Mapping[str, Tensor], init: Path) -> None:
+    """Raises `ValueError` for the first weights that the system has in another size, or not at all."""
+    sizes = {name: list(value.shape) for name, value in system.state_dict().items()}
+    given = {name: list(value.shape) for name, value in tensors.items()}
+    for name in sizes | given:
+        if (here := sizes.get(name)) != (there := given.get(name)):
+            raise ValueError(
+                f"{name} is of size {there or 'none'} in {init}, and {here or 'none'} here: leave the settings of"
+                " system as they are in that run"
+            )
+
+
+def resume(
+    folder: Path,
+    log: Callable[[str], None],
+    report: Report,
+    recipe: Recipe | str | None = None,
+    settings: Any = None,
+) -> Progress:
     """Go on with a run that was stopped, as if it never had been, in a folder that the caller holds.
 
-    Raises `ValueError` if the folder is no run, or what it learns from has changed.
+    `settings` are its own with what may change: more epochs, and data that have moved. Raises `ValueError` if the
+    folder is no run, if others have changed, or if what it learns from has.
     """
     config = RunConfig.read(folder, recipe)
-    check_unchanged(read_data(folder))
+    other = settings is not None and settings != config.settings
+    if other:
+        before, now = ({"settings": plain(one), "kept": {}} for one in (config.settings, settings))
+        for name, words in setting_changes(before, now):
+            if name not in MAY_CHANGE:
+                raise ValueError(f"a resumed run keeps its settings, but {words}: train a new run for that")
+        config = replace(config, settings=settings)
+    known = read_data(config.places, folder)
+    if known:
+        known = check_unchanged(known, config.settings.data.reads())
     begun = (folder / "checkpoint.pt").exists()
     if not begun:
         log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
-    task, config = open_task(config, folder, log), config.resumed_with(provenance())
+    task, config = open_task(config, folder, log), config.resumed_with(provenance(), other)
     if PartialState().is_main_process:
+        if known:
+            write_json(folder / "data.json", known)
         config.save(folder)
     return run_training(config, task, folder, begun, report)
 
 
 def changed(folder: Path) -> list[str]:
     """What the run learnt from and is no longer what it was. Raises `DataError` for what is not there any more."""
-    return changes(read_data(folder))
+    content = read_json(path := folder / "config.json")
+    return changes(read_data(check(content.get("places", {}), dict[str, str], f"{path}: 'places'"), folder))
 
 
 def open_task(config: RunConfig, folder: Path, log: Callable[[str], None]) -> StoredTask:

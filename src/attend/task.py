@@ -110,11 +110,19 @@ class Supervised:
         self._counts: dict[str, int] = {}
 
     @classmethod
-    def prepare(cls, recipe: Recipe, settings: SupervisedSettings, folder: Path, log: Log) -> "Supervised":
+    def prepare(
+        cls, recipe: Recipe, settings: SupervisedSettings, folder: Path, log: Log, learnt: Path | None = None
+    ) -> "Supervised":
         check_files(settings, log)
         source = settings.open_source(log)
-        fields = learn_fields(settings, source, log)
-        output = learn_output(settings, source, fields, log)
+        fields: dict[str, Field]
+        output: Output
+        if learnt is None:
+            fields = learn_fields(settings, source, log)
+            output = learn_output(settings, source, fields, log)
+        else:
+            known = cls.open(recipe, settings, learnt)
+            fields, output = known.fields, known.output
         for name, one in fields.items():
             one.save(folder, name)
         output.save(folder)

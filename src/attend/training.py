@@ -439,6 +439,7 @@ def train(
     if resume:
         run.restore()
     progress, main = run.progress, run.accelerator.is_main_process
+    expect(progress, training.epochs)
     log = Log(folder, progress.update, training.tensorboard) if main else None
     updates_an_epoch = math.ceil(len(task.plan(0)) / training.accumulate)
     progress.updates_expected = training.epochs * updates_an_epoch
@@ -498,6 +499,19 @@ def train(
         if training.average:
             save_weights(folder / "averaged.safetensors", run.average, origin)
     return progress
+
+
+def expect(progress: Progress, epochs: int) -> None:
+    """Take note of how many epochs there are to be: of a run that has come to its end, or is resumed, maybe more.
+
+    Raises `ValueError` if it has had as many already.
+    """
+    if not progress.done and progress.update and epochs <= progress.epoch:
+        raise ValueError(f"training.epochs is {epochs}, but the run has had {progress.epoch}: give a larger number")
+    had = progress.epochs_expected or progress.epoch
+    if progress.done and epochs > had:
+        progress.done, progress.validations_since_best = "", 0  # patience begins anew
+    progress.epochs_expected = epochs
 
 
 def leave_processes() -> None:

@@ -30,16 +30,24 @@ KEY = "attend"
 # Sections of settings that predictions don't depend on.
 OF_TRAINING = ("data", "training", "decoding")
 # What may change while a run is trained: it decides how long and where, not what is learnt in an update.
-MAY_CHANGE = ("data", "training.epochs", "training.threads", "training.save_minutes", "training.tensorboard")
+MAY_CHANGE = (
+    *("training.epochs", "training.threads", "training.save_minutes", "training.tensorboard"),
+    # Where the data are. That they are the same is seen by their own checksums.
+    *("data.name", "data.train", "data.valid", "data.test", "data.folder"),
+)
 
 
 def origin_of(settings: Any, folder: Path, kept: Iterable[str]) -> Origin:
     """That of weights that are trained in this run folder now. Raises `ValueError` for a file that can't be read."""
-    plain = json.loads(json.dumps(asdict(settings)))
     try:
-        return {"settings": plain, "kept": {name: of_file(folder / name) for name in kept}}
+        return {"settings": plain(settings), "kept": {name: of_file(folder / name) for name in kept}}
     except OSError as error:
         raise ValueError(f"{error.filename} can't be read ({error.strerror}): put it back") from error
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings as a file of JSON has them."""
+    return json.loads(json.dumps(asdict(settings)))
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], origin: Origin) -> None:
@@ -123,7 +131,7 @@ def check_resumed(trained: Origin, now: Origin, path: Path) -> list[str]:
     check_kept(trained, now, path)
     allowed = []
     for name, words in changes(trained, now):
-        if not any(name == one or name.startswith(one + ".") for one in MAY_CHANGE):
+        if name not in MAY_CHANGE:
             raise ValueError(
                 f"{path.with_name('config.json')}: {words}, but {path} was trained with that: put it back, or train a"
                 " new run"

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from attend.atomic import whole_file
 from attend.commands.runs import TABLES
 from attend.data.files import DataError, locate, read_blocks, text_suffix
+from attend.data.places import place_of
 from attend.folder import read, run_of
 
 
@@ -47,12 +48,13 @@ def learnt_from(run: Path) -> list[Path]:
     """The files and folders that a run's own data are in, where they are found."""
     known, config = read(run / "data.json"), read(run / "config.json")
     names = list(known) if isinstance(known, dict) else []
+    places = config.get("places") if isinstance(config, dict) else None
     with suppress(KeyError, TypeError):
         names += [name for name in config["settings"]["data"]["test"] if isinstance(name, str)]
     found = []
     for name in names:
-        with suppress(DataError):
-            found.append(locate(name))
+        with suppress(DataError, TypeError, AttributeError):
+            found.append(locate(place_of(name, places or {})))
     return found
 
 

@@ -38,12 +38,18 @@ class Options:
       attend train rnnsearch-modern --out runs/small --config mine.toml --system.hidden 128 --training.seed 3
       attend train mymodule:RECIPE --out runs/own --data.train examples.csv --data.columns source=question
       attend train --resume --out runs/mine
+      attend train --resume --out runs/mine --training.epochs 60
+      attend train rnnsearch-modern --init runs/mine --out runs/tuned --data.train medical.tsv
     """
 
     out: Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="")] = None
     """The run folder to make."""
     resume: bool = False
-    """Go on with the run in that folder, with the settings it has."""
+    """Go on with the run in that folder, with the settings it has. --training.epochs may give it more epochs, and
+    --data.train and so on name data that have moved."""
+    init: Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="")] = None
+    """Begin with the weights of this run, to train on other data with its vocabularies and its settings of system,
+    inputs and output."""
     overwrite: bool = False
     """Replace the run in that folder."""
     config: InFile = None
@@ -62,10 +68,9 @@ def main(arguments: Sequence[str]) -> int:
         return_unknown_args=True,
     )
     if options.resume:
-        extra = [*rest, *(["--config"] if options.config else []), *(["--overwrite"] if options.overwrite else [])]
-        if extra:
-            raise ValueError(f"a resumed run keeps its settings: leave out {extra[0]!r}")
-        return resume(recipe, options)
+        if extra := [name for name in ("config", "overwrite", "init") if getattr(options, name)]:
+            raise ValueError(f"a resumed run keeps its settings: leave out '--{extra[0]}'")
+        return resume(recipe, options, rest)
     if recipe is None:
         refuse([word for word in rest if "." not in word], flags(Options))
         raise ValueError("missing RECIPE: its name comes first, as in attend train RECIPE --out RUN; see: attend list")
@@ -77,7 +82,7 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
     from attend.catalogue import find
 
     recipe = find(name)
-    settings = recipe.settings
+    settings = recipe.settings if options.init is None else run.settings_of(recipe, options.init)
     if options.config is not None:
         settings = with_file(settings, options.config)
     settings = with_flags(settings, name, recipe, arguments)
@@ -88,22 +93,25 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
         settings,
         name,
         True,
-        lambda report: run.start(name, settings, folder, say, report, options.overwrite),
+        lambda report: run.start(name, settings, folder, say, report, options.overwrite, options.init),
     )
 
 
-def resume(name: str | None, options: Options) -> int:
+def resume(name: str | None, options: Options, arguments: Sequence[str]) -> int:
     from attend import run
 
     folder = out_folder(options)
     config = run.RunConfig.read(folder, name)
+    settings = config.settings
+    if arguments:
+        settings = with_flags(settings, config.recipe, config.made_by, arguments)
     return train(
         folder,
         config.made_by,
-        config.settings,
+        settings,
         config.recipe,
         False,
-        lambda report: run.resume(folder, say, report, config.made_by),
+        lambda report: run.resume(folder, say, report, config.made_by, settings),
     )
 
 

@@ -124,9 +124,13 @@ class Drawing:
         settings: SupervisedSettings[Any, Any, Any, Any, Any],
         folder: Path,
         log: Callable[[str], None],
+        learnt: Path | None = None,
     ) -> "Drawing":
         source = settings.data.open([settings.inputs.image.column(IMAGE)], settings.training.seed, log)
-        field = settings.inputs.image.learn((row.values[IMAGE] for row in source.rows("train")), log)
+        if learnt is None:
+            field = settings.inputs.image.learn((row.values[IMAGE] for row in source.rows("train")), log)
+        else:
+            field = settings.inputs.image.open(learnt, IMAGE)
         field.save(folder, IMAGE)
         task = cls(recipe, settings, field)
         task.read(log, source)

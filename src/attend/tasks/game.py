@@ -65,7 +65,12 @@ class Game:
 
     @classmethod
     def prepare(
-        cls, recipe: Recipe, settings: Settings[Any, Any, Any], folder: Path, log: Callable[[str], None]
+        cls,
+        recipe: Recipe,
+        settings: Settings[Any, Any, Any],
+        folder: Path,
+        log: Callable[[str], None],
+        learnt: Path | None = None,
     ) -> "Game":
         task = cls(recipe, settings)
         task.read(log)
