@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except OSError as error:
-        say(f"attend: {error.filename}: {error.strerror}" if error.filename else f"attend: {error}")
+        # What has no name here was being written: only standard output is, beside files that name themselves.
+        say(f"attend: {error.filename or 'standard output'}: {error.strerror or error}")
         return 2
     except ValueError as error:
         say(f"attend: {error}")

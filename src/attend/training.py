@@ -226,7 +226,9 @@ class Run:
         def write(partial: Path) -> None:
             try:
                 torch.save(state, partial)
-            except RuntimeError as error:  # a full disk is one, without a word of it
+            except RuntimeError as error:  # a full disk is one, without a word of it: a plain file says it
+                with partial.open("ab") as file:
+                    file.write(bytes(1 << 20))
                 raise OSError(str(error).split("\n")[0]) from error
 
         write_atomically(self.folder / "checkpoint.pt", write)
