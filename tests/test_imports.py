@@ -39,7 +39,7 @@ ONLY = {
     "decoding": {"attention", "contract"},
     "evidence": {"contract", "decoding"},
     "log": {"atomic", "data.files", "progress", "stored"},
-    "weights": {"atomic", "data.checksum", "stored"},
+    "weights": {"atomic", "data.checksum", "settings", "stored"},
     "training": {"atomic", "contract", "fast", "log", "precision", "progress", "settings", "weights"},
     # Data, and what is shown and measured of looks: without torch.
     "data": {"atomic", "settings"},

@@ -39,14 +39,13 @@ from attend.folder import PREPARING, empty_folder, held
 from attend.model import Model
 from attend.progress import Progress, Report, say
 from attend.recipe import Recipe
-from attend.settings import merge, nearest
+from attend.settings import MAY_CHANGE, merge, nearest
 from attend.stored import check, check_keys, read_object
 from attend.task import Supervised
 from attend.tasks.drawing import Drawing, DrawingModel
 from attend.tasks.game import Game, PlayerModel
 from attend.training import check_training, peak_memory_mb, train
 from attend.weights import (
-    MAY_CHANGE,
     OF_TRAINING,
     Origin,
     check_kept,

@@ -9,6 +9,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from attend.stored import LARGEST, shown
 
+# What may change while a run is trained: it decides how long and where, not what is learnt in an update.
+MAY_CHANGE = (
+    *("training.epochs", "training.threads", "training.save_minutes", "training.tensorboard"),
+    # Where the data are. That they are the same is seen by their own checksums.
+    *("data.name", "data.train", "data.valid", "data.test", "data.folder"),
+)
 # Names that a hint lists.
 MOST_ALIKE = 3
 

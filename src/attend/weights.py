@@ -18,6 +18,7 @@ from torch import Tensor
 
 from attend.atomic import write_atomically
 from attend.data.checksum import of_file
+from attend.settings import MAY_CHANGE
 from attend.stored import check, check_keys, shown
 
 Origin = Mapping[str, Any]
@@ -29,12 +30,6 @@ UNKNOWN_ORIGIN: Origin = {}
 KEY = "attend"
 # Sections of settings that predictions don't depend on.
 OF_TRAINING = ("data", "training", "decoding")
-# What may change while a run is trained: it decides how long and where, not what is learnt in an update.
-MAY_CHANGE = (
-    *("training.epochs", "training.threads", "training.save_minutes", "training.tensorboard"),
-    # Where the data are. That they are the same is seen by their own checksums.
-    *("data.name", "data.train", "data.valid", "data.test", "data.folder"),
-)
 
 
 def origin_of(settings: Any, folder: Path, kept: Iterable[str]) -> Origin:

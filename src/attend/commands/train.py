@@ -13,7 +13,7 @@ from tyro.conf import arg
 from attend.commands.options import InFile, flags, refuse
 from attend.data.files import DataError, locate
 from attend.progress import duration, first_process, say, training_report
-from attend.settings import merge
+from attend.settings import MAY_CHANGE, merge
 
 if TYPE_CHECKING:
     from attend.recipe import Recipe
@@ -70,6 +70,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.resume:
         if extra := [name for name in ("config", "overwrite", "init") if getattr(options, name)]:
             raise ValueError(f"a resumed run keeps its settings: leave out '--{extra[0]}'")
+        given = [word.split("=")[0] for word in rest if word.startswith("--")]
+        if wrong := [word for word in given if word[2:].replace("-", "_").replace(".no_", ".") not in MAY_CHANGE]:
+            raise ValueError(f"a resumed run keeps its settings: leave out {wrong[0]!r}")
         return resume(recipe, options, rest)
     if recipe is None:
         refuse([word for word in rest if "." not in word], flags(Options))

@@ -14,8 +14,8 @@ from attend.data.files import DataError, locate
 
 def places_of(data: Any) -> dict[str, str]:
     """Of each relative path in the settings of data, where it leads now."""
-    found = {}
-    for path in (*data.reads(), *getattr(data, "test", ())):
+    found, test = {}, getattr(data, "test", ())
+    for path in (*data.reads(), *(test if isinstance(test, tuple) else ())):
         if not os.path.isabs(path):
             try:
                 found[path] = str(locate(path).absolute())
