@@ -89,6 +89,7 @@ ONLY = {
     "recipes": {"data", "fields", "outputs", "recipe", "systems", "task", "tasks", "training"},
     "catalogue": {"recipe", "recipes", "settings"},
     "folder": {"atomic", "progress"},
+    "initial": {"weights"},
     "run": {
         "atomic",
         "catalogue",
@@ -96,6 +97,7 @@ ONLY = {
         "data",
         "fast",
         "folder",
+        "initial",
         "model",
         "progress",
         "recipe",

@@ -69,7 +69,7 @@ def test_another_file_of_a_field_is_named(tmp_path: Path):
 
 def test_changed_settings_are_named_and_those_of_what_is_learnt_refused(tmp_path: Path):
     longer = changed(training={"epochs": 4, "seed": 1}, data={"train": ["b"]})
-    assert [name for name, _ in changes(ORIGIN, longer)] == ["training.epochs", "data.train"]
+    assert [name for name, _ in changes(ORIGIN["settings"], longer["settings"])] == ["training.epochs", "data.train"]
     said = check_resumed(ORIGIN, longer, tmp_path / "m")
     assert "2" in said[0]
     assert "4" in said[0]
@@ -80,4 +80,5 @@ def test_changed_settings_are_named_and_those_of_what_is_learnt_refused(tmp_path
         with pytest.raises(ValueError, match=r"config\.json: " + named):
             check_resumed(ORIGIN, other, tmp_path / "m")
     # A setting that a later version adds was not chosen by anyone.
-    assert changes(ORIGIN, changed(system={"hidden": 3, "new": 1})) == []
+    newer = changed(system={"hidden": 3, "new": 1})
+    assert changes(ORIGIN["settings"], newer["settings"]) == []

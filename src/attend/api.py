@@ -9,7 +9,7 @@ from attend.catalogue import find
 from attend.progress import say, training_report
 from attend.recipe import Recipe
 from attend.record import finish
-from attend.run import hold, load, settings_of, start
+from attend.run import hold, initial_of, load, start
 from attend.settings import merge
 
 __all__ = ["load", "train"]
@@ -34,12 +34,12 @@ def train(
     made_by = find(recipe) if isinstance(recipe, str) else recipe
     whole = {name: value for name, value in changes.items() if is_dataclass(value)}
     plain = {name: value for name, value in changes.items() if name not in whole}
-    begun = None if init is None else Path(init)
-    settings = made_by.settings if begun is None else settings_of(made_by, begun)
+    initial = None if init is None else initial_of(made_by, Path(init))
+    settings = made_by.settings if initial is None else initial.settings_for(made_by.settings)
     settings = merge(replace(settings, **whole), plain, "attend.train")
     with hold(Path(out), make=True):
         with nullcontext(unheard) if quiet else training_report(settings.training.epochs) as report:
-            start(recipe, settings, Path(out), unheard if quiet else say, report, overwrite, begun)
+            start(recipe, settings, Path(out), unheard if quiet else say, report, overwrite, initial)
         finish(Path(out), made_by)
     return load(out, recipe=made_by)
 

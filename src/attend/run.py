@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -36,6 +36,7 @@ from attend.data.files import locate
 from attend.data.places import located, place_of, places_of
 from attend.fast import keep_memory
 from attend.folder import PREPARING, empty_folder, held
+from attend.initial import Initial
 from attend.model import Model
 from attend.progress import Progress, Report, say
 from attend.recipe import Recipe
@@ -60,8 +61,6 @@ WeightsName = Literal["model", "last", "averaged"]
 # What a trained system of each kind of task is used through.
 MODELS: dict[Any, Any] = {Supervised: Model, Drawing: DrawingModel, Game: PlayerModel}
 Made = TypeVar("Made")
-# Settings of inputs and output that are free where a vocabulary is taken from another run.
-NOT_LEARNT = ("longest", "metrics", "tokenize")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -214,23 +213,22 @@ def start(
     log: Callable[[str], None],
     report: Report,
     overwrite: bool,
-    init: Path | None = None,
+    initial: Initial | None = None,
 ) -> Progress:
     """Train a new run of a recipe (an object, or a name), with these settings, in a folder that the caller holds.
 
-    It begins with the weights of the run folder `init`, and takes what that keeps of its fields, where it is given;
-    `settings` are then made from `settings_of`.
+    Where an `initial` run is given, it begins with the weights of that, and takes what that keeps of its fields.
 
     Raises `ValueError` if the data can't be learnt from, or the folder already holds something, unless that is a run
     that may be overwritten. Of several processes the first prepares the folder, and the others wait for it.
     """
     made_by = find(recipe) if isinstance(recipe, str) else recipe
-    made = provenance() | ({} if init is None else {"init": str(init)})
+    made = provenance() | ({} if initial is None else {"init": str(initial.folder)})
     config = RunConfig(recipe if isinstance(recipe, str) else name_of(recipe), settings, made, made_by)
-    if init is not None:
-        if init.resolve() == folder.resolve():
+    if initial is not None:
+        if initial.folder.resolve() == folder.resolve():
             raise ValueError(f"{folder} is the run to begin with: choose another folder for the new one")
-        check_learnt(settings, settings_of(made_by, init), init)
+        initial.check_settings(settings)
     for path in settings.data.reads():
         # Its curve would be one of the images that the next run learns from, and this one couldn't go on.
         if (place := locate(path)).is_dir() and folder.resolve().is_relative_to(place.resolve()):
@@ -238,14 +236,13 @@ def start(
 
     def prepare() -> StoredTask:
         with empty_folder(folder, overwrite, made_by.task.kept(settings)):
-            task = made_by.task.prepare(made_by, settings, folder, log, init)
+            task = made_by.task.prepare(made_by, settings, folder, log, initial.folder if initial else None)
             # What can't be trained must not cost the run that was here, nor leave one that can't go on.
             check_training(task, settings.training)
             system = task.build()
-            if init is not None:
-                tensors = weights_of(init_config(made_by, init), init, "model")
-                check_fits(system, tensors, init)
-                save_weights(folder / "initial.safetensors", tensors, config.origin(folder))
+            if initial is not None:
+                initial.check_fits(system)
+                save_weights(folder / "initial.safetensors", initial.weights, config.origin(folder))
             task.plan(0)
             write_json(folder / "data.json", checksums(settings.data.reads()))
             config.save(folder)
@@ -255,49 +252,11 @@ def start(
     return run_training(config, task, folder, False, report)
 
 
-def init_config(made_by: Recipe, init: Path) -> RunConfig:
-    """The configuration of a run to begin with, whose recipe need not be named if it is this one."""
-    name = check_keys(read_json(path := init / "config.json"), {"recipe": str}, path)["recipe"]
-    return RunConfig.read(init, made_by if ":" in name or name == UNNAMED else None)
-
-
-def settings_of(made_by: Recipe, init: Path) -> Any:
-    """A recipe's settings, with the system, the inputs and the output of a run to begin with.
-
-    Raises `ValueError` if that is of another system, or of other inputs or another output.
-    """
-    config, own = init_config(made_by, init), made_by.settings
-    shared = [part.name for part in fields(own) if part.name not in OF_TRAINING]
-    for name in shared:
-        here, there = (type(getattr(one, name, None)) for one in (own, config.settings))
-        if here is not there:
-            raise ValueError(
-                f"{init} is a run of {config.recipe!r}, and its {name} is of another kind than the recipe's: begin with"
-                " a run of the same recipe"
-            )
-    return replace(own, **{name: getattr(config.settings, name) for name in shared})
-
-
-def check_learnt(settings: Any, theirs: Any, init: Path) -> None:
-    """Raises `ValueError` for a setting of inputs or output that would have no effect on what is taken from a run."""
-    for section in ("inputs", "output"):
-        if hasattr(settings, section):
-            before, now = ({"settings": plain(getattr(one, section)), "kept": {}} for one in (theirs, settings))
-            for name, words in setting_changes(before, now):
-                if name.split(".")[-1] not in NOT_LEARNT:
-                    raise ValueError(f"{section}.{words}: a run that begins with {init} has what that has learnt")
-
-
-def check_fits(system: nn.Module, tensors: Mapping[str, Tensor], init: Path) -> None:
-    """Raises `ValueError` for the first weights that the system has in another size, or not at all."""
-    sizes = {name: list(value.shape) for name, value in system.state_dict().items()}
-    given = {name: list(value.shape) for name, value in tensors.items()}
-    for name in sizes | given:
-        if (here := sizes.get(name)) != (there := given.get(name)):
-            raise ValueError(
-                f"{name} is of size {there or 'none'} in {init}, and {here or 'none'} here: leave the settings of"
-                " system as they are in that run"
-            )
+def initial_of(made_by: Recipe, folder: Path) -> Initial:
+    """A run for others of this recipe to begin with. Raises `ValueError` if it can't be loaded."""
+    name = check_keys(read_json(path := folder / "config.json"), {"recipe": str}, path)["recipe"]
+    config = RunConfig.read(folder, made_by if ":" in name or name == UNNAMED else None)
+    return Initial(folder, name, config.settings, weights_of(config, folder, "model"))
 
 
 def resume(
@@ -315,8 +274,7 @@ def resume(
     config = RunConfig.read(folder, recipe)
     other = settings is not None and settings != config.settings
     if other:
-        before, now = ({"settings": plain(one), "kept": {}} for one in (config.settings, settings))
-        for name, words in setting_changes(before, now):
+        for name, words in setting_changes(plain(config.settings), plain(settings)):
             if name not in MAY_CHANGE:
                 raise ValueError(f"a resumed run keeps its settings, but {words}: train a new run for that")
         config = replace(config, settings=settings)
@@ -430,7 +388,7 @@ def weights_of(config: RunConfig, folder: Path, weights: WeightsName) -> dict[st
     tensors, trained = read_weights(path)
     now = config.origin(folder)
     check_kept(trained, now, path)
-    for name, words in setting_changes(trained, now):
+    for name, words in setting_changes(trained["settings"], now["settings"]) if trained else ():
         if name.split(".")[0] not in OF_TRAINING:
             say(f"attend: {folder / 'config.json'}: {words}: {path} was trained with what it was")
     return tensors

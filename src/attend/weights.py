@@ -98,11 +98,9 @@ def check_kept(trained: Origin, now: Origin, path: Path) -> None:
             )
 
 
-def changes(trained: Origin, now: Origin) -> list[tuple[str, str]]:
-    """Each setting that is not what it was, by its name, and in words."""
-    if not trained:
-        return []
-    before, after = dict(leaves(trained["settings"])), dict(leaves(now["settings"]))
+def changes(trained: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each of these settings, as plain values, that is not what it was: its name, and that in words."""
+    before, after = dict(leaves(trained)), dict(leaves(now))
     return [
         (name, f"{name} was {shown(before[name])}, and is {shown(value)} now")
         for name, value in after.items()
@@ -123,9 +121,11 @@ def check_resumed(trained: Origin, now: Origin, path: Path) -> list[str]:
 
     Raises `ValueError` for a setting that must not change while a run is trained, and for another file of a field.
     """
+    if not trained:
+        return []
     check_kept(trained, now, path)
     allowed = []
-    for name, words in changes(trained, now):
+    for name, words in changes(trained["settings"], now["settings"]):
         if name not in MAY_CHANGE:
             raise ValueError(
                 f"{path.with_name('config.json')}: {words}, but {path} was trained with that: put it back, or train a"

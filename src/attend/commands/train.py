@@ -85,7 +85,8 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
     from attend.catalogue import find
 
     recipe = find(name)
-    settings = recipe.settings if options.init is None else run.settings_of(recipe, options.init)
+    initial = None if options.init is None else run.initial_of(recipe, options.init)
+    settings = recipe.settings if initial is None else initial.settings_for(recipe.settings)
     if options.config is not None:
         settings = with_file(settings, options.config)
     settings = with_flags(settings, name, recipe, arguments)
@@ -96,7 +97,7 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
         settings,
         name,
         True,
-        lambda report: run.start(name, settings, folder, say, report, options.overwrite, options.init),
+        lambda report: run.start(name, settings, folder, say, report, options.overwrite, initial),
     )
 
 
