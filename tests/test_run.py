@@ -273,6 +273,13 @@ def test_a_run_is_trained_for_more_epochs_and_says_so(tmp_path: Path, capsys: py
     other = replace(config.settings, training=replace(config.settings.training, seed=2))
     with pytest.raises(ValueError, match=r"keeps its settings, but training\.seed was 1, and is 2 now"):
         resume(tmp_path / "run", quiet, quiet, made, other)
+    # What is refused is not recorded.
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"damaged")
+    before = config_of(tmp_path / "run")
+    more = replace(settings, training=replace(settings.training, epochs=9))
+    with pytest.raises(ValueError, match=r"checkpoint\.pt"):
+        resume(tmp_path / "run", quiet, quiet, made, more)
+    assert config_of(tmp_path / "run") == before
 
 
 def test_data_that_moved_are_gone_on_with_if_they_are_the_same(tmp_path: Path):

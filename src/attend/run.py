@@ -8,6 +8,7 @@ log.jsonl                 the learning curve; curve.png is its picture
 metrics.json              what the training took and reached
 README.md                 the model card
 checkpoint.pt             what `--resume` goes on from
+initial.safetensors       the weights of another run that it began with, if it did
 """
 
 import json
@@ -285,11 +286,23 @@ def resume(
     if not begun:
         log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
     task, config = open_task(config, folder, log), config.resumed_with(provenance(), other)
-    if PartialState().is_main_process:
-        if known:
-            write_json(folder / "data.json", known)
-        config.save(folder)
-    return run_training(config, task, folder, begun, report)
+    recorded = False
+
+    def record() -> None:
+        nonlocal recorded
+        if not recorded and PartialState().is_main_process:
+            if known:
+                write_json(folder / "data.json", known)
+            config.save(folder)
+        recorded = True
+
+    def report_and_record(progress: Progress, figures: dict[str, float]) -> None:
+        record()  # not before: what is refused changes nothing
+        report(progress, figures)
+
+    progress = run_training(config, task, folder, begun, report_and_record)
+    record()
+    return progress
 
 
 def changed(folder: Path) -> list[str]:
