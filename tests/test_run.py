@@ -167,9 +167,8 @@ def test_a_run_is_not_overwritten_unless_one_says_so(run: Path, made_by: Recipe)
 
 
 @pytest.mark.parametrize("moment", ["attend.run.checksums", "attend.training.Run.save", "attend.api.finish"])
-@pytest.mark.parametrize("overwrite", [False, True])
 def test_a_second_training_is_refused_from_preparation_to_the_last_figure(
-    moment: str, overwrite: bool, made_by: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moment: str, made_by: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Whatever the first one is at, the second writes nothing, and the first comes to its end."""
     module, _, name = moment.rpartition(".")
@@ -178,8 +177,9 @@ def test_a_second_training_is_refused_from_preparation_to_the_last_figure(
 
     def meanwhile(*words: Any, **named: Any) -> Any:
         before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-        with pytest.raises(ValueError, match="by another process"):
-            attend.train(made_by, tmp_path / "run", quiet=True, overwrite=overwrite, training={"seed": 2})
+        for overwrite in (False, True):
+            with pytest.raises(ValueError, match="by another process"):
+                attend.train(made_by, tmp_path / "run", quiet=True, overwrite=overwrite, training={"seed": 2})
         with pytest.raises(ValueError, match="by another process"), hold(tmp_path / "run"):
             pass
         assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
@@ -494,7 +494,7 @@ CONTENTS = [b"", b"{", b"null", b"[]", b"3", b'"x"', b"\xff\xfe\x00", b"[" * 100
 
 
 def mutations(content: bytes) -> Iterator[bytes]:
-    """A JSON object with each of its values in turn replaced by one that it can't be, or left out."""
+    """A JSON object with some of its values, one at a time, replaced by what they can't be, or left out."""
     yield from CONTENTS
     yield content[: len(content) // 2]
     choose = random.Random(0)
@@ -506,7 +506,8 @@ def mutations(content: bytes) -> Iterator[bytes]:
             yield from places(one)
 
     whole = json.loads(content)
-    for parent, key in list(places(whole)):
+    found = list(places(whole))
+    for parent, key in choose.sample(found, min(len(found), 40)):
         before = parent[key]
         for value in choose.sample(VALUES, 1):
             parent[key] = value

@@ -36,8 +36,8 @@ from attend.progress import OF_LOSS, Progress, Report, say
 from attend.settings import check_range
 from attend.weights import UNKNOWN_ORIGIN, Origin, check_resumed, read_weights, save_weights
 
-# A loss has diverged when it is this many times as far from zero as it began, and a bit: no healthy run comes there.
-DIVERGED, BIT = 5, 10.0
+# A loss has diverged when it is above the first by so many times the size of that, and by so much more.
+FAR_TIMES, FAR_ABOVE = 4, 10.0
 # So many updates in a row, between validations: a single batch may be far off.
 IN_A_ROW = 50
 # Up to these values a measure is noise: no output is good yet, and weights are told apart by their loss.
@@ -333,7 +333,7 @@ class Run:
     def far(self, loss: float) -> bool:
         """Whether a loss is far above the one that training began with."""
         first = self.progress.first_loss
-        return loss > first + (DIVERGED - 1) * abs(first) + BIT
+        return loss > first + FAR_TIMES * abs(first) + FAR_ABOVE
 
     def diverged(self, what: str, learning_rate: float | None = None) -> ValueError:
         """The error for training that has failed. All that was saved before stays."""

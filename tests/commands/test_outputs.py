@@ -96,7 +96,10 @@ def test_files_that_a_table_names_are_inputs_too(pictures: Path, tmp_path: Path)
         for path in (picture, tmp_path / "link.png"):
             with pytest.raises(ValueError, match="read or written by this command"):
                 check_outputs([path], [given])
-    check_outputs([tmp_path / "pictures" / "answers.csv", tmp_path / "new.png"], [table])
+    (tmp_path / "pictures" / "answers.tsv").touch()  # the same command may be given again
+    check_outputs([tmp_path / "pictures" / "answers.tsv", tmp_path / "new.png"], [tmp_path / "pictures"])
+    with pytest.raises(ValueError, match="read or written by this command"):
+        check_outputs([table], [tmp_path / "pictures"])
 
 
 def test_what_a_run_learnt_from_is_not_written_over(bars: Path, run: Path, pictures: Path, data: Path) -> None:
@@ -106,7 +109,9 @@ def test_what_a_run_learnt_from_is_not_written_over(bars: Path, run: Path, pictu
 
 
 def test_what_is_not_a_run_s_own_may_be_beside_it(run: Path, tmp_path: Path) -> None:
-    check_outputs([run / "look.html", run / "more" / "table.json"], runs=[run])
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / "look.html").touch()  # the same command may be given again
+    check_outputs([copy / "look.html", copy / "more" / "table.json"], runs=[copy])
     (tmp_path / "config.json").write_text('{"name": "of another program"}')
     check_outputs([tmp_path / "README.md", tmp_path / "config.json"])
 

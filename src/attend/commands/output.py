@@ -15,6 +15,9 @@ from attend.data.files import DataError, locate, read_blocks, text_suffix
 from attend.data.places import place_of
 from attend.folder import read, run_of
 
+# What verbs write, and no reader of a folder takes, except as its metadata.
+WRITTEN = ("", ".txt", ".tsv", ".csv", ".json", ".jsonl", ".html")
+
 
 def check_outputs(
     outputs: Iterable[Path | None], inputs: Iterable[str | Path | None] = (), runs: Iterable[Path] = ()
@@ -28,9 +31,7 @@ def check_outputs(
     learnt = [path for run in runs for path in learnt_from(run)]
     given = [Path(name) for name in inputs if name is not None]
     for path in (path for path in outputs if path is not None):
-        # A hard link has no folder that it belongs to.
-        linked = next((run for run in runs if run.is_dir() and any(same(path, own) for own in run.iterdir())), None)
-        if (run := run_of(path) or linked) is not None:
+        if (run := run_of(path) or linked_run(path, runs)) is not None:
             raise ValueError(f"{path} is a file of the run {run}: name another file")
         if any(reads(other, path) for other in (*given, *learnt)):
             raise ValueError(f"{path} is read or written by this command already: name another file")
@@ -42,6 +43,14 @@ def check_outputs(
         place = next(place for place in Path(os.path.realpath(path)).parents if place.exists())
         if not place.is_dir() or not os.access(place, os.W_OK):
             raise ValueError(f"{path}: can't be written: {place} is no folder that may be written to")
+
+
+def linked_run(path: Path, runs: Iterable[Path]) -> Path | None:
+    """The run, of these, with a file of its own that this is a hard link to: a link doesn't show where else it is."""
+    for run in runs:
+        if run.is_dir() and any(same(path, own) and run_of(own) for own in run.iterdir()):
+            return run
+    return None
 
 
 def learnt_from(run: Path) -> list[Path]:
@@ -65,7 +74,8 @@ def reads(given: Path, path: Path) -> bool:
     if not os.path.isfile(path):
         return False
     if os.path.isdir(given):
-        return path.resolve().is_relative_to(given.resolve())
+        taken = path.suffix.lower() not in WRITTEN or path.resolve().stem == "metadata"
+        return taken and path.resolve().is_relative_to(given.resolve())
     return os.path.isfile(given) and text_suffix(str(given)) in TABLES and names_file(given, path)
 
 
