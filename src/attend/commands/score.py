@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from attend.commands.alignments import AlignmentForm, aligned, write_alignments
-from attend.commands.options import Columns, Ensemble, OutFile, RecipeName, Run, flat, named, parse
+from attend.commands.options import Columns, Ensemble, LongestInput, OutFile, RecipeName, Run, flat, named, parse
 from attend.commands.output import check_outputs
 from attend.commands.runs import check_predicts, columns_of, model_of, say_remarks
 from attend.data.examples import TARGET
