@@ -149,8 +149,9 @@ def read_metrics(folder: Path, config: RunConfig) -> dict[str, Any]:
     """What a run reached. Raises `ValueError` naming the file, and the key that is missing or wrong."""
     kinds = {"attend": str, "split": str, "count": float, "data": list[str]}
     kinds |= {"figures": dict[str, float], "signatures": dict[str, str]}
-    kinds |= {part.name: float for part in fields(config.settings.decoding)}
-    return check_keys(read_json(path := folder / "metrics.json"), kinds, path)
+    how = asdict(config.settings.decoding)
+    kinds |= {name: bool if isinstance(value, bool) else float for name, value in how.items()}
+    return check_keys(how | read_json(path := folder / "metrics.json"), kinds, path)
 
 
 def diagnose(folder: Path, config: RunConfig) -> list[str]:
@@ -315,7 +316,8 @@ def result(
         "files": evaluated["files"],
         "split": evaluated["split"],
         "count": evaluated["count"],
-        "decoding": {part.name: evaluated[part.name] for part in fields(configs[0].settings.decoding)},
+        # What was measured before an option was there had its default.
+        "decoding": {name: evaluated.get(name, value) for name, value in asdict(configs[0].settings.decoding).items()},
         "metrics": evaluated["figures"],
         "intervals": evaluated["intervals"],
         "signatures": evaluated["signatures"],

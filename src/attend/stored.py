@@ -8,7 +8,14 @@ from typing import Any, get_args, get_origin
 # Of whole numbers: beyond it neither NumPy nor torch takes them.
 LARGEST = 2**63
 
-NAMES = {str: "text", float: "a number", int: "a whole number", dict: "an object", list: "a list"}
+NAMES = {
+    str: "text",
+    float: "a number",
+    int: "a whole number",
+    dict: "an object",
+    list: "a list",
+    bool: "true or false",
+}
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def test_what_is_too_long_is_named_and_the_rest_goes_on(run: Path, tmp_path: Pat
     for number, reached in ((2, False), (3, True)):
         done = run_attend("predict", run, "--longest-input", number, "--format", "jsonl", stdin=b"a dog runs\n")
         found = json.loads(done.out)
-        assert (bool(found["outputs"]), "--longest-input" in found.get("problem", "")) == (reached, not reached)
+        assert (bool(found["outputs"]), "--longest-input" in found.get("left_out", "")) == (reached, not reached)
         assert done.status == (0 if reached else 2)
 
 

@@ -69,7 +69,7 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend score", arguments)
-    check_outputs([options.alignments], options.data)
+    check_outputs([options.alignments], options.data, (options.run, *flat(options.ensemble)))
     model = model_of((options.run, *flat(options.ensemble)), options.recipe, longest_input=options.longest_input)
     check_predicts(model, options.run, "scores of targets")
     given = Given(model, options)
