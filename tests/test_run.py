@@ -520,7 +520,8 @@ def mutations(content: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize("name", ["config.json", "data.json", "training.json", "metrics.json"])
 def test_whatever_a_file_holds_it_is_taken_or_named(name: str, run: Path, made_by: Recipe):
     config, path = RunConfig.read(run, made_by), run / name
-    evaluated: Any = {"data": "x", "files": [], "split": "test", "count": 5, "figures": {}, "signatures": {}}
+    evaluated: Any = {"data": "x", "files": [], "split": "test", "count": 5}
+    evaluated |= {"figures": {}, "signatures": {}, "intervals": {}}
     evaluated |= dict.fromkeys(("beam", "length_penalty", "longest", "ratio"), 1)
 
     def use() -> None:

@@ -27,7 +27,7 @@ from attend.log import read_log
 from attend.progress import OF_LOSS, counting
 from attend.run import RunConfig, load, read_json, write_json
 from attend.settings import paths
-from attend.stored import check_keys
+from attend.stored import check, check_keys
 from attend.training import ABOUT_ZERO
 
 CARD = """# {recipe}
@@ -149,9 +149,17 @@ def read_metrics(folder: Path, config: RunConfig) -> dict[str, Any]:
     """What a run reached. Raises `ValueError` naming the file, and the key that is missing or wrong."""
     kinds = {"attend": str, "split": str, "count": float, "data": list[str]}
     kinds |= {"figures": dict[str, float], "signatures": dict[str, str]}
+    kinds |= {"intervals": dict[str, list[float]], "remarks": list[str], "diagnosis": list[str]}
     how = asdict(config.settings.decoding)
     kinds |= {name: bool if isinstance(value, bool) else float for name, value in how.items()}
-    return check_keys(how | read_json(path := folder / "metrics.json"), kinds, path)
+    # What runs made before some of these keys lack, has its default.
+    former = how | {"intervals": {}, "remarks": [], "diagnosis": []}
+    found = check_keys(former | read_json(path := folder / "metrics.json"), kinds, path)
+    check(found.get("confusion", {}), dict[str, dict[str, float]], f"{path}: 'confusion'")
+    for name, ends in found["intervals"].items():
+        if len(ends) != 2:
+            raise ValueError(f"{path}: 'intervals': {name!r} must have two ends, not {len(ends)}")
+    return found
 
 
 def diagnose(folder: Path, config: RunConfig) -> list[str]:

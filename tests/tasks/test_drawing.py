@@ -173,7 +173,7 @@ def test_a_folder_of_images_is_learnt_from_drawn_and_measured(tmp_path: Path, ca
     model = attend.train(made, run)
     said = capsys.readouterr().err
     assert "3 of the examples are held out" in said
-    assert "1 images resized to 10 x 12, fitted in and padded with black (from 20 x 24)" in said
+    assert "1 image resized to 10 x 12, fitted in and padded with black (from 20 x 24)" in said
     assert "broken.png left out" in said
     assert "nats" in said
     found = model.evaluate()
