@@ -43,7 +43,7 @@ METRICS = {
     "updates_to_10_percent_error": ("updates to 10% error", ",.0f"),
     "effective_sample_size": ("effective samples", ".3f"),
     "caught": ("caught", ".1%"),
-    "caught_at_random": ("by random moves", ".1%"),
+    "baseline_chance": ("by random moves", ".1%"),
     "nats": ("nats", ".1f"),
     "reconstruction": ("reconstruction", ".1f"),
     "kl": ("KL", ".1f"),
@@ -60,6 +60,7 @@ METRICS = {
 }
 # What earlier records call a metric.
 FORMER = {
+    "caught_at_random": "baseline_chance",
     "places_spread_over_images": "fixation_deviation",
     "places_spread_over_games": "fixation_deviation",
     "alignment_accuracy": "pointing_accuracy",

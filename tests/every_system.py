@@ -254,7 +254,7 @@ def test_given_targets_have_the_loss_of_training(name):
         pytest.skip("looks at other places each time")
     task, system = task_of(name), build(name).eval()
     part = task.frozen["valid"]
-    forced = task.force(system, [task.cases(part)[row] for row in part.row], part.given)
+    forced = task.force(system, [task.cases(part)[row] for row in part.row], part.given, task.settings.decoding)
     batch = task.collated(part, list(range(len(part))))
     with torch.inference_mode():
         loss = system(batch)

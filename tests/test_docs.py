@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import json
 import re
 import shlex
 import sys
@@ -152,6 +153,28 @@ def test_figures_in_the_readmes_text_are_recorded() -> None:
     found = re.findall(r"(?<!Python )\b\d+\.\d\d\b", text)
     assert found
     assert set(found) <= means
+
+
+def test_records_of_a_row_differ_in_the_seed_alone() -> None:
+    for row, records in papers.rows_of(papers.read_records()).items():
+        first = records[0].content
+        for record in records:
+            content = record.content
+            assert [content[name] for name in ("split", "count")] == [first[name] for name in ("split", "count")], row
+            # Batches by length are as many as the seed makes them.
+            assert content["curve"][-1][0] == pytest.approx(first["curve"][-1][0], rel=0.01), row
+        assert len({record.seeds for record in records}) == len(records), row
+
+
+def test_figures_of_the_benchmark_are_those_of_its_record() -> None:
+    records = [json.loads(read(f"results/{name}.json")) for name in ("bench", "bench-glimpses")]
+    text = read("bench/README.md").partition("## Run it")[0]
+    assert f"commit {records[0]['commit'][:7]}" in text
+    values = [value for record in records for value in record["metrics"].values() if isinstance(value, float)]
+    known = {format(value / scale, f".{digits}f") for value in values for scale in (1, 1000) for digits in (1, 2)}
+    found = re.findall(r"(?<![\d.])\d+\.\d+(?![\d.]*\d)", text)
+    assert len(found) > 15
+    assert set(found) <= known
 
 
 def test_the_readme_is_two_screens() -> None:

@@ -35,9 +35,11 @@ def test_a_run_is_overwritten_as_often_as_one_likes(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for _ in range(3):
         run_in(folder)
+        inode = folder.stat().st_ino
         with empty_folder(folder, True, FIELDS):
             assert names(folder) == [PREPARING]
         assert names(tmp_path) == ["run"]
+        assert folder.stat().st_ino == inode, "what other processes see as held is another folder now"
 
 
 def test_a_link_to_a_run_stays_one(tmp_path: Path) -> None:
@@ -49,14 +51,12 @@ def test_a_link_to_a_run_stays_one(tmp_path: Path) -> None:
     assert names(tmp_path / "large") == ["run", "run/config.json"]
 
 
-def test_the_folder_one_is_in_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_one_is_in_can_be_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_in(tmp_path / "run")
-    before = names(tmp_path)
     monkeypatch.chdir(tmp_path / "run")
-    for folder in (Path(), tmp_path / "run"):
-        with pytest.raises(ValueError, match="is the current folder"), empty_folder(folder, True, FIELDS):
-            pass
-    assert names(tmp_path) == before
+    with empty_folder(Path(), True, FIELDS):
+        Path("config.json").touch()
+    assert names(tmp_path) == ["run", "run/config.json"]
 
 
 def test_what_is_not_a_run_s_own_is_kept_every_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,19 +76,17 @@ def test_what_is_not_a_run_s_own_is_kept_every_time(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize("left", [[], ["target.json"], [*FIELDS, "target.json.partial", "config.json.partial"]])
-def test_a_run_killed_before_it_began_can_be_overwritten(tmp_path: Path, left: list[str]) -> None:
+def test_what_an_interrupted_preparation_left_is_replaced_without_asking(tmp_path: Path, left: list[str]) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     for name in (PREPARING, *left):
         (folder / name).write_text(json.dumps({"attend": "preparing", "kept": FIELDS}))
-    with pytest.raises(ValueError, match="already holds a run: choose another folder, or --overwrite it"):
-        empty_folder(folder, False, FIELDS).__enter__()
-    with empty_folder(folder, True, FIELDS):
+    with empty_folder(folder, False, FIELDS):
         assert names(folder) == [PREPARING]
     assert names(tmp_path) == ["run"]
 
 
-@pytest.mark.parametrize("left", ["README.md", "source.tokenizer.json.bak"])
+@pytest.mark.parametrize("left", ["README.md", "data.json", "source.tokenizer.json.bak"])
 def test_what_only_looks_like_a_run_is_left_alone(tmp_path: Path, left: str) -> None:
     (tmp_path / left).touch()
     (tmp_path / "source.tokenizer.json").touch()
@@ -115,7 +113,7 @@ def test_a_run_that_is_being_trained_is_not_replaced(tmp_path: Path) -> None:
 from pathlib import Path
 from attend.folder import empty_folder, held
 try:
-    with empty_folder(Path({str(folder)!r}), True, ()): pass
+    with held(Path({str(folder)!r}), make=True), empty_folder(Path({str(folder)!r}), True, ()): pass
 except ValueError as error:
     print(error)
 """
@@ -127,6 +125,46 @@ except ValueError as error:
     assert names(folder) == before
     with held(folder):
         pass
+
+
+def test_only_what_was_made_and_is_empty_is_removed(tmp_path: Path) -> None:
+    with held(tmp_path / "runs" / "deep" / "run", make=True):
+        (tmp_path / "runs" / "other").touch()
+    assert names(tmp_path) == ["runs", "runs/other"]
+    (tmp_path / "empty").mkdir()
+    with held(tmp_path / "empty", make=True):
+        pass
+    with held(tmp_path / "new", make=True):
+        (tmp_path / "new" / "config.json").touch()
+    assert names(tmp_path) == ["empty", "new", "new/config.json", "runs", "runs/other"]
+    with pytest.raises(ValueError, match="exists and is not a run"), held(tmp_path / "runs" / "other", make=True):
+        pass
+
+
+def test_a_folder_that_another_process_has_just_removed_is_not_held(tmp_path: Path, monkeypatch) -> None:
+    """It was opened before the other one failed, and is locked afterwards."""
+    import fcntl
+
+    (tmp_path / "run").mkdir()
+    lock = fcntl.flock
+
+    def late(handle: int, how: int) -> None:
+        (tmp_path / "run").rmdir()
+        lock(handle, how)
+
+    monkeypatch.setattr("fcntl.flock", late)
+    with pytest.raises(ValueError, match="by another process"), held(tmp_path / "run", make=True):
+        pass
+
+
+def test_where_folders_can_not_be_locked_it_is_said(tmp_path: Path, monkeypatch, capsys) -> None:
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with held(tmp_path):
+        pass
+    assert "Operation not supported" in capsys.readouterr().err
 
 
 def test_what_was_there_is_there_again_after_a_failure(tmp_path: Path) -> None:

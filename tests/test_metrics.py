@@ -11,14 +11,19 @@ from attend.metrics import (
     ERROR,
     EXACT_MATCH,
     TOKENIZERS,
+    balanced_accuracy,
     bleu,
+    bootstrap_interval,
     caption_bleu,
     caption_match,
     cider,
+    commonest,
+    confusion_of,
     corpus_scores,
     exact_match,
     looks_tokenized,
     sentence_statistics,
+    share_interval,
 )
 
 HYPOTHESES = ["The cat sat on the mat.", "A dog runs, quickly, over there!", "two men walk"]
@@ -129,3 +134,29 @@ def test_error_is_the_share_that_is_not_right() -> None:
     counts = sentence_statistics(ERROR, ["cat", "dog", "owl", "cat"], ["cat", "cat", "owl", "owl"]).sum(axis=0)
     assert ERROR.score(counts) == pytest.approx(0.5)
     assert ERROR.score(sentence_statistics(ERROR, ["a"], ["a"]).sum(axis=0)) == 0
+
+
+def test_the_interval_of_a_share_is_that_of_the_score_test():
+    # Wilson's interval ends where the share is as far from the null as the null's own deviation allows.
+    for share, count in ((0.5, 10), (0.95, 20), (0.0, 30), (1.0, 27)):
+        for end in share_interval(share, count):
+            deviation = math.sqrt(end * (1 - end) / count)
+            assert end == share or abs(end - share) == pytest.approx(1.959964 * deviation, abs=1e-6)
+    assert share_interval(1.0, 27)[0] < 0.9
+
+
+def test_a_bootstrap_interval_holds_the_score_and_narrows_with_more_sentences():
+    widths = []
+    for times in (1, 16):
+        hypotheses, references = HYPOTHESES * times, REFERENCES * times
+        lower, upper = bootstrap_interval(bleu("13a"), hypotheses, references, samples=200)
+        assert lower <= corpus_scores(hypotheses, references, "13a")["bleu"] <= upper
+        widths.append(upper - lower)
+    assert widths[1] < widths[0] / 2
+
+
+def test_classes_are_confused_as_counted():
+    confusion = confusion_of(["a", "a", "b", "a"], ["a", "a", "b", "b"])
+    assert confusion == {"a": {"a": 2}, "b": {"a": 1, "b": 1}}
+    assert balanced_accuracy(confusion) == 0.75
+    assert commonest([("x", "x", "y"), ("y",)]) == ("y", 1.0)

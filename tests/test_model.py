@@ -178,9 +178,22 @@ def test_many_inputs_come_back_in_order_with_none_for_an_empty_one(writer: Model
     found = writer.predict_many(["a b c", "", "d", "  "], best=2)
     assert [[one.input for one in several] for several in found] == [["a b c"] * 2, [], ["d"] * 2, []]
     assert writer.predict_many([]) == []
-    for single in ("a b", {"source": "a"}, b"a"):
-        with pytest.raises(TypeError, match="predict_many"):
-            writer.predict_many(single)  # type: ignore[arg-type]
+    alone = [None if one is None else one.text for one in writer.predict_all(iter(["a b c", "", "d"]))]
+    assert alone == [found[0][0].text, None, found[2][0].text]
+
+
+def test_what_is_no_list_of_inputs_is_refused(writer: Model, seer: Model):
+    wrong: Any
+    for wrong in ("a b", {"source": "a"}, b"a", None, 3):
+        with pytest.raises(TypeError, match=r"list of inputs|checking the parameters"):
+            writer.predict_many(wrong)
+    for wrong in ([None], [1], ["a", 2.0]):
+        with pytest.raises(TypeError, match=rf"input {len(wrong)}: .*text.*{type(wrong[-1]).__name__}"):
+            writer.predict_all(wrong)
+    with pytest.raises(TypeError, match=r"input 1: .*image.*NoneType"):
+        seer.predict_all([{"text": "a", "image": None}])
+    with pytest.raises(ValueError, match=r"input 2: .*empty"):
+        writer.predict_all(["a", "\ufeff"])
 
 
 def test_the_search_is_the_run_s_unless_it_is_changed(writer: Model, sorter: Model):
@@ -203,7 +216,7 @@ def test_a_given_target_is_scored(writer: Model, sorter: Model):
 
 
 def test_what_can_not_be_scored_is_refused(writer: Model, sorter: Model):
-    for wrong in ("ab", ("a",), ("a", "b", "c")):
+    for wrong in ("ab", ("a",), ("a", "b", "c"), None, 3):
         with pytest.raises(TypeError, match="pair"):
             writer.score([wrong])  # type: ignore[list-item]
     with pytest.raises(TypeError):
@@ -214,6 +227,34 @@ def test_what_can_not_be_scored_is_refused(writer: Model, sorter: Model):
 
 
 # Measuring
+
+
+def test_pairs_are_measured_as_a_part_is(
+    writer: Model, seer: Model, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    figures = {name: value for name, value in writer.evaluate().figures.items() if name[-2:] not in ("_p", "_q")}
+    found = writer.evaluate(zip(SOURCES, TARGETS, strict=True))
+    assert found.figures == pytest.approx(figures)
+    assert len(repr(found)) < 1000
+    assert "4 outputs" in repr(found)
+    several = writer.evaluate([*zip(SOURCES, TARGETS, strict=True), ("", "x")])
+    assert several.figures == pytest.approx(figures)
+    assert "pair 5" in capsys.readouterr().err
+    image = np.full((4, 4), 60, np.uint8)
+    classes = seer.evaluate(
+        [({"text": text, "image": image}, label) for text, label in zip(TEXTS, LABELS, strict=True)]
+    )
+    assert 0 <= classes.figures["accuracy"] <= 1
+    wrong: Any
+    for model, wrong in ((writer, 3), (writer, ["ab"]), (writer, [("a", "b", "c")]), (seer, [("a", LABELS[0])])):
+        with pytest.raises(TypeError, match=r"pair|checking the parameters"):
+            model.evaluate(wrong)
+    with pytest.raises(ValueError, match="no example is left"):
+        writer.evaluate([("", "x")])
+
+
+def test_a_trace_has_a_short_name(writer: Model):
+    assert len(repr(writer.predict("a b").trace())) < 200
 
 
 def test_an_evaluation_is_that_of_its_predictions_and_targets(writer: Model, sorter: Model):
@@ -383,7 +424,7 @@ def test_a_classifier_that_looks_at_cells_is_audited_without_a_search(tmp_path: 
 def test_a_mean_has_no_map_to_audit(tmp_path: Path):
     model = describer(tmp_path, replace(TINY, attention="mean"))
     figures = model.evaluate().figures
-    assert set(figures) == {"exact_match", "bleu4", "cider", "loss", "perplexity"}
+    assert set(figures) == {"exact_match", "bleu4", "cider", "loss", "perplexity", "baseline_majority"}
     look = model.predict(np.zeros((2, 3, 4), np.float32)).looks["image"]
     assert isinstance(look, Weights)
     assert look.memory == Named(("mean",))

@@ -21,9 +21,10 @@ def config(name: str, **training: Any) -> RunConfig:
 
 def a_run(folder: Path, seconds: float) -> Path:
     folder.mkdir()
-    (folder / "training.json").write_text(
-        json.dumps({"train_seconds": seconds, "cpu_seconds": 2 * seconds, "peak_memory_mb": 100 * seconds})
-    )
+    took = {"train_seconds": seconds, "cpu_seconds": 2 * seconds, "peak_memory_mb": 100 * seconds}
+    learnt = {"parameters": 3, "data": {}, "files": {"train": [], "valid": []}}
+    came = {"updates": 20, "best_update": 20, "stopped": "2 epochs"}
+    (folder / "training.json").write_text(json.dumps(took | learnt | came))
     lines = [{"update": 10, "loss": 3.0}, {"update": 20, "loss": 2.0, "valid_bleu": 1.0, "valid_loss": 4.0}]
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
@@ -53,7 +54,8 @@ def test_a_curve_shows_what_is_watched_or_the_first_measure(name: str, watch: st
 
 def test_a_result_is_of_one_run_or_of_several(tmp_path: Path):
     folders = [a_run(tmp_path / "one", 1.0), a_run(tmp_path / "two", 3.0)]
-    evaluated = {"data": "x", "files": ["y"], "split": "test", "count": 5, "figures": {"bleu": 3.0}, "signatures": {}}
+    evaluated = {"data": "x", "files": ["y"], "split": "test", "count": 5, "figures": {"bleu": 3.0}}
+    evaluated |= {"signatures": {}, "intervals": {"bleu": [2.0, 4.0]}}
     evaluated |= dict.fromkeys(("beam", "length_penalty", "longest", "ratio"), 1)
     configs = [config("rnnsearch-modern", seed=seed, watch="bleu") for seed in (1, 2)]
     one = result(folders[:1], configs[:1], evaluated, "attend evaluate one")

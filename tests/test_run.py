@@ -1,7 +1,9 @@
 """A run folder: what trains, goes on, and is loaded; and what a stranger's folder can not do."""
 
 import json
+import math
 import os
+import random
 import shutil
 import signal
 import sys
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import attend
 from attend.catalogue import RECIPES, UNNAMED
@@ -24,7 +26,8 @@ from attend.model import Model
 from attend.outputs import classes
 from attend.progress import Progress
 from attend.recipe import Recipe, SupervisedSettings, inputs
-from attend.run import RunConfig, changed, load, recipe_of, resume, start
+from attend.record import finish, result, write_card
+from attend.run import RunConfig, changed, hold, load, recipe_of, resume, start
 from attend.systems import captioner
 from attend.systems.rnnsearch_modern import System
 from attend.task import Supervised
@@ -72,6 +75,16 @@ def run(trained: Path, tmp_path: Path) -> Path:
 
 def config_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "config.json").read_text())
+
+
+def test_a_run_from_before_texts_were_normalised_reads_them_as_it_did(run: Path, made_by: Recipe) -> None:
+    """What a run's settings don't name has the value that it had before there was the setting."""
+    assert load(run, recipe=made_by).predict("ab ").input == "ab"
+    content = config_of(run)
+    assert content["settings"]["inputs"]["source"].pop("normalise") is True
+    assert content["settings"]["output"].pop("normalise") is True
+    (run / "config.json").write_text(json.dumps(content))
+    assert load(run, recipe=made_by).predict("ab ").input == "ab "
 
 
 def change(folder: Path, **parts: Any) -> None:
@@ -153,6 +166,47 @@ def test_a_run_is_not_overwritten_unless_one_says_so(run: Path, made_by: Recipe)
     assert load(run, recipe=made_by).config.settings.training.seed == 2
 
 
+@pytest.mark.parametrize("moment", ["attend.run.checksums", "attend.training.Run.save", "attend.api.finish"])
+def test_a_second_training_is_refused_from_preparation_to_the_last_figure(
+    moment: str, made_by: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Whatever the first one is at, the second writes nothing, and the first comes to its end."""
+    module, _, name = moment.rpartition(".")
+    place: Any = attend.training.Run if name == "save" else sys.modules[module]
+    original, refused = getattr(place, name), []
+
+    def meanwhile(*words: Any, **named: Any) -> Any:
+        before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+        for overwrite in (False, True):
+            with pytest.raises(ValueError, match="by another process"):
+                attend.train(made_by, tmp_path / "run", quiet=True, overwrite=overwrite, training={"seed": 2})
+        with pytest.raises(ValueError, match="by another process"), hold(tmp_path / "run"):
+            pass
+        assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+        refused.append(moment)
+        return original(*words, **named)
+
+    monkeypatch.setattr(place, name, meanwhile)
+    model = attend.train(made_by, tmp_path / "run", quiet=True, training={"epochs": 1})
+    assert refused
+    assert model.config.settings.training.seed == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    with hold(tmp_path / "run"):
+        pass
+
+
+def test_after_a_kill_during_preparation_training_begins_anew_and_nothing_is_gone_on_with(
+    made_by: Recipe, tmp_path: Path
+):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "preparing.json").write_text('{"attend": "preparing", "kept": ["source.tokenizer.json"]}')
+    (tmp_path / "run" / "source.tokenizer.json").write_text("half")
+    with pytest.raises(ValueError, match=r"prepared.*train it again"):
+        resume(tmp_path / "run", quiet, quiet, made_by)
+    attend.train(made_by, tmp_path / "run", quiet=True, training={"epochs": 1})
+    assert not (tmp_path / "run" / "preparing.json").exists()
+
+
 def test_what_can_not_be_trained_costs_no_run(run: Path, made_by: Recipe):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     broken = replace(made_by, system=captioner.System)
@@ -179,7 +233,7 @@ def interrupted(made_by: Recipe, folder: Path) -> None:
         if progress.update == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted), hold(folder, make=True):
         start(made_by, made_by.settings, folder, quiet, stop, False)
 
 
@@ -211,6 +265,126 @@ def test_data_that_changed_are_not_gone_on_with(tmp_path: Path):
     assert any("train.tsv" in line for line in changed(tmp_path / "run"))
     with pytest.raises(DataError, match=r"train\.tsv"):
         resume(tmp_path / "run", quiet, quiet, made)
+
+
+def test_a_run_is_trained_for_more_epochs_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    made = small(tmp_path, schedule="constant")
+    settings = replace(made.settings, training=replace(made.settings.training, epochs=4))
+    attend.train(replace(made, settings=settings), tmp_path / "once", quiet=True)
+    attend.train(made, tmp_path / "run", quiet=True)
+    before = config_of(tmp_path / "run")["provenance"]["command"]
+    config = RunConfig.read(tmp_path / "run", made)
+    assert resume(tmp_path / "run", quiet, quiet, made, settings).epoch == 4
+    assert "training.epochs was 2, and is 4 now" in capsys.readouterr().err
+    once, more = (load_file(tmp_path / name / "last.safetensors") for name in ("once", "run"))
+    assert all(torch.equal(more[name], value) for name, value in once.items())
+    assert config_of(tmp_path / "run")["settings"]["training"]["epochs"] == 4
+    assert config_of(tmp_path / "run")["provenance"]["command"].startswith(before)
+    other = replace(config.settings, training=replace(config.settings.training, seed=2))
+    with pytest.raises(ValueError, match=r"keeps its settings, but training\.seed was 1, and is 2 now"):
+        resume(tmp_path / "run", quiet, quiet, made, other)
+    # What is refused is not recorded.
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"damaged")
+    before = config_of(tmp_path / "run")
+    more = replace(settings, training=replace(settings.training, epochs=9))
+    with pytest.raises(ValueError, match=r"checkpoint\.pt"):
+        resume(tmp_path / "run", quiet, quiet, made, more)
+    assert config_of(tmp_path / "run") == before
+
+
+def test_data_that_moved_are_gone_on_with_if_they_are_the_same(tmp_path: Path):
+    made = small(tmp_path)
+    interrupted(made, tmp_path / "run")
+    (tmp_path / "new").mkdir()
+    moved = [str((tmp_path / name).rename(tmp_path / "new" / name)) for name in ("train.tsv", "valid.tsv")]
+    with pytest.raises(DataError, match=r"train\.tsv"):
+        resume(tmp_path / "run", quiet, quiet, made)
+
+    def there(train: str, valid: str) -> Any:
+        return replace(made.settings, data=replace(made.settings.data, train=(train,), valid=(valid,)))
+
+    with pytest.raises(DataError, match=r"is not what this run learns from"):
+        resume(tmp_path / "run", quiet, quiet, made, there(moved[1], moved[0]))
+    resume(tmp_path / "run", quiet, quiet, made, there(*moved))
+    assert list(json.loads((tmp_path / "run" / "data.json").read_text())) == moved
+    assert load(tmp_path / "run", recipe=made).evaluate().figures
+    # A path that was changed by hand is no way round.
+    (tmp_path / "other.tsv").write_text("ab\tba\n" * 40)
+    settings = config_of(tmp_path / "run")["settings"]
+    settings["data"]["train"] = [str(tmp_path / "other.tsv")]
+    change(tmp_path / "run", settings=settings)
+    with pytest.raises(DataError, match=r"other\.tsv: is not what this run learns from"):
+        resume(tmp_path / "run", quiet, quiet, made)
+
+
+def test_a_run_s_data_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ATTEND_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    made = small(tmp_path)
+    settings = replace(made.settings, data=Files("words", ("train.tsv",), ("valid.tsv",), ("valid.tsv",)))
+    made = replace(made, settings=settings)
+    interrupted(made, tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert changed(tmp_path / "run") == []
+    resume(tmp_path / "run", quiet, quiet, made)
+    model = load(tmp_path / "run", recipe=made)
+    assert len(model.part("test").rows) == len(model.part("valid").rows) == 60
+
+
+# Beginning with another run
+
+
+def test_a_run_begins_with_the_weights_and_vocabularies_of_another(trained: Path, made_by: Recipe, tmp_path: Path):
+    other = small(tmp_path)
+    (tmp_path / "train.tsv").write_text("".join(f"{word}\t{word}\n" for word in ("ab", "ba", "xyz") * 4))
+    still = {"learning_rate": 0.0, "epochs": 1}
+    attend.train(other, tmp_path / "run", init=trained, quiet=True, training=still)
+    for name in ("source.tokenizer.json", "target.tokenizer.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (trained / name).read_bytes()
+    expected = load_file(trained / "model.safetensors")
+    found = load_file(tmp_path / "run" / "last.safetensors")
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert config_of(tmp_path / "run")["provenance"]["init"] == str(trained)
+    assert str(trained) in (tmp_path / "run" / "README.md").read_text()
+    # One that is stopped before its first checkpoint begins with them again, whatever became of the other run.
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    resume(tmp_path / "run", quiet, quiet, other)
+    again = load_file(tmp_path / "run" / "last.safetensors")
+    assert all(torch.equal(again[name], value) for name, value in expected.items())
+
+
+def test_settings_of_the_system_are_those_of_the_run_to_begin_with(trained: Path, made_by: Recipe, tmp_path: Path):
+    large = replace(made_by, settings=replace(made_by.settings, system=replace(made_by.settings.system, hidden=9)))
+    config = attend.train(large, tmp_path / "run", init=trained, quiet=True, training={"epochs": 1}).config
+    assert config.settings.system.hidden == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"system": {"hidden": 5}}, r"is of size \[.*\] in .*trained.*run, and \[.*\] here"),
+        ({"inputs": {"source": {"vocabulary": 50}}}, r"inputs\.source\.vocabulary was 8000, and is 50"),
+        ({"output": {"unit": "bpe"}}, r"output\.unit was 'character', and is 'bpe'"),
+    ],
+)
+def test_what_does_not_fit_a_run_to_begin_with_is_named(
+    changes: Any, named: str, trained: Path, made_by: Recipe, tmp_path: Path
+):
+    with pytest.raises(ValueError, match=named):
+        attend.train(made_by, tmp_path / "run", init=trained, quiet=True, **changes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_begins_with_none_of_another_kind_nor_with_itself(run: Path, made_by: Recipe, tmp_path: Path):
+    with pytest.raises(ValueError, match="is the run to begin with"):
+        attend.train(made_by, run, init=run, overwrite=True, quiet=True)
+    change(run, recipe="rnnsearch-modern")
+    with pytest.raises(ValueError, match="its system is of another kind"):
+        attend.train("ram", tmp_path / "new", init=run, quiet=True)
+    (run / "target.tokenizer.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"target\.tokenizer\.json"):
+        attend.train(made_by, tmp_path / "new", init=run, quiet=True)
 
 
 def test_frozen_parts_are_the_same_whatever_the_seed(tmp_path: Path):
@@ -253,7 +427,7 @@ def test_runs_that_do_not_go_together_are_named(trained: Path, made_by: Recipe, 
         ("config.json", "[]", r"config\.json"),
         ("config.json", "{}", r"config\.json.*'recipe'"),
         ("model.safetensors", None, r"model\.safetensors"),
-        ("model.safetensors", "damaged", r"model\.safetensors.*config\.json"),
+        ("model.safetensors", "damaged", r"model\.safetensors is damaged"),
         ("source.tokenizer.json", "{}", r"source\.tokenizer\.json"),
         ("source.tokenizer.json", None, r"source\.tokenizer\.json"),
     ],
@@ -276,6 +450,117 @@ def test_settings_that_do_not_fit_are_named_by_file_and_key(run: Path, made_by: 
     change(run, settings=settings)
     with pytest.raises(ValueError, match=r"model\.safetensors.*config\.json"):
         load(run, recipe=made_by)
+
+
+def test_vocabularies_exchanged_for_others_of_the_same_size_are_named(run: Path, made_by: Recipe):
+    """As large, and of the same entries: predictions would be nonsense without a word."""
+    path = run / "target.tokenizer.json"
+    content = json.loads(path.read_text())
+    entries = content["model"]["vocab"]
+    first, last = list(entries)[4], list(entries)[-1]
+    entries[first], entries[last] = entries[last], entries[first]
+    path.write_text(json.dumps(content))
+    for call in (lambda: load(run, recipe=made_by), lambda: resume(run, quiet, quiet, made_by)):
+        with pytest.raises(ValueError, match=r"target\.tokenizer\.json is not the file"):
+            call()
+
+
+def test_settings_changed_by_hand_are_named(run: Path, made_by: Recipe, capsys: pytest.CaptureFixture[str]):
+    settings = config_of(run)["settings"]
+    settings["training"]["learning_rate"] = 0.5
+    change(run, settings=settings)
+    with pytest.raises(ValueError, match=r"config\.json.*training\.learning_rate was 0\.01, and is 0\.5"):
+        resume(run, quiet, quiet, made_by)
+    assert capsys.readouterr().err == ""
+    settings["output"]["tidy"] = True
+    change(run, settings=settings)
+    load(run, recipe=made_by)
+    assert "output.tidy was False, and is True" in capsys.readouterr().err
+
+
+def test_a_run_without_checksums_is_as_good(run: Path, made_by: Recipe):
+    for name in ("model", "last"):
+        save_file(load_file(run / f"{name}.safetensors"), run / f"{name}.safetensors")
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    del state["origin"]
+    torch.save(state, run / "checkpoint.pt")
+    (run / "data.json").unlink()
+    assert resume(run, quiet, quiet, made_by).epoch == 2
+    assert load(run, recipe=made_by).evaluate().figures
+
+
+VALUES: list[Any] = [None, [], {}, "x", "", True, -1, 0.5, 10**400, -(10**25), math.inf, math.nan, [[]], {"a": [None]}]
+CONTENTS = [b"", b"{", b"null", b"[]", b"3", b'"x"', b"\xff\xfe\x00", b"[" * 100_000, b'{"a":' * 100_000]
+
+
+def mutations(content: bytes) -> Iterator[bytes]:
+    """A JSON object with some of its values, one at a time, replaced by what they can't be, or left out."""
+    yield from CONTENTS
+    yield content[: len(content) // 2]
+    choose = random.Random(0)
+
+    def places(value: Any) -> Iterator[tuple[Any, Any]]:
+        inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, one in inside:
+            yield value, key
+            yield from places(one)
+
+    whole = json.loads(content)
+    found = list(places(whole))
+    for parent, key in choose.sample(found, min(len(found), 40)):
+        before = parent[key]
+        for value in choose.sample(VALUES, 1):
+            parent[key] = value
+            yield json.dumps(whole).encode()
+        del parent[key]
+        yield json.dumps(whole).encode()
+        parent.insert(key, before) if isinstance(parent, list) else parent.update({key: before})
+
+
+@pytest.mark.parametrize("name", ["config.json", "data.json", "training.json", "metrics.json"])
+def test_whatever_a_file_holds_it_is_taken_or_named(name: str, run: Path, made_by: Recipe):
+    config, path = RunConfig.read(run, made_by), run / name
+    evaluated: Any = {"data": "x", "files": [], "split": "test", "count": 5}
+    evaluated |= {"figures": {}, "signatures": {}, "intervals": {}}
+    evaluated |= dict.fromkeys(("beam", "length_penalty", "longest", "ratio"), 1)
+
+    def use() -> None:
+        if name == "config.json":
+            load(run, recipe=made_by).predict("ab")
+        elif name == "data.json":
+            changed(run)
+        else:
+            write_card(run, config)
+            result([run], [config], evaluated, None)
+
+    use()
+    refused = 0
+    for content in mutations(path.read_bytes()):
+        path.write_bytes(content)
+        try:
+            use()
+        except DataError:  # data that are not there are named themselves
+            continue
+        except ValueError as error:
+            said = str(error)
+        else:
+            continue
+        refused += 1
+        assert name in said, content
+        assert len(said) < 1000
+    assert refused > 10
+
+
+def test_a_damaged_log_keeps_no_run_from_going_on(made_by: Recipe, tmp_path: Path, capsys):
+    folder = tmp_path / "run"
+    interrupted(made_by, folder)
+    with (folder / "log.jsonl").open("ab") as file:
+        file.write(b'null\n{"update": []}\n' + b"[" * 100_000 + b"\n")
+    with hold(folder):
+        resume(folder, quiet, quiet, made_by)
+        finish(folder, made_by)
+    assert "3 lines" in capsys.readouterr().err
+    assert (folder / "curve.png").exists()
 
 
 def test_other_weights_are_loaded_by_name(trained: Path, made_by: Recipe):

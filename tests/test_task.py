@@ -217,6 +217,31 @@ def test_what_looks_wrong_with_files_is_counted(tmp_path: Path):
 # Batches
 
 
+def test_examples_that_training_has_too_are_counted_whatever_they_are_read_from(tmp_path: Path):
+    made = pairs(tmp_path)
+    assert "valid: 4 of 4 examples" in made.told
+    assert made.task.counts()["valid examples of inputs that training has too"] == 4
+    assert "valid: " not in pairs(tmp_path, valid=rows(["x"], source=["d d d"])).told.replace("valid: 1 example\n", "")
+
+
+def test_pictures_are_the_same_by_their_pixels(tmp_path: Path):
+    pixels = [np.full((1, 4, 4), shade, dtype=np.uint8) for shade in (10, 20, 30, 10, 10)]
+    made = prepared(
+        tmp_path,
+        Sorter,
+        {"image": Image()},
+        Classes(),
+        Given(
+            {
+                "train": rows(["a", "b", "b", "b", "a"], image=pixels),
+                "valid": rows(["a", "b"], image=[pixels[1], pixels[0] + 90]),
+            }
+        ),
+    )
+    assert "valid: 1 of 2 examples" in made.told
+    assert "train: 1 example of another class" in made.told
+
+
 @pytest.mark.parametrize("how", [Training(batch=2), Training(batch=2, batch_tokens=9)])
 def test_an_epoch_is_the_same_whoever_asks_and_has_every_example_once(how: Training, tmp_path: Path):
     task = pairs(tmp_path, SOURCES * 3, TARGETS * 3, training=how).task
@@ -367,12 +392,13 @@ def sorting(folder: Path, count: int = 300) -> Supervised:
 def test_predictions_are_in_order_whatever_goes_together(tmp_path: Path):
     task = sorting(tmp_path)
     system, cases = task.build(), task.cases(task.frozen["valid"])
-    told: list[tuple[int, int]] = []
+    told: list[Any] = []
     found = task.predict(system, cases, task.settings.decoding, Wanted(), lambda *done: told.append(done))
     table = system.table.detach()  # type: ignore[union-attr]
     first = [case["text"].encoded[0] for case in cases]
     assert [several[0].ids[0] for several in found] == table[first].argmax(1).tolist()
-    assert told[-1] == (300, 300)
+    assert told[-1] == (300, 300, 1.0)
+    assert all(share <= done / of for done, of, share in told)  # short inputs come first
     assert len(told) > 1
     # Looks are those of the example, without padding.
     for case, (result, *_) in zip(cases, found, strict=True):
@@ -383,11 +409,11 @@ def test_given_targets_are_scored_in_order(tmp_path: Path):
     task = pairs(tmp_path, valid=rows(TARGETS, source=SOURCES)).task
     system = task.build().eval()
     part = task.frozen["valid"]
-    found = task.force(system, task.cases(part), part.given)
+    found = task.force(system, task.cases(part), part.given, task.settings.decoding)
     for result, ids in zip(found, part.targets, strict=True):
         assert result.token_log_probs == pytest.approx(log_probs_by_hand(system, list(ids)), abs=1e-5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="target 2 is empty"):
-        task.force(system, task.cases(part)[:2], ["x", " "])
+        task.force(system, task.cases(part)[:2], ["x", " "], task.settings.decoding)
 
 
 def test_what_is_measured_is_what_is_predicted(tmp_path: Path):
@@ -412,11 +438,11 @@ def test_a_reference_of_any_length_can_be_written_when_weights_are_chosen(
         return plain(output, system, batch, how)
 
     monkeypatch.setattr(SequenceOutput, "texts", texts)
-    for valid in (rows(["x"], source=["a"]), rows(["x", "y " * 40], source=["a", "b"])):
+    for valid in (rows(["x"], source=["a"]), rows(["x", "y " * 20], source=["a", "b"])):
         task = pairs(tmp_path, valid=valid).task
         task.measure(task.build().eval())
-    # 41 tokens with END, of which 10 are spare, for a source of two.
-    assert sorted({how.ratio for how in asked}) == [2.0, 16]
+    # 21 tokens with END, of which 10 are spare, for a source of two.
+    assert sorted({how.ratio for how in asked}) == [2.0, 6]
 
 
 def test_inputs_are_given_by_their_names(tmp_path: Path):

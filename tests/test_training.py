@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import nn
 
 from attend.contract import Direction, Loss, Task
 from attend.training import Interrupted, Progress, Training, check_training, rate, train
+from attend.weights import save_weights
 from toy_run import ALONE, toy
 
 TOY = Path(__file__).with_name("toy_run.py")
@@ -181,11 +182,58 @@ def test_patience_stops_and_the_best_weights_are_kept(tmp_path: Path):
     assert best == learn(again, epochs=2, learning_rate=0.01)[0]
 
 
+def test_more_epochs_are_as_if_there_had_been_so_many_at_first(tmp_path: Path):
+    (tmp_path / "once").mkdir()
+    training = Training(epochs=4, optimiser="sgd", schedule="constant", learning_rate=0.01)
+    train(Lines(), training, tmp_path / "once", False, lambda *_: None)
+    train(Lines(), replace(training, epochs=2), tmp_path, False, lambda *_: None)
+    assert train(Lines(), replace(training, epochs=2), tmp_path, True, lambda *_: None).epoch == 2
+    assert train(Lines(), training, tmp_path, True, lambda *_: None).done == "4 epochs"
+    expected = load_file(tmp_path / "once" / "last.safetensors")["weight"]
+    assert torch.equal(load_file(tmp_path / "last.safetensors")["weight"], expected)
+
+
+def test_fewer_epochs_than_there_have_been_are_refused(tmp_path: Path):
+    def stop(progress: Progress, figures: dict[str, float]) -> None:
+        if progress.update == 8:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    training = Training(epochs=4, learning_rate=0.01)
+    with pytest.raises(Interrupted):
+        train(Lines(), training, tmp_path, False, stop)
+    with pytest.raises(ValueError, match=r"training\.epochs is 2, but the run has had 2"):
+        train(Lines(), replace(training, epochs=2), tmp_path, True, lambda *_: None)
+
+
+def test_patience_begins_anew_with_more_epochs(tmp_path: Path):
+    learn(tmp_path, epochs=50, learning_rate=0.01, watch="quality", patience=3)
+    training = Training(epochs=60, optimiser="sgd", schedule="constant", clip=0.0, learning_rate=0.01)
+    how = replace(training, watch="quality", patience=3)
+    assert train(Lines(), replace(how, epochs=50), tmp_path, True, lambda *_: None).epoch == 5
+    assert train(Lines(), how, tmp_path, True, lambda *_: None).epoch > 5
+
+
+def test_training_begins_with_the_weights_that_are_there(tmp_path: Path):
+    save_weights(tmp_path / "initial.safetensors", {"weight": torch.tensor(2.0), "count": torch.tensor(7)}, {})
+    weight, _ = learn(tmp_path, epochs=1, learning_rate=0.0)
+    assert weight == 2.0
+    assert int(load_file(tmp_path / "last.safetensors")["count"]) == 7 + 3
+
+
 def test_where_what_is_watched_is_the_same_the_loss_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Lines, "measure", lambda *_: {"quality": 0.0})
     last, progress = learn(tmp_path, epochs=8, learning_rate=0.01, watch="quality", patience=3)
     assert progress.epoch == 8
     assert float(load_file(tmp_path / "model.safetensors")["weight"]) == last > 0.5
+
+
+def test_where_bleu_is_about_zero_the_loss_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    noise = iter((0.4, 0.9, 0.3, 0.2, 0.1, 0.05, 0.04, 0.03))
+    monkeypatch.setattr(Lines, "measures", {"bleu": "higher"})
+    monkeypatch.setattr(Lines, "measure", lambda *_: {"bleu": next(noise)})
+    last, progress = learn(tmp_path, epochs=8, learning_rate=0.01, watch="bleu", patience=3)
+    assert progress.epoch == 8
+    assert float(load_file(tmp_path / "model.safetensors")["weight"]) == last
 
 
 def test_lower_is_better_where_the_task_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -215,6 +263,73 @@ def test_tensorboard_is_asked_for_before_anything_is_done(monkeypatch: pytest.Mo
 def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path):
     with pytest.raises(ValueError, match="update 2 is not finite"):
         learn(tmp_path, epochs=50, learning_rate=1e38)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    original = Line.forward
+
+    def forward(self: Line, batch: Places) -> Loss:
+        loss = original(self, batch)
+        return replace(loss, total=loss.total * math.nan) if int(self.count) > 4 else loss
+
+    monkeypatch.setattr(Line, "forward", forward)
+    with pytest.raises(ValueError, match=r"loss at update 5 is not finite.*training\.learning_rate"):
+        learn(tmp_path, epochs=50, learning_rate=0.01)
+    # What was saved before stays.
+    kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert kept["progress"]["update"] == 3
+    assert math.isfinite(float(load_file(tmp_path / "model.safetensors")["weight"]))
+
+
+def test_a_validation_loss_far_above_the_first_stops_the_run(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"validation loss at update 6 .*training\.learning_rate.*update 3.*--init"):
+        learn(tmp_path, epochs=50, learning_rate=1.1)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["progress"]["update"] == 3
+    assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_a_loss_that_stays_far_above_the_first_stops_the_run_before_it_is_validated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Lines, "plan", lambda self, epoch: [[0]] * 20 + [[7]] * 500)
+    with pytest.raises(ValueError, match=r"the loss at update 70 .*training\.learning_rate"):
+        learn(tmp_path, epochs=1, learning_rate=1e-9, save_minutes=0.0)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["progress"]["update"] == 20
+    again = tmp_path / "again"
+    again.mkdir()
+    # Once in a while a batch may be far off.
+    monkeypatch.setattr(Lines, "plan", lambda self, epoch: ([[0]] * 20 + [[7]] * 40) * 5)
+    monkeypatch.setattr(Lines, "validation", lambda self: iter([self.batch(0, [0])]))
+    learn(again, epochs=1, learning_rate=1e-9)
+
+
+def test_every_damaged_part_of_a_checkpoint_is_found(tmp_path: Path):
+    train(Lines(), Training(epochs=2), tmp_path, False, lambda *_: None)
+    path, found = tmp_path / "checkpoint.pt", 0
+    content, last = path.read_bytes(), (tmp_path / "last.safetensors").read_bytes()
+    values = content.index(b"data/0")
+    for place in range(values, len(content), 97):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        (tmp_path / "last.safetensors").unlink(missing_ok=True)
+        try:
+            train(Lines(), Training(epochs=2), tmp_path, True, lambda *_: None)
+        except ValueError as error:
+            said = str(error)
+        else:  # nothing depends on what is between the parts
+            assert (tmp_path / "last.safetensors").read_bytes() == last
+            continue
+        assert str(path) in said
+        found += 1
+    assert found > 10
+
+
+def test_what_belongs_to_another_training_is_not_gone_on_with(tmp_path: Path):
+    training = Training(epochs=2)
+    origin = {"settings": {"training": asdict(training)}, "kept": {}}
+    train(Lines(), training, tmp_path, False, lambda *_: None, origin)
+    other = {"settings": {"training": asdict(training) | {"learning_rate": 0.5}}, "kept": {}}
+    with pytest.raises(ValueError, match=r"config\.json: training\.learning_rate was 0\.001, and is 0\.5 now"):
+        train(Lines(), replace(training, learning_rate=0.5), tmp_path, True, lambda *_: None, other)
 
 
 def test_half_precision_is_refused_on_a_cpu_that_is_not_made_for_it(tmp_path: Path, monkeypatch):

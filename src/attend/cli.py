@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from types import FrameType
 
 import attend
 from attend.progress import say
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A file's name may hold bytes that aren't valid text.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
+        with suppress(ValueError):  # only a main thread is told of signals
+            signal.signal(signal.SIGTERM, terminated)
         status = verb(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
         return status
@@ -66,15 +70,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except OSError as error:
-        say(f"attend: {error.filename}: {error.strerror}" if error.filename else f"attend: {error}")
+        # What has no name here was being written: only standard output is, beside files that name themselves.
+        say(f"attend: {error.filename or 'standard output'}: {error.strerror or error}")
         return 2
     except ValueError as error:
         say(f"attend: {error}")
         return 2
     finally:
+        with suppress(ValueError):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if arguments is None:
             # The process ends: looking for garbage among two million objects of torch's would take as long as a verb.
             gc.freeze()
+
+
+def terminated(number: int, frame: FrameType | None) -> None:
+    """Ends a verb as Ctrl-C does: what it has half written is cleared away."""
+    raise SystemExit(128 + number)
 
 
 def verb(arguments: list[str]) -> int:

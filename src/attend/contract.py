@@ -165,14 +165,25 @@ class Loss:
 class Evaluation:
     """An output for each example, what it ought to be, and figures by name.
 
-    `signatures` say how a library came by some of the figures. There are no `references` where no output is the right
-    one.
+    `signatures` say how a library came by some of the figures, and `intervals` are the 95% confidence intervals of
+    others. There are no `references` where no output is the right one. Of classes there is the `confusion`: how often
+    each was answered, by the class that was right. `remarks` say, a sentence each, why figures may mislead. `counts`
+    has the outputs that are "finished" (not cut at their greatest length), tokens that are "unknown", and examples
+    "left_out".
     """
 
     outputs: list[str]
     figures: dict[str, float]
     references: Sequence[str] = ()
     signatures: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        return f"<evaluation of {len(self.outputs):,} outputs: {figures}>"
 
 
 @dataclass(frozen=True)
@@ -328,9 +339,12 @@ class StoredTask(Task, Protocol):
         ...
 
     @classmethod
-    def prepare(cls, recipe: Any, settings: Any, folder: Path, log: Callable[[str], None]) -> "StoredTask":
+    def prepare(
+        cls, recipe: Any, settings: Any, folder: Path, log: Callable[[str], None], learnt: Path | None = None
+    ) -> "StoredTask":
         """Refuse data that can't be learnt from, learn what a system's sizes depend on, keep it in `folder`, and read
-        the data. Raises `ValueError` naming file and line. `log` takes what is left out, and what looks wrong."""
+        the data. What the run folder `learnt` keeps is taken, where that is given, instead of learnt. Raises
+        `ValueError` naming file and line. `log` takes what is left out, and what looks wrong."""
         ...
 
     @classmethod

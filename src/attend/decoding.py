@@ -9,6 +9,9 @@ attention by hand: example -> step -> weights over the memory's cells (one numbe
 
 Log-probabilities are the decoder's own: a forbidden token is passed over, and its probability is not shared out among
 the others. Of hypotheses that score the same, the one that ended first stands first; of tokens, the one of lowest id.
+
+A hypothesis that has not ended by its greatest length is cut there: END is put behind it. So a log-probability is
+always that of a whole output, and `forced` gives the same for the same tokens.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,10 +37,11 @@ Looks = Sequence[Mapping[int, Float[np.ndarray, "_"]]]
 class Hypothesis:
     """One output.
 
-    `tokens` has no BEGIN, and ends with END if the hypothesis `finished` before it reached its greatest length.
-    `log_prob` is the sum of `token_log_probs`; `score` is what hypotheses are ranked by. `weights` has a row a token
-    (END too) and a column for each real cell of the example's memory; it is None if the decoder gives no read. `over`,
-    `shape` and `sampled` are the memory's (`attend.attention.memory.Memory`).
+    `tokens` has no BEGIN and ends with END, which the hypothesis has written itself if it is `finished`, and which was
+    put there if it was cut at its greatest length (that of `forced` ends as its target does). `log_prob` is the sum of
+    `token_log_probs`; `score`, log_prob / length^length_penalty with END counted, is what hypotheses are ranked by.
+    `weights` has a row a token (END too) and a column for each real cell of the example's memory; it is None if the
+    decoder gives no read. `over`, `shape` and `sampled` are the memory's (`attend.attention.memory.Memory`).
     """
 
     tokens: list[int]
@@ -60,17 +64,21 @@ def greedy(
     forbid: Sequence[int] = (PAD, BEGIN),
     looks: Looks | None = None,
     watch: "Watch | None" = None,
+    length_penalty: float = 0.0,
+    no_repeat_ngram: int = 0,
 ) -> list[list[Hypothesis]]:
-    """The likeliest token at each step: one hypothesis an example; its score is its log-probability.
+    """The likeliest token at each step: one hypothesis an example.
 
-    `longest` is the greatest number of tokens, END included, of all examples or of each. `prefix` holds the first
-    tokens of each example's output; `forbid` the ids never produced (a prefix may have them). `looks` and `watch` are
-    as the module says.
+    `longest` is the greatest number of tokens, END included, of all examples or of each: what has not ended by then is
+    cut behind so many tokens. `prefix` holds the first tokens of each example's output; `forbid` the ids never produced
+    (a prefix may have them). With `no_repeat_ngram` no n-gram of that many tokens is written twice. `looks` and `watch`
+    are as the module says, `length_penalty` as in `Hypothesis`.
 
     Raises `ValueError` if `longest`, `prefix`, `forbid` or `looks` don't fit the batch or the vocabulary, if the
     decoder is in training mode or ignores forced weights, or if its scores are not finite.
     """
-    return follow(decoder, batch, longest, 1, likeliest, prefix, forbid, looks, watch)
+    rules = Rules(forbid, no_repeat_ngram)
+    return follow(decoder, batch, longest, 1, likeliest, prefix, rules, looks, watch, length_penalty)
 
 
 @torch.inference_mode()
@@ -83,10 +91,12 @@ def sample(
     generator: torch.Generator | None = None,
     forbid: Sequence[int] = (PAD, BEGIN),
     watch: "Watch | None" = None,
+    length_penalty: float = 0.0,
+    no_repeat_ngram: int = 0,
 ) -> list[list[Hypothesis]]:
     """`count` independent samples an example, with each token drawn from softmax(log_probs / temperature).
 
-    Log-probabilities and scores are those at temperature 1. `longest`, `forbid` and errors are as in `greedy`; besides,
+    Log-probabilities and scores are those at temperature 1. The other arguments and errors are as in `greedy`; besides,
     raises `ValueError` if `count` is below 1 or `temperature` is not above 0.
     """
     if count < 1:
@@ -100,12 +110,18 @@ def sample(
         chances = chances.where(chances.isfinite().all(dim=-1, keepdim=True), 1.0)
         return torch.multinomial(chances, 1, generator=generator).reshape(log_probs.shape[:2])
 
-    return follow(decoder, batch, longest, count, draw, None, forbid, None, watch)
+    rules = Rules(forbid, no_repeat_ngram)
+    return follow(decoder, batch, longest, count, draw, None, rules, None, watch, length_penalty)
 
 
 @torch.inference_mode()
 def forced(
-    decoder: Decoder, batch: Any, targets: Sequence[Sequence[int]], looks: Looks | None = None
+    decoder: Decoder,
+    batch: Any,
+    targets: Sequence[Sequence[int]],
+    looks: Looks | None = None,
+    length_penalty: float = 0.0,
+    watch: "Watch | None" = None,
 ) -> list[Hypothesis]:
     """Score the given targets (token ids without BEGIN, one sequence an example), step by step, with their attention.
 
@@ -116,7 +132,9 @@ def forced(
         if not target:
             raise ValueError(f"the target of example {number} is empty: it needs at least END")
     lengths = torch.tensor([len(target) for target in targets])
-    return [found[0] for found in follow(decoder, batch, lengths, 1, likeliest, targets, (), looks)]
+    rules = Rules((), cuts=False)
+    found = follow(decoder, batch, lengths, 1, likeliest, targets, rules, looks, watch, length_penalty)
+    return [several[0] for several in found]
 
 
 def teacher_forced(
@@ -147,20 +165,21 @@ def beam_search(
     forbid: Sequence[int] = (PAD, BEGIN),
     looks: Looks | None = None,
     watch: "Watch | None" = None,
+    no_repeat_ngram: int = 0,
 ) -> list[list[Hypothesis]]:
     """Up to `best` hypotheses an example, best first, found with `width` slots.
 
     A hypothesis that ends keeps its slot, so a beam is `width` finished and live hypotheses together (Graves 2012;
     Sutskever et al. 2014, section 3.2) and a bad early end doesn't stop the search. The score is
-    log_prob / length^length_penalty, END counted: 0 ranks by log-probability, 1 by its mean. Hypotheses cut off at
+    log_prob / length^length_penalty, END counted: 0 ranks by log-probability, 1 by its mean. Hypotheses cut at
     `longest` stand behind all finished ones.
 
     An example is done when all its slots have ended, or no live hypothesis can come among the `best` finished ones any
     more. The bound: log-probabilities only fall and lengths only grow, so from log_prob no score above
     log_prob / longest^length_penalty can be reached.
 
-    `longest`, `prefix`, `forbid`, `looks` and errors are as in `greedy`; besides, raises `ValueError` unless
-    1 <= best <= width and length_penalty >= 0.
+    The other arguments and errors are as in `greedy`; besides, raises `ValueError` unless 1 <= best <= width and
+    length_penalty >= 0.
     """
     if not 1 <= best <= width:
         raise ValueError(f"best must be from 1 to the beam's width, {width}, not {best}")
@@ -169,7 +188,9 @@ def beam_search(
     state = begin(decoder, batch)
     memory = state.memory
     rows, limits, given = plan(state, longest, prefix)
+    rules = Rules(forbid, no_repeat_ngram)
     token = torch.full_like(rows, BEGIN).unsqueeze(1)
+    written = token.unsqueeze(-1)[..., :0]  # by each live hypothesis, if that is needed
     totals = torch.zeros(token.shape, device=rows.device)  # log-probability of each live hypothesis
     slots = torch.full_like(rows, width)  # those left to live hypotheses
     kept = totals.new_full((len(rows), best), -torch.inf)  # scores of the best finished hypotheses
@@ -177,7 +198,7 @@ def beam_search(
     taken: list[Taken] = []
     while len(rows):
         step = take_step(decoder, token, state, looks, rows, len(taken))
-        log_probs = allowed_log_probs(step, forbid, given, rows, len(taken))
+        log_probs = allowed_log_probs(step, rules, given, written, rows, limits, len(taken))
         # Only the best tokens of a hypothesis can be among the best of its beam.
         log_probs, words = highest(log_probs, int(slots.max()))  # batch query choice
         check_going(log_probs[..., 0], rows, len(taken))
@@ -198,9 +219,8 @@ def beam_search(
 
         length = len(taken)
         ended = real & ~live
-        last = limits <= length
-        note_ends(ends, ended, rows, length, totals, finished=True)
-        note_ends(ends, live & last.unsqueeze(1), rows, length, totals, finished=False)
+        last = limits < length
+        note_ends(ends, ended, rows, length, totals, last)
         slots = slots - ended.sum(dim=1)
         scores = (totals / length**length_penalty).masked_fill(~ended, -torch.inf)
         kept = torch.cat([kept, scores], dim=1).topk(best).values
@@ -209,14 +229,16 @@ def beam_search(
         done = last | (totals.amax(dim=1) / limits**length_penalty <= kept[:, -1])
 
         state = step.state
+        if no_repeat_ngram:
+            written = longer(written, parent, token)
         if done.any():
             going = (~done).nonzero().flatten()
             state = state.select(going)
             rows, limits, slots, kept = (value[going] for value in (rows, limits, slots, kept))
-            totals, parent, token, live = (value[going] for value in (totals, parent, token, live))
+            totals, parent, token, live, written = (value[going] for value in (totals, parent, token, live, written))
         if len(rows):
             query = int(live.sum(dim=1).max())
-            totals, token = totals[:, :query], token[:, :query]
+            totals, token, written = totals[:, :query], token[:, :query], written[:, :query]
             state = state.gather(parent[:, :query])
     return hypotheses(ends, taken, memory, length_penalty, best)
 
@@ -452,20 +474,38 @@ def real_cells(state: State | States) -> Bool[Tensor, "batch memory"] | None:
     return None if state.memory is None else state.memory.mask
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What may be written: tokens never, n-grams of so many tokens not twice (0: as often as may be), and whether a
+    hypothesis is cut, END put behind it, at its greatest length."""
+
+    forbid: Sequence[int]
+    no_repeat_ngram: int = 0
+    cuts: bool = True
+
+
 def allowed_log_probs(
-    step: Step, forbid: Sequence[int], given: Int[Tensor, "examples step"], rows: Int[Tensor, "batch"], number: int
+    step: Step,
+    rules: Rules,
+    given: Int[Tensor, "examples step"],
+    written: Int[Tensor, "batch _ before"],
+    rows: Int[Tensor, "batch"],
+    limits: Int[Tensor, "batch"],
+    number: int,
 ) -> Float[Tensor, "batch query vocabulary"]:
-    """Log-probabilities of the next token; minus infinity where it is forbidden, or another one is given."""
+    """Log-probabilities of the next token; minus infinity where it is forbidden, or another one is given, or END is."""
     logits = step.logits.float()
     # In the same place: nobody needs the logits any more, and another array of that size would take its time.
     log_probs = torch.log_softmax(logits, dim=-1, out=logits)
     vocabulary = log_probs.shape[-1]
-    for token in [*forbid, *given[rows, number : number + 1].flatten().clamp(min=0).tolist()]:
+    for token in [*rules.forbid, *given[rows, number : number + 1].flatten().clamp(min=0).tolist()]:
         if not 0 <= token < vocabulary:
             raise ValueError(
                 f"forbid, a prefix or a target has token {token}: the decoder's vocabulary is 0 to {vocabulary - 1}"
             )
-    forbidden = rows.new_tensor(list(forbid))
+    cut = (limits <= number).nonzero().flatten() if rules.cuts else limits[:0]
+    ends = log_probs[cut, :, END]
+    forbidden = rows.new_tensor(list(rules.forbid))
     if number < given.shape[1]:
         token = given[rows, number].unsqueeze(1)
         every = torch.arange(vocabulary, device=rows.device)
@@ -473,7 +513,36 @@ def allowed_log_probs(
         log_probs = log_probs.masked_fill_(closed.unsqueeze(1), -torch.inf)
     else:
         log_probs = log_probs.index_fill_(-1, forbidden, -torch.inf)
+        if rules.no_repeat_ngram:
+            close_repeated(log_probs, written, rules.no_repeat_ngram)
+    if len(cut):
+        log_probs[cut] = -torch.inf
+        log_probs[cut, :, END] = ends
     return log_probs
+
+
+def longer(
+    written: Int[Tensor, "batch query before"], parent: Int[Tensor, "batch new"], token: Int[Tensor, "batch new"]
+) -> Int[Tensor, "batch new after"]:
+    """What each new hypothesis has written: what its parent has, and its token."""
+    before = written.gather(1, parent.unsqueeze(-1).expand(-1, -1, written.shape[-1]))
+    return torch.cat([before, token.unsqueeze(-1)], dim=-1)
+
+
+def close_repeated(
+    log_probs: Float[Tensor, "batch query vocabulary"], written: Int[Tensor, "batch query before"], size: int
+) -> None:
+    """Close, in place, each token that would complete an n-gram of this size that its hypothesis has written before.
+
+    END is always open.
+    """
+    if written.shape[-1] < size:
+        return
+    ngrams = written.unfold(-1, size, 1)  # batch query place token
+    begins_so = (ngrams[..., :-1] == written[..., None, written.shape[-1] - size + 1 :]).all(-1)
+    last = ngrams[..., -1]
+    closed = log_probs.new_zeros(last.shape).masked_fill_(begins_so & (last != END), -torch.inf)
+    log_probs.scatter_add_(-1, last, closed)
 
 
 def check_going(best: Float[Tensor, "batch query"], rows: Int[Tensor, "batch"], number: int) -> None:
@@ -539,9 +608,10 @@ def follow(
     count: int,
     choose: Callable[[Float[Tensor, "batch query vocabulary"]], Int[Tensor, "batch query"]],
     prefix: Sequence[Sequence[int]] | None,
-    forbid: Sequence[int],
+    rules: Rules,
     looks: Looks | None = None,
     watch: Watch | None = None,
+    length_penalty: float = 0.0,
 ) -> list[list[Hypothesis]]:
     """`count` outputs an example that know nothing of one another: each takes the tokens that `choose` picks for it."""
     state = begin(decoder, batch)
@@ -551,13 +621,14 @@ def follow(
     if count > 1:
         state = state.gather(torch.zeros_like(parent))
     token = torch.full_like(parent, BEGIN)
+    written = token.unsqueeze(-1)[..., :0]  # by each, if that is needed
     totals = torch.zeros(token.shape, device=rows.device)
     live = torch.ones_like(token, dtype=torch.bool)
     ends: list[list[End]] = [[] for _ in rows]
     taken: list[Taken] = []
     while len(rows):
         step = take_step(decoder, token, state, looks, rows, len(taken))
-        log_probs = allowed_log_probs(step, forbid, given, rows, len(taken))
+        log_probs = allowed_log_probs(step, rules, given, written, rows, limits, len(taken))
         token = choose(log_probs)
         log_prob = log_probs.gather(-1, token.unsqueeze(-1)).squeeze(-1)
         check_going(log_prob, rows, len(taken))
@@ -566,20 +637,21 @@ def follow(
         if watch:
             watch(taken[-1], None)
 
-        ended = live & (token == END)
+        last = limits < len(taken) if rules.cuts else limits <= len(taken)
+        ended = live & ((token == END) | last.unsqueeze(1))
         live = live & ~ended
-        last = limits <= len(taken)
-        note_ends(ends, ended, rows, len(taken), totals, finished=True)
-        note_ends(ends, live & last.unsqueeze(1), rows, len(taken), totals, finished=False)
+        note_ends(ends, ended, rows, len(taken), totals, last & (token != END).any(1) if not rules.cuts else last)
         done = last | ~live.any(dim=1)
         state = step.state
+        if rules.no_repeat_ngram:
+            written = torch.cat([written, token.unsqueeze(-1)], dim=-1)
         if done.any():
             going = (~done).nonzero().flatten()
             state = state.select(going)
-            rows, limits, parent, token, totals, live = (
-                value[going] for value in (rows, limits, parent, token, totals, live)
+            rows, limits, parent, token, totals, live, written = (
+                value[going] for value in (rows, limits, parent, token, totals, live, written)
             )
-    return hypotheses(ends, taken, memory, length_penalty=0.0, best=count)
+    return hypotheses(ends, taken, memory, length_penalty, best=count)
 
 
 def note_ends(
@@ -588,11 +660,12 @@ def note_ends(
     rows: Int[Tensor, "batch"],
     length: int,
     totals: Float[Tensor, "batch query"],
-    finished: bool,
+    cut: Bool[Tensor, "batch"],
 ) -> None:
-    """Add the hypotheses that ended in these slots to those of their examples."""
+    """Add the hypotheses that ended in these slots to those of their examples: finished, where they were not cut."""
     row, slot = where.nonzero(as_tuple=True)
-    for example, place, total in zip(rows[row].tolist(), slot.tolist(), totals[row, slot].tolist(), strict=True):
+    columns = (rows[row], slot, totals[row, slot], ~cut[row])
+    for example, place, total, finished in zip(*(column.tolist() for column in columns), strict=True):
         ends[example].append(End(place, length, total, finished))
 
 

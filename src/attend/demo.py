@@ -33,8 +33,9 @@ SHOWN = ("Samstag, 3. Mai 2008", "2008年5月3日", "samedi 3 mai 2008", "<dmy> 
 
 def demo(out: Path, overwrite: bool) -> None:
     """Train in `out` (a run that is already there is only reported on, unless it may be overwritten), and report."""
-    train(RECIPE, out, overwrite)
-    figures = report(run.load(out), out)
+    with run.hold(out, make=True):
+        train(RECIPE, out, overwrite)
+        figures = report(run.load(out), out)
     print(f"\nheld-out dates: {figures['exact_match']:.1%} exactly right")
     print(f"digits whose strongest weight lies in the right part of the source: {figures['alignment_accuracy']:.1%}")
     print(f"dates of locales never seen in training: {figures['unseen_exact_match']:.1%} exactly right")
@@ -46,8 +47,9 @@ def controls(out: Path, overwrite: bool) -> list[Path]:
     runs = []
     for name, recipe in CONTROLS.items():
         runs.append(folder_beside(out, name))
-        train(recipe, runs[-1], overwrite)
-        finish(runs[-1])
+        with run.hold(runs[-1], make=True):
+            train(recipe, runs[-1], overwrite)
+            finish(runs[-1])
     return runs
 
 
@@ -66,10 +68,10 @@ def train(recipe: str, out: Path, overwrite: bool) -> None:
             say(f"{out} has been trained already: --overwrite trains it anew")
         else:
             say(f"{out} was stopped: going on")
-            with training_report(settings.training.epochs) as progress:
+            with training_report(settings) as progress:
                 run.resume(out, say, progress)
         return
-    with training_report(settings.training.epochs) as progress:
+    with training_report(settings) as progress:
         run.start(recipe, settings, out, say, progress, overwrite)
 
 

@@ -59,6 +59,10 @@ class Prepared:
         assert isinstance(output, SequenceOutput)
         return output
 
+    @property
+    def rules(self) -> dict[str, Any]:
+        return self.output.rules(self.how)
+
     def prediction(self, best: Hypothesis, text: str | None = None) -> Prediction:
         return Prediction(self.case, self.output.result(best, text))
 
@@ -148,9 +152,8 @@ def stream(model: Model, case: Case, query: Query, tell: Callable[[dict[str, Any
         text, log_prob = prepared.output.field.piece(token), float(taken.log_prob[0, 0])
         tell({"id": token, "text": text, "log_prob": log_prob, "weights": weights})
 
-    best = decoding.greedy(
-        model.system, prepared.batch, prepared.longest, [prepared.prefix], looks=prepared.looks, watch=watch
-    )[0][0]
+    options = {"looks": prepared.looks, "watch": watch, **prepared.rules}
+    best = decoding.greedy(model.system, prepared.batch, prepared.longest, [prepared.prefix], **options)[0][0]
     trace = replace(prepared.prediction(best).trace(), ids=tuple(best.tokens))
     if query.alternatives:
         likely, entropies = alternatives(prepared, best, query.alternatives)
@@ -196,14 +199,14 @@ def searched(prepared: Prepared, count: int, stop: Callable[[], None]) -> tuple[
 
     details: dict[str, Any] = {}
     system, batch, how, looks = prepared.model.system, prepared.batch, prepared.how, prepared.looks
+    options = {"prefix": [prepared.prefix], "looks": looks, "watch": watch, **prepared.rules}
     if how.beam == 1:
-        best = decoding.greedy(system, batch, prepared.longest, [prepared.prefix], looks=looks, watch=watch)[0][0]
+        best = decoding.greedy(system, batch, prepared.longest, **options)[0][0]
     else:
-        options = {"prefix": [prepared.prefix], "looks": looks, "watch": watch}
-        best = decoding.beam_search(system, batch, prepared.longest, how.beam, how.length_penalty, **options)[0][0]
+        best = decoding.beam_search(system, batch, prepared.longest, how.beam, **options)[0][0]
         details["search"] = search_nodes(prepared.output.field, tried, how.length_penalty)
     if count:
-        details["alternatives"], details["entropies"] = alternatives(prepared, best, count)
+        details["alternatives"], details["entropies"] = alternatives(prepared, best, count, stop)
     return best, details
 
 
@@ -233,7 +236,7 @@ def search_nodes(
 
 @torch.inference_mode()
 def alternatives(
-    prepared: Prepared, best: Hypothesis, count: int
+    prepared: Prepared, best: Hypothesis, count: int, stop: Callable[[], None] = lambda: None
 ) -> tuple[tuple[tuple[Alternative, ...], ...], tuple[float, ...]]:
     """The `count` likeliest tokens of each step, with the one that was written if it is not among them; and entropies.
 
@@ -244,6 +247,7 @@ def alternatives(
     found, entropies = [], []
     steps = decoding.teacher_forced(prepared.model.system, prepared.batch, target, prepared.looks)
     for written, step in zip(best.tokens, steps, strict=True):
+        stop()
         log_probs = step.logits[0, 0].float().log_softmax(dim=-1)
         entropies.append(float(-(log_probs.exp() * log_probs).sum()))
         possible = log_probs.index_fill(0, log_probs.new_tensor([PAD, BEGIN], dtype=torch.long), -torch.inf)
@@ -278,7 +282,7 @@ def attributed(
     """What each step's log-probability is attributed to, by each method that the system allows."""
 
     def log_probs(changed: Batch) -> Any:
-        return model.task.output.log_probs(model.system, changed, ids)
+        return model.task.output.log_probs(model.system, changed, ids, stop)
 
     found = {"leave-one-out": evidence.leave_one_out(log_probs, batch, seen.over, seen.shape, stop)}
     # An ensemble is no module, and has no gradient of its own.
@@ -292,13 +296,14 @@ def gathered(prepared: Prepared, best: Hypothesis, seen: Seen, stop: Callable[[]
     """What the output depends on."""
     found = attributed(prepared.model, prepared.batch, best.tokens, seen, stop)
     assert isinstance(seen.values, np.ndarray)
+    system, watch = prepared.model.system, lambda *_: stop()
     longest = int(prepared.output.longest(prepared.batch, prepared.how))
     uniform = np.full((longest, seen.values.shape[1]), 1 / seen.values.shape[1], dtype=np.float32)
     changed = []
     for name, rows in {"uniform": uniform, "permuted": evidence.permuted(seen.values)}.items():
         stop()
         looks = evidence.rows_as_looks(rows)
-        given = decoding.forced(prepared.model.system, prepared.batch, [best.tokens], looks)[0]
-        written = decoding.greedy(prepared.model.system, prepared.batch, longest, looks=looks)[0][0]
+        given = decoding.forced(system, prepared.batch, [best.tokens], looks, watch=watch)[0]
+        written = decoding.greedy(system, prepared.batch, longest, looks=looks, watch=watch, **prepared.rules)[0][0]
         changed.append(Intervention(name, prepared.output.result(written).text, given.log_prob))
     return Evidence(seen.over, found, tuple(changed))

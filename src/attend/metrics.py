@@ -6,19 +6,27 @@ except for TER.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 # sacreBLEU's other tokenizers need a model to download, or a package that is not installed with it.
 TOKENIZERS = ("13a", "intl", "char", "zh", "none")
+
+# Quantile of the normal distribution that leaves 2.5% above it.
+NORMAL_95 = 1.959964
+
+Interval = tuple[float, float]
+"""The ends of a 95% confidence interval."""
+Confusion = Mapping[str, Mapping[str, int]]
+"""How often each class was answered, by the class that was right; pairs that never occur are left out."""
 
 
 class CorpusScores(TypedDict):
@@ -112,6 +120,70 @@ def sentence_statistics(
     """The statistics of each sentence. Raises `ValueError` if there are none, or not equally many."""
     check_pairs(hypotheses, references)
     return np.array([metric.statistics(*pair) for pair in zip(hypotheses, references, strict=True)])
+
+
+def bootstrap(
+    metric: CorpusMetric, runs: Sequence[Int[np.ndarray, "sentence statistic"]], samples: int, seed: int
+) -> Float[np.ndarray, "sample run"]:
+    """The score of each run on corpora of the same size drawn with replacement, the same sentences for every run.
+
+    Raises `ValueError` if `samples` is below 1.
+    """
+    if samples < 1:
+        raise ValueError(f"samples is {samples}; draw at least 1, and 1000 for figures to report")
+    generator = np.random.default_rng(seed)
+    sentences = len(runs[0])
+    scores = np.empty((samples, len(runs)))
+    for sample in scores:
+        drawn = generator.integers(sentences, size=sentences)
+        sample[:] = [metric.score(statistics[drawn].sum(axis=0)) for statistics in runs]
+    return scores
+
+
+def bootstrap_interval(
+    metric: CorpusMetric, hypotheses: Sequence[str], references: Sequence[str], samples: int = 1000, seed: int = 0
+) -> Interval:
+    """The percentile bootstrap's 95% interval of a corpus score. Raises `ValueError` as `corpus_scores` does."""
+    scores = bootstrap(metric, [sentence_statistics(metric, hypotheses, references)], samples, seed)
+    lower, upper = np.quantile(scores, (0.025, 0.975))
+    return float(lower), float(upper)
+
+
+def share_interval(share: float, count: int) -> Interval:
+    """The 95% interval of a share of `count` examples (Wilson 1927).
+
+    Unlike the bootstrap's it is not of width zero where all examples, or none, are right.
+
+    >>> [round(end, 3) for end in share_interval(1.0, 27)]
+    [0.875, 1.0]
+    """
+    squared = NORMAL_95**2
+    centre = (share + squared / (2 * count)) / (1 + squared / count)
+    half = NORMAL_95 / (1 + squared / count) * math.sqrt(share * (1 - share) / count + squared / (4 * count**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def commonest(references: Sequence[Sequence[str]]) -> tuple[str, float]:
+    """The text that is a reference of most inputs, each with one or several, and the share of these inputs."""
+    counts = Counter(text for several in references for text in dict.fromkeys(several))
+    text, count = counts.most_common(1)[0]
+    return text, count / len(references)
+
+
+def confusion_of(answers: Sequence[str], references: Sequence[str]) -> Confusion:
+    """The confusion matrix, in the order of the classes' names. Raises `ValueError` as `corpus_scores` does."""
+    check_pairs(answers, references)
+    counts = Counter(zip(references, answers, strict=True))
+    found: dict[str, dict[str, int]] = {reference: {} for reference in sorted(set(references))}
+    for (reference, answer), count in sorted(counts.items()):
+        found[reference][answer] = count
+    return found
+
+
+def balanced_accuracy(confusion: Confusion) -> float:
+    """The mean over the classes of the share of their examples that are right."""
+    recalls = [row.get(reference, 0) / sum(row.values()) for reference, row in confusion.items()]
+    return sum(recalls) / len(recalls)
 
 
 def check_pairs(hypotheses: Sequence[str], references: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """A trained model: what `attend.load` gives for every supervised run, and what it predicts."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,8 @@ from attend.progress import Tell, say
 from attend.task import Case, Part, Supervised, as_a_whole
 
 TINY = float(np.finfo(np.float32).tiny)
+# What makes a loop of an output.
+TURNS, LOOP = 4, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +47,14 @@ class Prediction:
 
     @property
     def score(self) -> float:
-        """What outputs of one input are ranked by."""
+        """What outputs of one input are ranked by: of a sequence log_prob / length^length_penalty, for greedy, beam and
+        sampled outputs and given targets alike, with the decoding options of the run or the call; of a class log_prob.
+        """
         return self.result.score
 
     @property
     def log_prob(self) -> float:
-        """log p(output | input), in nats; of a sequence with its end, if it is `finished`."""
+        """log p(output | input), in nats; of a sequence with its end, so that `score` gives the same for its text."""
         return self.result.log_prob
 
     @property
@@ -67,8 +71,13 @@ class Prediction:
 
     @property
     def finished(self) -> bool:
-        """False if the output was cut at its greatest length."""
+        """False if the output was cut at its greatest length: END was put behind it."""
         return self.result.finished
+
+    @property
+    def loops(self) -> bool:
+        """Whether the output goes round in a loop: the same tokens again and again."""
+        return loops(self.ids)
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -189,6 +198,25 @@ class Model:
         """The names of its inputs."""
         return tuple(self.task.fields)
 
+    @property
+    def longest_input(self) -> dict[str, int]:
+        """Of each input that varies in length, how long it may be, in its cells (of a text: tokens).
+
+        Four times what the run learnt from, unless `read_up_to` has set it. A longer input is refused, with its name.
+        """
+        return {name: one.limit for name, one in self.task.fields.items() if one.limit is not None}
+
+    def read_up_to(self, longest: int) -> None:
+        """Read inputs, and targets to score, of up to so many cells. Raises `ValueError` for less than one, or if no
+        input varies in length."""
+        if longest < 1:
+            raise ValueError(f"longest_input is {longest}: it must be at least 1")
+        varying: list[Any] = [one for one in (*self.task.fields.values(), self.task.output) if one.limit is not None]
+        if not varying:
+            raise ValueError(f"longest_input: all inputs of {self.config.recipe!r} are of one size")
+        for one in varying:
+            one.limit = longest
+
     def how(self, **changes: Any) -> Any:
         """The run's decoding options, changed where a value is not None. Raises `ValueError` for one it hasn't."""
         how = self.config.settings.decoding
@@ -217,15 +245,34 @@ class Model:
         found = self.predict_cases([self.case(named if given is None else given)], self.how(beam=beam))
         return found[0][0]
 
+    def predict_all(self, given: Iterable[Any], beam: int | None = None) -> list[Prediction | None]:
+        """The best output for each of several inputs, in order; None for an empty text."""
+        return [several[0] if several else None for several in self.predict_many(given, beam)]
+
     def predict_many(
-        self, given: Sequence[Any], beam: int | None = None, best: int = 1, **options: Any
+        self, given: Iterable[Any], beam: int | None = None, best: int = 1, **options: Any
     ) -> list[list[Prediction]]:
         """The `best` outputs for each of several inputs, in order; none for an empty text."""
-        if isinstance(given, str | bytes | Mapping):
-            raise TypeError("predict_many takes a list of inputs; predict takes one")
-        cases = [None if isinstance(one, str) and not one.strip() else self.case(one) for one in given]
+        cases = self.several(given)
         found = iter(self.predict_cases([case for case in cases if case], self.how(beam=beam), Wanted(best, **options)))
         return [[] if case is None else next(found) for case in cases]
+
+    def several(self, given: Iterable[Any]) -> list[Case | None]:
+        """Several inputs, prepared; None for an empty text. Errors are as in `case`, with the input's number."""
+        if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+            raise TypeError(f"a list of inputs was expected, not {type(given).__name__}: predict takes a single one")
+        return [
+            None if isinstance(one, str) and not one.strip() else self.numbered(f"input {number}", one)
+            for number, one in enumerate(given, start=1)
+        ]
+
+    def numbered(self, name: str, given: Any) -> Case:
+        """As `case`, with a name in the errors, as of one input of several."""
+        try:
+            return self.case(given)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name}: {error}") from error
 
     def predict_cases(
         self, cases: Sequence[Case], how: Any = None, wanted: Wanted | None = None, report: Tell | None = None
@@ -244,7 +291,7 @@ class Model:
         self, cases: Sequence[Case], targets: Sequence[Any], report: Tell | None = None
     ) -> list[Prediction]:
         """Given targets as if they were the outputs: log-probabilities, and where the model looks."""
-        found = self.task.force(self.system, cases, targets, report)
+        found = self.task.force(self.system, cases, targets, self.how(), report)
         pairs = zip(cases, found, strict=True)
         return [Prediction(case, result, number) for number, (case, result) in enumerate(pairs)]
 
@@ -253,12 +300,10 @@ class Model:
         case = self.case(given)
         return self.predict_cases([case])[0][0] if target is None else self.force_cases([case], [target])[0]
 
-    def score(self, pairs: Sequence[tuple[Any, Any]]) -> list[float]:
+    def score(self, pairs: Iterable[tuple[Any, Any]]) -> list[float]:
         """log p(target | input) of each pair, in nats."""
-        for number, pair in enumerate(pairs, start=1):
-            if isinstance(pair, str) or len(pair) != 2:
-                raise TypeError(f"pair {number} must be an input and a target, not {pair!r:.80}")
-        cases = [self.case(given) for given, _ in pairs]
+        pairs = check_pairs(pairs)
+        cases = [self.numbered(f"pair {number}", given) for number, (given, _) in enumerate(pairs, start=1)]
         return [found.log_prob for found in self.force_cases(cases, [target for _, target in pairs])]
 
     # Measuring
@@ -275,12 +320,24 @@ class Model:
             task.frozen[split] = task.read_part(task.source, split, lambda line: None)
         return task.frozen[split]
 
-    def evaluate(self, split: Split = "valid", report: Tell | None = None) -> Evaluation:
-        """Measure on a part of the run's own data, with the run's own decoding."""
-        return self.evaluate_part(self.part(split), self.how(), report)
+    def evaluate(self, split: Split | Iterable[tuple[Any, Any]] = "valid", report: Tell | None = None) -> Evaluation:
+        """Measure on a part of the run's own data, or on pairs of an input and a target, with the run's own decoding.
+
+        Pairs that can't be used are left out, and said.
+        """
+        part = self.part(split) if isinstance(split, str) else self.rows(self.rows_of(split), "the pairs")
+        return self.evaluate_part(part, self.how(), report)
+
+    def rows_of(self, pairs: Iterable[tuple[Any, Any]]) -> Iterator[Row]:
+        """Pairs as the rows of a file. Raises `TypeError` for what is none, or lacks an input."""
+        for number, (given, target) in enumerate(check_pairs(pairs), start=1):
+            named = given if isinstance(given, Mapping) else {self.inputs[0]: given}
+            if named.keys() != self.task.fields.keys():
+                raise TypeError(f"pair {number}: this model reads {' and '.join(self.inputs)}, by name in a mapping")
+            yield Row({**named, TARGET: target}, f"pair {number}", number)
 
     def evaluate_part(self, part: Part, how: Any, report: Tell | None = None) -> Evaluation:
-        """Predict each row, score each target, and measure: quality, loss, and the attention.
+        """Predict each row, score each target, and measure: quality (beside what needs no input), loss, attention.
 
         The loss is in nats a unit of the output (a token, END included; an example). Figures of rows that are in groups
         are also given by group.
@@ -293,14 +350,27 @@ class Model:
         output, whole = self.task.output, as_a_whole(part)
         figures, signatures = output.figures([outputs[row].result for row in whole], [references[row] for row in whole])
         figures |= self.cost(of_rows(part, whole, forced))
-        figures |= self.by_group(part, outputs, references, forced)
+        texts = [one.text for one in outputs]
+        assessed = output.assess([texts[row] for row in whole], [references[row] for row in whole])
+        figures |= assessed.figures | self.by_group(part, outputs, references, forced)
         # Of a row with several targets, its first.
         firsts = [forced[place] for place in np.unique(np.array(part.row), return_index=True)[1]]
         figures |= self.audit(part, cases, how, outputs, firsts)
         found = [output.reference(raw) for raw in references]
         single = [text for text in found if text is not None]
         return Evaluation(
-            [one.text for one in outputs], figures, single if len(single) == len(found) else (), signatures
+            texts,
+            figures,
+            single if len(single) == len(found) else (),
+            signatures,
+            assessed.intervals,
+            assessed.confusion,
+            assessed.remarks,
+            {
+                "finished": sum(one.finished for one in outputs),
+                "unknown": sum(one.unknown() for one in outputs),
+                "left_out": part.left_out,
+            },
         )
 
     def cost(self, forced: Sequence[Prediction]) -> dict[str, float]:
@@ -354,7 +424,20 @@ class Model:
             )
         if left_out.names:
             say(f"{files}: {left_out}")
+        for remark in (remark for one in self.task.fields.values() for remark in one.remarks()):
+            say(f"{files}: {remark}")
         return part
+
+
+def check_pairs(pairs: Iterable[Any]) -> list[tuple[Any, Any]]:
+    """Raises `TypeError` for what is no list of an input and a target each."""
+    if isinstance(pairs, str | bytes | Mapping) or not isinstance(pairs, Iterable):
+        raise TypeError(f"a list of pairs (an input and a target each) was expected, not {type(pairs).__name__}")
+    found = list(pairs)
+    for number, pair in enumerate(found, start=1):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"pair {number} must be an input and a target, not {pair!r:.80}")
+    return found
 
 
 def windows(views: Views, steps: int) -> Windows:
@@ -364,6 +447,21 @@ def windows(views: Views, steps: int) -> Windows:
         str(step + 1) if scales == 1 else f"{step + 1} x{2**scale}" for step in range(steps) for scale in range(scales)
     ]
     return Windows(views.centre, views.extent, views.scale, Named(tuple(names)))
+
+
+def loops(ids: Sequence[int]) -> bool:
+    """Whether a stretch of tokens comes `TURNS` times in a row, `LOOP` tokens in all or more.
+
+    >>> loops([5, 6] * 4), loops([5, 6, 7, 8] * 2), loops([4] * 7)
+    (True, False, False)
+    """
+    for period in range(1, len(ids) // TURNS + 1):
+        row, enough = 0, max(LOOP, TURNS * period) - period
+        for token, before in zip(ids[period:], ids, strict=False):
+            row = row + 1 if token == before else 0
+            if row == enough:
+                return True
+    return False
 
 
 def drawn_cells(weights: Float[np.ndarray, "step memory"], seed: int) -> Int[np.ndarray, "step"]:

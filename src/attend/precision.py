@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from attend.fast import gains, multiply, onednn_linear
 
@@ -81,6 +82,23 @@ def bf16_speed(size: int = 512, tries: int = 20) -> float:
     torch.set_num_threads(threads)
     in_float32, in_bf16 = (min(seconds) for seconds in zip(*pairs, strict=True))
     return in_float32 / in_bf16
+
+
+def onednn_speed(size: int = 768, tries: int = 10) -> float | None:
+    """How many times as fast as MKL, torch's own choice, oneDNN takes a large product in float32 here, on one thread.
+
+    None where torch has not both.
+    """
+    if not (torch.backends.mkl.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+        return None
+    wide = torch.randn(size, size, generator=torch.Generator())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    # Alternating, and the minimum of several, as above.
+    pairs = [(timed(lambda: F.linear(wide, wide)), timed(lambda: onednn_linear(wide, wide))) for _ in range(tries)]
+    torch.set_num_threads(threads)
+    by_mkl, by_onednn = (min(seconds) for seconds in zip(*pairs, strict=True))
+    return by_mkl / by_onednn
 
 
 def timed(function: Callable[[], object]) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass
@@ -21,9 +22,11 @@ class Progress:
     batch: int = 0
     update: int = 0
     updates_expected: int = 0
+    epochs_expected: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     units: int = 0
+    first_loss: float = math.nan
     best: float = math.inf
     best_loss: float = math.inf
     best_update: int = 0
@@ -35,8 +38,18 @@ class Progress:
 
 # Takes the progress and the figures of each update, and of each validation with its metrics.
 Report = Callable[[Progress, dict[str, float]], None]
-# Takes how many are done so far, and the total: 0 where that isn't known.
-Tell = Callable[[int, int], None]
+
+
+@runtime_checkable
+class Tell(Protocol):
+    """Takes how many are done so far, the total (0 where that isn't known) and, where the rest takes longer than what
+    is done, as long inputs do, which share of the work that is."""
+
+    def __call__(self, done: int, of: int, share: float | None = None, /) -> None: ...
+
+
+# What the loop itself measures: lower is better.
+OF_LOSS = ("loss", "perplexity")
 
 # Seconds between lines, and before the first one of something that may be short.
 EVERY = 10.0
@@ -62,21 +75,24 @@ def counting(what: str) -> Iterator[Tell]:
     started = time.monotonic()
     due = started + PATIENCE
 
-    def report(done: int, of: int) -> None:
+    def report(done: int, of: int, share: float | None = None, /) -> None:
         nonlocal due
         now = time.monotonic()
         if now >= due and done:
-            speed = done / (now - started)
-            left = f"{duration((of - done) / speed)} left, " if of else ""
-            say(f"{done:,}{f' of {of:,}' if of else ''} {what}, {left}{speed:,.0f} a second")
+            taken = now - started
+            share = share or (done / of if of else None)
+            left = f"{duration(taken / share - taken)} left, " if of and share else ""
+            say(f"{done:,}{f' of {of:,}' if of else ''} {what}, {left}{done / taken:,.0f} a second")
             due = now + EVERY
 
     yield report
 
 
 @contextmanager
-def training_report(epochs: int, unit: str = "tokens") -> Iterator[Report]:
-    """A report for `attend.training.train`: a bar and a line on a terminal, else a line every ten seconds."""
+def training_report(settings: Any, unit: str = "tokens") -> Iterator[Report]:
+    """A report for `attend.training.train` with a recipe's settings: a bar and a line on a terminal, else a line every
+    ten seconds."""
+    epochs, search = settings.training.epochs, getattr(getattr(settings, "output", None), "validation_search", "")
     if not first_process():
         yield lambda progress, figures: None
     elif sys.stderr.isatty():
@@ -91,12 +107,12 @@ def training_report(epochs: int, unit: str = "tokens") -> Iterator[Report]:
                 total = progress.updates_expected
                 bar.update(task, description=line, completed=progress.update, total=total, visible=True)
 
-            yield reporting(epochs, show, LIVE, unit)
+            yield reporting(epochs, show, LIVE, unit, search)
     else:
-        yield reporting(epochs, lambda line, progress: say(line), EVERY, unit)
+        yield reporting(epochs, lambda line, progress: say(line), EVERY, unit, search)
 
 
-def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, unit: str) -> Report:
+def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, unit: str, search: str = "") -> Report:
     """A report that shows a line every `every` seconds, and prints each validation."""
     then, units = time.monotonic(), -1
 
@@ -108,7 +124,7 @@ def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, 
             show(training_line(progress, figures, epochs, speed, unit), progress)
             then, units = now, progress.units
         if any(name.startswith("valid_") for name in figures):
-            say(validation_line(progress, figures))
+            say(validation_line(progress, figures, search))
 
     return report
 
@@ -132,11 +148,14 @@ def training_line(
     return ", ".join([*parts, f"learning rate {figures['learning_rate']:.2g}"])
 
 
-def validation_line(progress: Progress, figures: Mapping[str, float]) -> str:
+def validation_line(progress: Progress, figures: Mapping[str, float], search: str = "") -> str:
     found = {name.removeprefix("valid_"): value for name, value in figures.items() if name.startswith("valid_")}
-    shown = ", ".join(f"{name.replace('_', ' ')} {value:,.2f}" for name, value in found.items())
+    parts = [f"{name.replace('_', ' ')} {value:,.2f}" for name, value in found.items()]
+    if search:
+        of_loss = sum(name in OF_LOSS for name in found)  # they come first, and of no search
+        parts[of_loss:] = [f"{search}: {', '.join(parts[of_loss:])}"] if parts[of_loss:] else []
     best = ", the best so far" if progress.best_update == progress.update else ""
-    return f"validation after {progress.update:,} updates ({duration(progress.seconds)}): {shown}{best}"
+    return f"validation after {progress.update:,} updates ({duration(progress.seconds)}): {', '.join(parts)}{best}"
 
 
 def duration(seconds: float) -> str:

@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 from torch import nn
 
 from attend.data.check import ColumnKind
-from attend.data.examples import Column, Fixed, Fresh, Log
+from attend.data.examples import TARGET, Column, Fixed, Fresh, Log
+from attend.memory import within_memory
 from attend.training import Training
 
 Config = TypeVar("Config")
@@ -68,6 +69,12 @@ class SupervisedSettings(Generic[Config, Inputs, Target, Data, How]):
         found[output.column().name] = "text" if output.kind == "sequence" else "label"
         return found
 
+    def vocabulary_flag(self, name: str) -> str:
+        """The flag that sets the vocabulary of an input or the target, which may be another's that it shares."""
+        one: Any = self.output if name == TARGET else self.fields()[name]
+        owner = one.like or name
+        return "--output.vocabulary" if owner == TARGET else f"--inputs.{owner.replace('_', '-')}.vocabulary"
+
     def open_source(self, log: Log) -> Fixed | Fresh:
         data: Any = self.data
         return data.open(self.columns(), self.training.seed, log)
@@ -103,11 +110,13 @@ class Recipe:
     examples: tuple[str, ...] = ()
 
     def construct(self, config: Any, sizes: Mapping[str, int]) -> nn.Module:
-        """A new system. Raises `ValueError` if its constructor asks for a size that nothing gives."""
+        """A new system. Raises `ValueError` if its constructor asks for a size that nothing gives, or would need more
+        memory than there is."""
         parameters = list(signature(self.system).parameters.values())[1:]
         for parameter in parameters:
             if parameter.name not in sizes and parameter.default is parameter.empty:
                 known = ", ".join(sizes)
                 raise ValueError(f"{self.system.__module__} needs {parameter.name!r}, but the data give {known}")
         wanted = {parameter.name: sizes[parameter.name] for parameter in parameters if parameter.name in sizes}
-        return self.system(config, **wanted)
+        with within_memory(f"a system of these sizes ({config})", "choose smaller ones"):
+            return self.system(config, **wanted)

@@ -8,6 +8,7 @@ log.jsonl                 the learning curve; curve.png is its picture
 metrics.json              what the training took and reached
 README.md                 the model card
 checkpoint.pt             what `--resume` goes on from
+initial.safetensors       the weights of another run that it began with, if it did
 """
 
 import json
@@ -16,17 +17,16 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import reduce
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from torch import Tensor, nn
 
 import attend
 from attend.atomic import write_atomically
@@ -34,17 +34,33 @@ from attend.catalogue import RECIPES, UNNAMED, announced, find, name_of
 from attend.contract import StoredTask
 from attend.data.checksum import changes, check_unchanged, checksums
 from attend.data.files import locate
+from attend.data.places import located, place_of, places_of
 from attend.fast import keep_memory
-from attend.folder import empty_folder, held
+from attend.folder import PREPARING, empty_folder, held
+from attend.initial import Initial
+from attend.memory import within_memory
 from attend.model import Model
-from attend.progress import Progress, Report
+from attend.progress import Progress, Report, say
 from attend.recipe import Recipe
-from attend.settings import merge, nearest
+from attend.settings import MAY_CHANGE, formerly, merge, nearest
+from attend.stored import check, check_keys, read_object
 from attend.task import Supervised
 from attend.tasks.drawing import Drawing, DrawingModel
 from attend.tasks.game import Game, PlayerModel
 from attend.training import check_training, peak_memory_mb, train
+from attend.weights import (
+    OF_TRAINING,
+    Origin,
+    check_kept,
+    origin_of,
+    plain,
+    read_weights,
+    save_weights,
+)
+from attend.weights import changes as setting_changes
 
+# What training keeps of each weight: itself, its gradient and, by Adam, two moments.
+TRAINED = 4
 WeightsName = Literal["model", "last", "averaged"]
 # What a trained system of each kind of task is used through.
 MODELS: dict[Any, Any] = {Supervised: Model, Drawing: DrawingModel, Game: PlayerModel}
@@ -59,18 +75,26 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a run folder. Raises `ValueError` naming the file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path)
     except (FileNotFoundError, NotADirectoryError) as error:
+        if (path.parent / PREPARING).exists():
+            raise ValueError(
+                f"{path.parent} was stopped while it was being prepared, and has nothing to go on with: train it again"
+            ) from error
         runs = [str(config.parent) for config in path.parent.parent.glob("*/config.json")]
         hint = f"; {nearest(str(path.parent), runs)}" if runs else ""
         if (path.parent / "config.json").exists():
             raise ValueError(f"{path} does not exist: the run has not come to its end, or has lost it") from error
         raise ValueError(f"{path.parent} is not a run folder: it has no {path.name}{hint}") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold one JSON object")
-    return content
+
+
+def read_data(places: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The checksums of what a run learns from, by where it is found; of runs of earlier versions none."""
+    path = folder / "data.json"
+    if not path.exists():
+        return {}
+    known = check(read_json(path), dict[str, str], str(path))
+    return {place_of(name, places): value for name, value in known.items()}
 
 
 def provenance() -> dict[str, str]:
@@ -96,30 +120,46 @@ def provenance() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What config.json holds: the recipe's name (`made_by` is the recipe itself), settings, and provenance."""
+    """What config.json holds: the recipe's name (`made_by` is the recipe itself), settings, and provenance.
+
+    `places` are where relative paths of the data led when they were last found.
+    """
 
     recipe: str
     settings: Any
     provenance: Mapping[str, str]
     made_by: Recipe
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def open(self, folder: Path) -> StoredTask:
         """The task kept in a run folder, with no data read."""
         return self.made_by.task.open(self.made_by, self.settings, folder)
 
-    def resumed_with(self, now: Mapping[str, str]) -> "RunConfig":
-        """The same, where the run is resumed with a commit or on a machine that it may not have had before."""
+    def origin(self, folder: Path) -> Origin:
+        """What weights that are trained in the folder are trained with."""
+        return origin_of(self.settings, folder, self.made_by.task.kept(self.settings))
+
+    def resumed_with(self, now: Mapping[str, str], changed: bool = False) -> "RunConfig":
+        """The same, where the run is resumed with a commit or on a machine that it may not have had before.
+
+        The command is of note where settings are `changed` by it, to train for more epochs, say.
+        """
 
         def both(name: str, separator: str) -> str:
             return separator.join(dict.fromkeys([*self.provenance[name].split(separator), now[name]]))
 
         made = dict(self.provenance) | {"commit": both("commit", ", "), "machine": both("machine", "; ")}
+        if changed:
+            made["command"] = both("command", " && ")
         return replace(self, provenance=made)
 
     def save(self, folder: Path) -> None:
         content = {"attend": attend.__version__, "recipe": self.recipe, "settings": asdict(self.settings)}
         kept = list(self.made_by.task.kept(self.settings))
-        write_json(folder / "config.json", content | {"kept": kept, "provenance": dict(self.provenance)})
+        places = {**self.places, **places_of(self.settings.data)}
+        write_json(
+            folder / "config.json", content | {"kept": kept, "provenance": dict(self.provenance), "places": places}
+        )
 
     @staticmethod
     def read(folder: Path, recipe: Recipe | str | None = None) -> "RunConfig":
@@ -130,12 +170,13 @@ class RunConfig:
         """
         path = folder / "config.json"
         content = read_json(path)
-        for key in ("recipe", "settings", "provenance"):
-            if key not in content:
-                raise ValueError(f"{path}: there is no {key!r}")
-        made_by = recipe_of(str(content["recipe"]), recipe, path)
-        settings = merge(made_by.settings, content["settings"], str(path))
-        return RunConfig(str(content["recipe"]), settings, content["provenance"], made_by)
+        check_keys(content, {"recipe": str, "settings": dict, "provenance": dict[str, str]}, path)
+        check_keys(content["provenance"], dict.fromkeys(("command", "commit", "machine"), str), path)
+        made_by = recipe_of(content["recipe"], recipe, path)
+        settings = merge(formerly(made_by.settings), content["settings"], str(path))
+        places = check(content.get("places", {}), dict[str, str], f"{path}: 'places'")
+        settings = replace(settings, data=located(settings.data, places))
+        return RunConfig(content["recipe"], settings, content["provenance"], made_by, places)
 
 
 def recipe_of(name: str, given: Recipe | str | None, path: Path) -> Recipe:
@@ -158,6 +199,17 @@ def recipe_of(name: str, given: Recipe | str | None, path: Path) -> Recipe:
     return find(name)  # raises, with the nearest name
 
 
+@contextmanager
+def hold(folder: Path, make: bool = False) -> Iterator[None]:
+    """Hold a run's folder, from before anything is written there until all is; see `attend.folder.held`.
+
+    The first of several processes holds it for all.
+    """
+    with ExitStack() as stack:
+        first_process_first(lambda: stack.enter_context(held(folder, make)), lambda: None)
+        yield
+
+
 def start(
     recipe: Recipe | str,
     settings: Any,
@@ -165,14 +217,22 @@ def start(
     log: Callable[[str], None],
     report: Report,
     overwrite: bool,
+    initial: Initial | None = None,
 ) -> Progress:
-    """Train a new run of a recipe (an object, or a name), with these settings.
+    """Train a new run of a recipe (an object, or a name), with these settings, in a folder that the caller holds.
+
+    Where an `initial` run is given, it begins with the weights of that, and takes what that keeps of its fields.
 
     Raises `ValueError` if the data can't be learnt from, or the folder already holds something, unless that is a run
     that may be overwritten. Of several processes the first prepares the folder, and the others wait for it.
     """
     made_by = find(recipe) if isinstance(recipe, str) else recipe
-    config = RunConfig(recipe if isinstance(recipe, str) else name_of(recipe), settings, provenance(), made_by)
+    made = provenance() | ({} if initial is None else {"init": str(initial.folder)})
+    config = RunConfig(recipe if isinstance(recipe, str) else name_of(recipe), settings, made, made_by)
+    if initial is not None:
+        if initial.folder.resolve() == folder.resolve():
+            raise ValueError(f"{folder} is the run to begin with: choose another folder for the new one")
+        initial.check_settings(settings)
     for path in settings.data.reads():
         # Its curve would be one of the images that the next run learns from, and this one couldn't go on.
         if (place := locate(path)).is_dir() and folder.resolve().is_relative_to(place.resolve()):
@@ -180,10 +240,14 @@ def start(
 
     def prepare() -> StoredTask:
         with empty_folder(folder, overwrite, made_by.task.kept(settings)):
-            task = made_by.task.prepare(made_by, settings, folder, log)
+            task = made_by.task.prepare(made_by, settings, folder, log, initial.folder if initial else None)
             # What can't be trained must not cost the run that was here, nor leave one that can't go on.
             check_training(task, settings.training)
-            task.build()
+            with within_memory("to train a system of these sizes", "choose smaller --system settings", TRAINED):
+                system = task.build()
+            if initial is not None:
+                initial.check_fits(system)
+                save_weights(folder / "initial.safetensors", initial.weights, config.origin(folder))
             task.plan(0)
             write_json(folder / "data.json", checksums(settings.data.reads()))
             config.save(folder)
@@ -193,25 +257,62 @@ def start(
     return run_training(config, task, folder, False, report)
 
 
-def resume(folder: Path, log: Callable[[str], None], report: Report, recipe: Recipe | str | None = None) -> Progress:
-    """Go on with a run that was stopped, as if it never had been. Raises `ValueError` if the folder is no run,
-    or what it learns from has changed."""
+def initial_of(made_by: Recipe, folder: Path) -> Initial:
+    """A run for others of this recipe to begin with. Raises `ValueError` if it can't be loaded."""
+    name = check_keys(read_json(path := folder / "config.json"), {"recipe": str}, path)["recipe"]
+    config = RunConfig.read(folder, made_by if ":" in name or name == UNNAMED else None)
+    return Initial(folder, name, config.settings, weights_of(config, folder, "model"))
+
+
+def resume(
+    folder: Path,
+    log: Callable[[str], None],
+    report: Report,
+    recipe: Recipe | str | None = None,
+    settings: Any = None,
+) -> Progress:
+    """Go on with a run that was stopped, as if it never had been, in a folder that the caller holds.
+
+    `settings` are its own with what may change: more epochs, and data that have moved. Raises `ValueError` if the
+    folder is no run, if others have changed, or if what it learns from has.
+    """
     config = RunConfig.read(folder, recipe)
-    if (folder / "data.json").exists():  # runs of earlier versions have none
-        check_unchanged(read_json(folder / "data.json"))
+    other = settings is not None and settings != config.settings
+    if other:
+        for name, words in setting_changes(plain(config.settings), plain(settings)):
+            if name not in MAY_CHANGE:
+                raise ValueError(f"a resumed run keeps its settings, but {words}: train a new run for that")
+        config = replace(config, settings=settings)
+    known = read_data(config.places, folder)
+    if known:
+        known = check_unchanged(known, config.settings.data.reads())
     begun = (folder / "checkpoint.pt").exists()
     if not begun:
         log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
-    task, config = open_task(config, folder, log), config.resumed_with(provenance())
-    if PartialState().is_main_process:
-        config.save(folder)
-    return run_training(config, task, folder, begun, report)
+    task, config = open_task(config, folder, log), config.resumed_with(provenance(), other)
+    recorded = False
+
+    def record() -> None:
+        nonlocal recorded
+        if not recorded and PartialState().is_main_process:
+            if known:
+                write_json(folder / "data.json", known)
+            config.save(folder)
+        recorded = True
+
+    def report_and_record(progress: Progress, figures: dict[str, float]) -> None:
+        record()  # not before: what is refused changes nothing
+        report(progress, figures)
+
+    progress = run_training(config, task, folder, begun, report_and_record)
+    record()
+    return progress
 
 
 def changed(folder: Path) -> list[str]:
     """What the run learnt from and is no longer what it was. Raises `DataError` for what is not there any more."""
-    known = folder / "data.json"
-    return changes(read_json(known)) if known.exists() else []  # runs of earlier versions have none
+    content = read_json(path := folder / "config.json")
+    return changes(read_data(check(content.get("places", {}), dict[str, str], f"{path}: 'places'"), folder))
 
 
 def open_task(config: RunConfig, folder: Path, log: Callable[[str], None]) -> StoredTask:
@@ -243,10 +344,8 @@ def first_process_first(prepare: Callable[[], Made], follow: Callable[[], Made])
 
 
 def run_training(config: RunConfig, task: StoredTask, folder: Path, again: bool, report: Report) -> Progress:
-    main = PartialState().is_main_process
-    with held(folder) if main else nullcontext():
-        progress = train(task, config.settings.training, folder, again, report)
-    if not main:
+    progress = train(task, config.settings.training, folder, again, report, config.origin(folder))
+    if not PartialState().is_main_process:
         return progress
     found = {
         "parameters": sum(parameter.numel() for parameter in task.build().parameters()),
@@ -276,27 +375,55 @@ def load(*paths: str | Path, weights: WeightsName = "model", recipe: Recipe | st
     keep_memory()
     folders = [Path(path) for path in paths]
     configs = [RunConfig.read(folder, recipe) for folder in folders]
-    first = configs[0].open(folders[0])
     kept = configs[0].made_by.task.kept(configs[0].settings)
-    systems = []
+    found = []
     for config, folder in zip(configs, folders, strict=True):
         if config.made_by.task is not configs[0].made_by.task or set(kept) != set(
             config.made_by.task.kept(config.settings)
         ):
             raise ValueError(f"{folder} and {folders[0]} are of different tasks: an ensemble needs one")
+        found.append(weights_of(config, folder, weights))
         for name in kept:
             if (folder / name).read_bytes() != (folders[0] / name).read_bytes():
                 raise ValueError(f"{folder / name} differs from {folders[0] / name}: an ensemble needs the same")
-        system = config.open(folder).build()
-        path = folder / f"{weights}.safetensors"
-        if not path.exists():
-            raise ValueError(f"{path} does not exist: the run has not reached it, does not make it, or has lost it")
-        try:
-            system.load_state_dict(load_file(path))
-        except (SafetensorError, RuntimeError) as error:
-            reason = str(error).strip().split("\n")[-1].strip()
-            raise ValueError(
-                f"{path} does not hold the weights that {folder / 'config.json'} describes ({reason})"
-            ) from error
-        systems.append(system.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
+    first = configs[0].open(folders[0])
+    systems = [
+        filled(config, folder, tensors, weights).eval().to("cuda" if torch.cuda.is_available() else "cpu")
+        for config, folder, tensors in zip(configs, folders, found, strict=True)
+    ]
     return MODELS[configs[0].made_by.task](configs[0], first, systems)
+
+
+def weights_of(config: RunConfig, folder: Path, weights: WeightsName) -> dict[str, Tensor]:
+    """A run's weights. Raises `ValueError` if they are damaged, or the files beside them not those of their training.
+
+    A setting that was changed since, and may change predictions, is said.
+    """
+    path = folder / f"{weights}.safetensors"
+    if not path.exists():
+        raise ValueError(f"{path} does not exist: the run has not reached it, does not make it, or has lost it")
+    tensors, trained = read_weights(path)
+    now = config.origin(folder)
+    check_kept(trained, now, path)
+    for name, words in setting_changes(trained["settings"], now["settings"]) if trained else ():
+        if name.split(".")[0] not in OF_TRAINING:
+            say(f"attend: {folder / 'config.json'}: {words}: {path} was trained with what it was")
+    return tensors
+
+
+def filled(config: RunConfig, folder: Path, tensors: Mapping[str, Tensor], weights: WeightsName) -> nn.Module:
+    """A run's system with these weights. Raises `ValueError` if they don't fit."""
+    try:
+        system = config.open(folder).build()
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"{folder / 'config.json'} describes no system that can be built ({reason})") from error
+    try:
+        system.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n")[-1].strip()
+        raise ValueError(
+            f"{folder / f'{weights}.safetensors'} does not hold the weights that {folder / 'config.json'} describes"
+            f" ({reason})"
+        ) from error
+    return system

@@ -7,8 +7,18 @@ from math import inf
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from attend.stored import LARGEST, shown
+
+# What may change while a run is trained: it decides how long and where, not what is learnt in an update.
+MAY_CHANGE = (
+    *("training.epochs", "training.threads", "training.save_minutes", "training.tensorboard"),
+    # Where the data are. That they are the same is seen by their own checksums.
+    *("data.name", "data.train", "data.valid", "data.test", "data.folder"),
+)
 # Names that a hint lists.
 MOST_ALIKE = 3
+# The key of a field's metadata with the value that runs had which were made before there was the field.
+FORMERLY = "formerly"
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -33,6 +43,15 @@ def paths(settings: Any, prefix: str = "") -> list[str]:
     return found
 
 
+def values(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """The values of all fields by the names that `paths` gives."""
+    found: dict[str, Any] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        found |= values(value, f"{prefix}{field.name}.") if is_dataclass(value) else {prefix + field.name: value}
+    return found
+
+
 def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "", whole: Any = None) -> Any:
     """`settings` with the fields that `changes` names replaced, at any depth.
 
@@ -51,7 +70,7 @@ def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "",
         old = getattr(settings, key)
         if is_dataclass(old):
             if not isinstance(value, Mapping):
-                raise ValueError(f"{place}: {where!r} is a table of fields, not {value!r}")
+                raise ValueError(f"{place}: {where!r} is a table of fields, not {shown(value)}")
             new[key] = merge(old, value, place, f"{where}.", whole)
         else:
             new[key] = convert(value, hints[key], f"{place}: {where!r}")
@@ -61,25 +80,36 @@ def merge(settings: Any, changes: Mapping[str, Any], place: str, path: str = "",
         raise ValueError(f"{place}: {path}{error}") from error
 
 
+def formerly(settings: Any) -> Any:
+    """`settings` with the values that a run had which names nothing: one made before some of the fields were there."""
+    new = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        new[field.name] = formerly(value) if is_dataclass(value) else field.metadata.get(FORMERLY, value)
+    return replace(settings, **new)
+
+
 def convert(value: Any, kind: Any, what: str) -> Any:
     """A value of JSON or TOML as a field's type. Raises `ValueError` where it is not one."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         if value in arguments:
             return value
-        raise ValueError(f"{what} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
+        raise ValueError(f"{what} must be one of {', '.join(map(repr, arguments))}, not {shown(value)}")
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(convert(item, arguments[0], what) for item in value)
     if origin in (Union, UnionType):
         if value is None and type(None) in arguments:
             return None
         return convert(value, next(argument for argument in arguments if argument is not type(None)), what)
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        raise ValueError(f"{what} is too large: {shown(value)}")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     name = "list" if origin is tuple else getattr(kind, "__name__", kind)
-    raise ValueError(f"{what} must be of type {name}, not {value!r}")
+    raise ValueError(f"{what} must be of type {name}, not {shown(value)}")
 
 
 def check_range(settings: Any, names: str, least: float, below: float = inf) -> None:

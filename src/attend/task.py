@@ -15,16 +15,18 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int, UInt64
 from torch import nn
 
 from attend.contract import Batch, Direction
 from attend.data.batches import groups, plan
-from attend.data.check import check
+from attend.data.check import check, combined, first_equal, known_from_training
 from attend.data.examples import SPLITS, TARGET, Fixed, Fresh, Log, Row, Split
 from attend.data.files import DataError, counted
 from attend.data.own import Files
 from attend.fields.field import Fault, Field, Value
+from attend.inspect.diagnosis import rare_entries
+from attend.memory import require
 from attend.outputs.output import Output, Result, Wanted
 from attend.progress import Tell
 from attend.recipe import Recipe, SupervisedSettings
@@ -35,6 +37,8 @@ from attend.training import to_device
 CHUNK = 1024
 # Greatest size of a batch that is measured or predicted, in padded cells: memory grows with it.
 CELLS = 4096
+# Most memory that a batch is to take, in bytes, as its output estimates it.
+MEMORY = 2**30
 # Rows of each kind that a report names.
 SHOWN = 3
 
@@ -75,7 +79,8 @@ Faults = dict[tuple[int, int | None], str]
 class Part:
     """Encoded rows: the inputs of each row, and the targets with the number of the row that each belongs to.
 
-    `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from.
+    `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from. `left_out`
+    counts the examples read that can't be used.
     """
 
     inputs: dict[str, Any]
@@ -83,6 +88,7 @@ class Part:
     row: Any = field(default_factory=lambda: array("q"))
     rows: list[Row] = field(default_factory=list)
     given: list[Any] = field(default_factory=list)
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -94,6 +100,10 @@ class Part:
     def lengths(self) -> tuple[Int[np.ndarray, "target"], Int[np.ndarray, "target"]]:
         """Of each target, cells of the longest input that it belongs to, and its own."""
         return self.row_lengths()[np.frombuffer(self.row, dtype=np.int64)], self.targets.lengths()
+
+    def hashes(self) -> UInt64[np.ndarray, "row"]:
+        """A hash of each row's inputs, as they are encoded: the same for pictures of the same pixels."""
+        return combined([column.hashes() for column in self.inputs.values()])
 
 
 class Supervised:
@@ -107,14 +117,23 @@ class Supervised:
         self.source: Fixed | Fresh | None = None
         self.train: Part | None = None
         self.frozen: dict[Split, Part] = {}
+        self.known: dict[Split, int] = {}
         self._counts: dict[str, int] = {}
 
     @classmethod
-    def prepare(cls, recipe: Recipe, settings: SupervisedSettings, folder: Path, log: Log) -> "Supervised":
+    def prepare(
+        cls, recipe: Recipe, settings: SupervisedSettings, folder: Path, log: Log, learnt: Path | None = None
+    ) -> "Supervised":
         check_files(settings, log)
         source = settings.open_source(log)
-        fields = learn_fields(settings, source, log)
-        output = learn_output(settings, source, fields, log)
+        fields: dict[str, Field]
+        output: Output
+        if learnt is None:
+            fields = learn_fields(settings, source, log)
+            output = learn_output(settings, source, fields, log)
+        else:
+            known = cls.open(recipe, settings, learnt)
+            fields, output = known.fields, known.output
         for name, one in fields.items():
             one.save(folder, name)
         output.save(folder)
@@ -153,11 +172,49 @@ class Supervised:
         for split in source.splits:
             if split != "train":
                 self.frozen[split] = self.read_part(source, split, log)
+        self.known = self.known_from_training()
+        for remark in self.remarks_on_content():
+            log(remark)
         for name, one in self.fields.items():
             log(f"{name}: {one.about()}")
         log(f"{TARGET}: {self.output.about()}")
+        vocabularies = {} if self.train is None else self.vocabularies(self.train)
+        for name, (entries, tokens) in vocabularies.items():
+            for remark in rare_entries(entries, tokens, name, self.settings.vocabulary_flag(name)):
+                log(remark)
         for remark in self.output.remarks(self.frozen["valid"].given):
             log(remark)
+
+    def remarks_on_content(self) -> Iterator[str]:
+        """What is wrong with the examples by what their inputs hold: shared between parts, or of two classes."""
+        for split, count in self.known.items():
+            yield known_from_training(split, count, len(self.frozen[split].rows))
+        if self.train is not None and self.settings.kinds()[TARGET] == "label":
+            inputs, targets = self.train.hashes(), self.train.targets.hashes()
+            if count := int((targets != targets[first_equal(inputs, inputs)]).sum()):
+                yield f"train: {counted(count, 'example')} of another class than an earlier one of the same inputs"
+
+    def vocabularies(self, part: Part) -> dict[str, tuple[int, int]]:
+        """The entries of each vocabulary, and a part's tokens of it, by the name of the input or target."""
+        columns = {**part.inputs, TARGET: part.targets}
+        sizes = {name: one.sizes() for name, one in (*self.fields.items(), (TARGET, self.output))}
+        return {
+            name: (found["vocabulary"], int(columns[name].lengths().sum()))
+            for name, found in sizes.items()
+            if "vocabulary" in found
+        }
+
+    def known_from_training(self) -> dict[Split, int]:
+        """By part, the rows whose inputs are those of a training row, where there are any: whatever the files say, or
+        the rows that were held out."""
+        found: dict[Split, int] = {}
+        if self.train is None:
+            return found
+        known = self.train.hashes()
+        for split, part in self.frozen.items():
+            if count := int((first_equal(part.hashes(), known) >= 0).sum()):
+                found[split] = count
+        return found
 
     def read_part(self, source: Fixed | Fresh, split: Split, log: Log) -> Part:
         files = ", ".join(self.settings.data.files(split))
@@ -194,6 +251,7 @@ class Supervised:
             if not training:
                 part.rows += chunk
                 part.given += [target for singles in several for target in singles]
+        part.left_out = left_out.total
         return part, left_out
 
     def faults(
@@ -232,6 +290,10 @@ class Supervised:
         assert self.source is not None, "the task was opened to predict: it has no data"
         training = len(self.source) if isinstance(self.source, Fresh) else len(self.training)
         found = {"training examples": training, "validation examples": len(self.frozen["valid"].rows)}
+        if self.train is not None:
+            found |= {f"{name} tokens": tokens for name, (_, tokens) in self.vocabularies(self.train).items()}
+            found |= {f"{split} examples of inputs that training has too": count for split, count in self.known.items()}
+            found["examples left out"] = self.train.left_out + self.frozen["valid"].left_out
         for name, one in (*self.fields.items(), (TARGET, self.output)):
             found |= {f"{name} {size}": count for size, count in one.sizes().items()}
         return found
@@ -368,15 +430,26 @@ class Supervised:
     def predict(
         self, system: Any, cases: Sequence[Case], how: Any, wanted: Wanted, report: Tell | None = None
     ) -> list[list[Result]]:
-        """For each case, in order, its best outputs, or its samples; cases of like length are taken together."""
+        """For each case, in order, its best outputs, or its samples; cases of like length are taken together.
+
+        Raises `ValueError` if what is wanted would take more memory than there is.
+        """
 
         def some(batch: Batch, part: Sequence[int]) -> list[list[Result]]:
+            if wanted.stop is not None:
+                wanted.stop()
             return self.output.predict(system, batch, how, wanted)
 
-        return self.in_groups(system, cases, self.case_lengths(cases), some, report)
+        lengths = np.array(self.case_lengths(cases), dtype=np.int64)
+        memory = self.output.memory(how, wanted, lengths, np.zeros_like(lengths))
+        if len(cases):
+            require(
+                memory.max(), device_of(system), "one input", "ask for a smaller beam, fewer samples or less length"
+            )
+        return self.in_groups(system, cases, lengths, memory, some, report)
 
     def force(
-        self, system: Any, cases: Sequence[Case], targets: Sequence[Any], report: Tell | None = None
+        self, system: Any, cases: Sequence[Case], targets: Sequence[Any], how: Any, report: Tell | None = None
     ) -> list[Result]:
         """The given target of each case as if it were the output. Raises `ValueError` for one that can't be one."""
         encoded = self.output.encode(targets)
@@ -385,11 +458,12 @@ class Supervised:
                 raise ValueError(f"{TARGET} {number} {found}")
 
         def some(batch: Batch, part: Sequence[int]) -> list[Result]:
-            return self.output.force(system, batch, [encoded[i] for i in part], [targets[i] for i in part])
+            return self.output.force(system, batch, how, [encoded[i] for i in part], [targets[i] for i in part])
 
-        pairs = zip(self.case_lengths(cases), encoded, strict=True)
-        lengths = [max(length, self.output.length(target)) for length, target in pairs]
-        return self.in_groups(system, cases, lengths, some, report)
+        inputs = np.array(self.case_lengths(cases), dtype=np.int64)
+        written = np.array([self.output.length(target) for target in encoded], dtype=np.int64)
+        memory = self.output.memory(how, Wanted(samples=1), inputs, written)
+        return self.in_groups(system, cases, np.maximum(inputs, written), memory, some, report)
 
     def case_lengths(self, cases: Sequence[Case]) -> list[int]:
         return [max(one.length(case[name].encoded) for name, one in self.fields.items()) for case in cases]
@@ -398,19 +472,20 @@ class Supervised:
         self,
         system: Any,
         cases: Sequence[Case],
-        lengths: Sequence[int],
+        lengths: Int[np.ndarray, "case"],
+        memory: Float[np.ndarray, "case"],
         some: Callable[[Batch, Sequence[int]], list[Any]],
         report: Tell | None,
     ) -> list[Any]:
         found: list[Any] = [None] * len(cases)
-        device, done = device_of(system), 0
-        for part in groups(lengths, self.output.together, CELLS):
+        device, done, cells = device_of(system), 0, 0
+        for part in groups(lengths, self.output.together, CELLS, memory / MEMORY):
             batch = self.inputs([cases[place] for place in part], device)
             for place, one in zip(part, some(batch, part), strict=True):
                 found[place] = one
-            done += len(part)
+            done, cells = done + len(part), cells + int(lengths[part].sum())
             if report:
-                report(done, len(cases))
+                report(done, len(cases), cells / int(lengths.sum()))
         return found
 
 

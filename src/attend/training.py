@@ -8,7 +8,6 @@ Everything that decides what comes next is in `checkpoint.pt`, written at the en
 when the run is asked to stop: a run that was killed and resumed ends with the weights of one that was not.
 """
 
-import json
 import math
 import os
 import resource
@@ -20,24 +19,29 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
+from zipfile import BadZipFile, ZipFile
 
 import torch
 import torch.distributed.nn.functional  # before there is a group of processes: its functions' defaults would keep that
 from accelerate import Accelerator
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from attend.atomic import write_atomically
 from attend.contract import Loss, Starts, Task
 from attend.fast import keep_memory
+from attend.log import Log, summary_writer
 from attend.precision import WORTH_IT, bf16_speed
-from attend.progress import Progress, Report
+from attend.progress import OF_LOSS, Progress, Report, say
 from attend.settings import check_range
+from attend.weights import UNKNOWN_ORIGIN, Origin, check_resumed, read_weights, save_weights
 
-# What the loop itself measures: lower is better.
-OF_LOSS = ("loss", "perplexity")
+# A loss has diverged when it is above the first by so many times the size of that, and by so much more.
+FAR_TIMES, FAR_ABOVE = 4, 10.0
+# So many updates in a row, between validations: a single batch may be far off.
+IN_A_ROW = 50
+# Up to these values a measure is noise: no output is good yet, and weights are told apart by their loss.
+ABOUT_ZERO: Mapping[str, float] = {"bleu": 1.0, "bleu4": 1.0}
 
 
 @dataclass(frozen=True)
@@ -134,11 +138,6 @@ def optimiser(training: Training, parameters: list[nn.Parameter]) -> torch.optim
             return torch.optim.SGD(parameters, training.learning_rate, foreach=True)
 
 
-def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
-    clean = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
-    write_atomically(path, lambda partial: save_file(clean, partial))
-
-
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM instead of dying of them; a second one does what it always does."""
@@ -171,8 +170,8 @@ def repeat_on_gpu() -> None:
 class Run:
     """A run in its folder: weights, optimiser and progress, and how they are saved."""
 
-    def __init__(self, task: Task, training: Training, folder: Path) -> None:
-        self.task, self.training, self.folder = task, training, folder
+    def __init__(self, task: Task, training: Training, folder: Path, origin: Origin) -> None:
+        self.task, self.training, self.folder, self.origin = task, training, folder, origin
         # The run's settings say the precision, not the launcher's environment.
         self.accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
         self.device: torch.device = self.accelerator.device
@@ -185,6 +184,8 @@ class Run:
         self.system = task.build()
         if isinstance(self.system, Starts):
             self.system.prepare_training()
+        if (initial := folder / "initial.safetensors").exists():
+            self.system.load_state_dict(read_weights(initial)[0])
         self.wrapped = self.accelerator.prepare_model(self.system)
         self.average = {}
         if training.average:
@@ -219,21 +220,36 @@ class Run:
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
             "random": random,
+            "origin": self.origin,
         }
-        write_atomically(self.folder / "checkpoint.pt", lambda partial: torch.save(state, partial))
+
+        def write(partial: Path) -> None:
+            try:
+                torch.save(state, partial)
+            except RuntimeError as error:  # a full disk is one, without a word of it: a plain file says it
+                with partial.open("ab") as file:
+                    file.write(bytes(1 << 20))
+                raise OSError(str(error).split("\n")[0]) from error
+
+        write_atomically(self.folder / "checkpoint.pt", write)
 
     def restore(self) -> None:
-        """Go on from `checkpoint.pt`. Raises `ValueError` if there is none, or it is of another system."""
+        """Go on from `checkpoint.pt`. Raises `ValueError` if there is none, or it is damaged or of another system."""
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             raise ValueError(f"{path} does not exist: the run was stopped before its first checkpoint; start it anew")
         try:
+            with ZipFile(path) as parts:  # torch reads what is damaged without a word
+                if (damaged := parts.testzip()) is not None:
+                    raise ValueError(f"it is damaged, in {damaged}")
             state = torch.load(path, map_location=self.device, weights_only=True)
             self.system.load_state_dict(state["system"])
             self.optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+        except (RuntimeError, KeyError, TypeError, ValueError, EOFError, BadZipFile, UnpicklingError) as error:
             reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise ValueError(f"{path} is not a checkpoint of this run ({reason}): remove it to start anew") from error
+        for change in check_resumed(state.get("origin", UNKNOWN_ORIGIN), self.origin, path):
+            say(change)
         written, here = len(state["random"]["cpu"]), self.accelerator.num_processes
         if written != here:
             raise ValueError(f"{path} was written by {written} processes, not {here}: resume with as many")
@@ -247,16 +263,12 @@ class Run:
 
     def check_best(self) -> None:
         """Raise `ValueError` if the best weights so far are not there any more: a run may find no better ones."""
-        path = self.folder / "model.safetensors"
         try:
-            with safe_open(path, "pt"):
-                pass
-        except (OSError, SafetensorError) as error:
-            checkpoint = self.folder / "checkpoint.pt"
-            lost = "does not exist" if not path.exists() else f"is damaged ({error})"
+            read_weights(self.folder / "model.safetensors")
+        except ValueError as error:
             raise ValueError(
-                f"{path} {lost}, and with it the best weights so far are lost: put it back, or remove {checkpoint} to"
-                " train anew"
+                f"{error}, and with it the best weights so far are lost: put it back, or remove"
+                f" {self.folder / 'checkpoint.pt'} to train anew"
             ) from error
 
     def share(self, indices: Sequence[int]) -> tuple[Any, int]:
@@ -289,16 +301,15 @@ class Run:
         totals = self.summed(torch.stack([sums[name] for name in sums])).tolist()
         figures = dict(zip(sums, totals, strict=True))
         units = figures.pop("units")
+        if not math.isfinite(figures["loss"]):
+            raise self.diverged(f"the loss at update {self.progress.update + 1} is not finite", learning_rate)
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         # Processes' gradients were averaged; what is wanted is their sum, per unit or per example.
         over = units if self.training.mean_over == "units" else sum(map(len, group))
         scale = self.accelerator.num_processes / over
         norm = scale * float(get_total_norm(gradients))
         if not math.isfinite(norm):
-            raise ValueError(
-                f"the gradient at update {self.progress.update + 1} is not finite: lower training.learning_rate"
-                " or set training.clip"
-            )
+            raise self.diverged(f"the gradient at update {self.progress.update + 1} is not finite", learning_rate)
         if self.training.clip and norm > self.training.clip:
             scale *= self.training.clip / norm
         torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage]
@@ -318,6 +329,19 @@ class Run:
                     mean.copy_(value)
         per_unit = {name: value / units for name, value in figures.items()}
         return per_unit | {"gradient_norm": norm, "learning_rate": learning_rate, "units": units}
+
+    def far(self, loss: float) -> bool:
+        """Whether a loss is far above the one that training began with."""
+        first = self.progress.first_loss
+        return loss > first + FAR_TIMES * abs(first) + FAR_ABOVE
+
+    def diverged(self, what: str, learning_rate: float | None = None) -> ValueError:
+        """The error for training that has failed. All that was saved before stays."""
+        reached = f", at a learning rate of {learning_rate:.2g}" if learning_rate is not None else ""
+        remedy = "lower training.learning_rate, or set training.clip, and train anew"
+        if best := self.progress.best_update:
+            remedy += f" (from the best weights so far, of update {best:,}, with --init {self.folder})"
+        return ValueError(f"{what}{reached}: training has diverged; {remedy}")
 
     def agreed(self, value: bool) -> bool:
         """Whether any process says so: what happens next must be the same in all."""
@@ -344,17 +368,22 @@ class Run:
         with self.validated_weights() as system, torch.random.fork_rng(devices):
             torch.manual_seed(0)
             metrics = validation_loss(system, self.task, self.device)
-            if not math.isfinite(metrics["loss"]):
-                raise ValueError("the validation loss is not finite: lower training.learning_rate or set training.clip")
+            if not math.isfinite(metrics["loss"]) or self.far(metrics["loss"]):
+                began = f"where training began at {progress.first_loss:.3g}"
+                raise self.diverged(
+                    f"the validation loss at update {progress.update:,} is {metrics['loss']:.3g}, {began}"
+                )
             metrics |= self.task.measure(system)
             lower = watch in OF_LOSS or self.task.measures[watch] == "lower"
             value = metrics[watch] if lower else -metrics[watch]
+            if abs(value) <= ABOUT_ZERO.get(watch, 0.0):
+                value = 0.0
             # Where a figure can't tell two weights apart (no output is right yet, or all are), the loss does.
             if (value, metrics["loss"]) < (progress.best, progress.best_loss):
                 progress.best, progress.best_loss = value, metrics["loss"]
                 progress.best_update, progress.validations_since_best = progress.update, 0
                 if self.accelerator.is_main_process:
-                    save_weights(self.folder / "model.safetensors", system.state_dict())
+                    save_weights(self.folder / "model.safetensors", system.state_dict(), self.origin)
             else:
                 progress.validations_since_best += 1
                 progress.halvings += self.training.schedule == "plateau"
@@ -400,30 +429,44 @@ def check_training(task: Task, training: Training) -> None:
         )
 
 
-def train(task: Task, training: Training, folder: Path, resume: bool, report: Report) -> Progress:
+def train(
+    task: Task, training: Training, folder: Path, resume: bool, report: Report, origin: Origin = UNKNOWN_ORIGIN
+) -> Progress:
     """Train in `folder`; `report` is told of every update and, with its metrics, of every validation.
 
+    Begins with `initial.safetensors`, where that is there. What is saved says that it is of this `origin`.
     Leaves `model.safetensors` (the best validation), `last.safetensors`, `averaged.safetensors` (with an average) and
     `log.jsonl`. Raises `Interrupted` after saving when asked to stop, `ValueError` when it can't go on.
     """
     check_training(task, training)
-    run = Run(task, training, folder)
+    run = Run(task, training, folder, origin)
     if resume:
         run.restore()
     progress, main = run.progress, run.accelerator.is_main_process
+    expect(progress, training.epochs)
     log = Log(folder, progress.update, training.tensorboard) if main else None
     updates_an_epoch = math.ceil(len(task.plan(0)) / training.accumulate)
     progress.updates_expected = training.epochs * updates_an_epoch
     saved = time.monotonic()
     started, cpu_started = saved - progress.seconds, time.process_time() - progress.cpu_seconds
     run.system.train()
+    high = 0  # updates in a row whose loss is far above the first
     with stop_signals() as received:
         while not progress.done:
             plan = task.plan(progress.epoch)
             while progress.batch < len(plan) and not progress.done:
                 group = plan[progress.batch : progress.batch + training.accumulate]
                 figures = run.update(group, rate(training, progress, updates_an_epoch))
+                if math.isnan(progress.first_loss):
+                    progress.first_loss = figures["loss"]
+                high = high + 1 if run.far(figures["loss"]) else 0
                 progress.update += 1
+                if high == IN_A_ROW:
+                    began = f"where it began at {progress.first_loss:.3g}"
+                    raise run.diverged(
+                        f"the loss at update {progress.update:,} is {figures['loss']:.3g}, {began}",
+                        figures["learning_rate"],
+                    )
                 progress.batch += len(group)
                 progress.units += int(figures["units"])
                 end = progress.batch >= len(plan)
@@ -443,7 +486,8 @@ def train(task: Task, training: Training, folder: Path, resume: bool, report: Re
                 if end:
                     progress.epoch, progress.batch = progress.epoch + 1, 0
                 stop = run.agreed(bool(received))
-                due = time.monotonic() - saved > 60 * training.save_minutes
+                # What is diverging is not to replace what was good.
+                due = not high and time.monotonic() - saved > 60 * training.save_minutes
                 if stop or end or progress.done or run.agreed(due):
                     run.save()
                     saved = time.monotonic()
@@ -455,10 +499,23 @@ def train(task: Task, training: Training, folder: Path, resume: bool, report: Re
         run.validate()  # no validation came within so few updates
         run.save()
     if main:
-        save_weights(folder / "last.safetensors", run.system.state_dict())
+        save_weights(folder / "last.safetensors", run.system.state_dict(), origin)
         if training.average:
-            save_weights(folder / "averaged.safetensors", run.average)
+            save_weights(folder / "averaged.safetensors", run.average, origin)
     return progress
+
+
+def expect(progress: Progress, epochs: int) -> None:
+    """Take note of how many epochs there are to be: of a run that has come to its end, or is resumed, maybe more.
+
+    Raises `ValueError` if it has had as many already.
+    """
+    if not progress.done and progress.update and epochs <= progress.epoch:
+        raise ValueError(f"training.epochs is {epochs}, but the run has had {progress.epoch}: give a larger number")
+    had = progress.epochs_expected or progress.epoch
+    if progress.done and epochs > had:
+        progress.done, progress.validations_since_best = "", 0  # patience begins anew
+    progress.epochs_expected = epochs
 
 
 def leave_processes() -> None:
@@ -474,37 +531,3 @@ def leave_processes() -> None:
 def peak_memory_mb() -> float:
     """The most memory this process has held, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def summary_writer() -> Any:
-    """What writes TensorBoard events. Raises `ValueError` where it isn't installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ValueError("training.tensorboard needs: pip install 'attend[tensorboard]'") from error
-    return SummaryWriter
-
-
-class Log:
-    """`log.jsonl`: a line for every tenth update and for every validation."""
-
-    def __init__(self, folder: Path, update: int, tensorboard: bool) -> None:
-        self.path = folder / "log.jsonl"
-        if self.path.exists():
-            # What a killed run logged after its last checkpoint happens again.
-            *whole, _ = self.path.read_text(encoding="utf-8").split("\n")  # a kill may have cut the last line short
-            kept = "".join(line + "\n" for line in whole if json.loads(line)["update"] <= update)
-            write_atomically(self.path, lambda partial: partial.write_text(kept, encoding="utf-8"))
-        self.events = None
-        if tensorboard:
-            self.events = summary_writer()(str(folder / "tensorboard"), purge_step=update + 1)
-
-    def write(self, progress: Progress, figures: dict[str, float]) -> None:
-        if progress.update % 10 and not any(name.startswith("valid_") for name in figures):
-            return
-        where = {"update": progress.update, "epoch": progress.epoch + 1, "seconds": round(progress.seconds, 3)}
-        with self.path.open("a") as file:
-            file.write(json.dumps(where | {name: float(f"{value:.6g}") for name, value in figures.items()}) + "\n")
-        if self.events:
-            for name, value in figures.items():
-                self.events.add_scalar(name, value, progress.update)

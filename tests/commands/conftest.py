@@ -150,6 +150,20 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def noise(attend: Attend, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Classes from an image, of pictures that say nothing of them: 19 of 20 are cats."""
+    folder, out = tmp_path_factory.mktemp("noise"), tmp_path_factory.mktemp("runs") / "noise"
+    generate, rows = np.random.default_rng(0), ["file_name,label"]
+    for number in range(200):
+        Image.fromarray(generate.integers(255, size=(8, 8), dtype=np.uint8)).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{'cat' if number % 20 else 'dog'}")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+    size = ["--system.glimpses", "2", "--system.size", "4", "--system.scales", "1", "--system.hidden", "8"]
+    attend("train", "ram", "--out", out, "--data.folder", folder, *size, "--training.epochs", "3")
+    return out
+
+
+@pytest.fixture(scope="session")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Premises and hypotheses, which are of the same animal or not, under other names than the fields'."""
     folder = tmp_path_factory.mktemp("pairs")
@@ -179,6 +193,14 @@ def summary(data: Path, attend: Attend, tmp_path_factory: pytest.TempPathFactory
     """A run that looks at no words, with the same vocabulary."""
     folder = tmp_path_factory.mktemp("runs") / "last"
     attend(*translating(data, folder, "--system.attention", "last", "--training.epochs", "1"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def uniform(data: Path, attend: Attend, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that looks at all words alike."""
+    folder = tmp_path_factory.mktemp("runs") / "uniform"
+    attend(*translating(data, folder, "--system.attention", "uniform", "--training.epochs", "1"))
     return folder
 
 

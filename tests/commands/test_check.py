@@ -3,6 +3,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from PIL import Image
+
 from .conftest import Attend, run_attend
 
 
@@ -15,6 +17,21 @@ def test_it_reports_and_fails_on_what_is_fatal(data: Path, tmp_path: Path, atten
     assert done.status == 1
     assert "line counts differ" in done.out
     assert str(tmp_path / "short") in done.out
+
+
+def test_files_and_folders_may_be_named_without_a_flag(
+    data: Path, pairs: Path, pictures: Path, attend: Attend, fails: Callable[..., str]
+) -> None:
+    train = [data / "train.s", data / "train.t"]
+    assert attend("check", *train).out == attend("check", "--train", *train).out
+    columns = ["--columns", "premise=first", "hypothesis=second"]
+    for files in ([pairs / "train.csv"], ["--train", pairs / "train.csv"]):
+        assert "60 usable" in attend("check", "entailment", *files, *columns).out
+    assert attend("check", "ram", pictures).out == attend("check", "ram", "--folder", pictures).out
+    assert "name the data once" in fails("check", "ram", pictures, "--folder", pictures)
+    assert "'entailment'" in fails("check", "entailmnt")
+    assert "'entailment'" in fails("check", "entailmnt", "--train", *train)
+    assert run_attend("check", data / "train.x", data / "train.t").status != 0
 
 
 def test_a_recipe_says_what_columns_there_are(pairs: Path, attend: Attend, tmp_path: Path) -> None:
@@ -37,6 +54,19 @@ def test_files_are_looked_into(pictures: Path, tmp_path: Path, attend: Attend) -
         assert found["rows"] == {"train": 59}
         (problem,) = [one for one in found["problems"] if one["kind"] == "broken file"]
         assert "3.png" in problem["what"]
+
+
+def test_pictures_are_compared_by_their_pixels(pictures: Path, tmp_path: Path, attend: Attend) -> None:
+    for part in ("train/left", "train/right", "valid/left"):
+        (tmp_path / part).mkdir(parents=True)
+    for number in range(4):
+        shutil.copy(pictures / f"{number}.png", tmp_path / "train" / ("left", "right")[number % 2])
+    with Image.open(pictures / "0.png") as image:
+        for place in ("train/right/again.png", "valid/left/again.png"):
+            image.save(tmp_path / place, compress_level=0)
+    found = json.loads(attend("check", "ram", "--folder", tmp_path, "--json").out)
+    assert found["counts"] == {"conflicting labels": 1, "shared between parts": 1}
+    assert all("again.png" in problem["what"] for problem in found["problems"])
 
 
 def test_what_is_learnt_from_no_files_is_said(fails: Callable[..., str]) -> None:

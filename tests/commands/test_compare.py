@@ -2,9 +2,15 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from attend.catalogue import RECIPES
+from attend.commands.compare import confounded
+from attend.run import RunConfig
 
 from .conftest import Attend, translating
 
@@ -22,8 +28,40 @@ def test_texts(run: Path, summary: Path, tmp_path: Path, attend: Attend) -> None
     assert sum(bucket["count"] for bucket in found["by_length"][str(run)]) == 24
     assert picture.read_bytes().startswith(b"\x89PNG")
     out = attend("compare", run, summary, *options).out
-    assert out.count("| :-- |") == 3
+    assert out.count("| :-- |") == 4
     assert out.startswith(f"| figure | {run} | {summary} |\n")
+    assert found["differences"] == [
+        {"setting": "system.attention", str(run): "additive", str(summary): "last"},
+        {"setting": "training.epochs", str(run): "10", str(summary): "1"},
+    ]
+    (warning,) = found["warnings"]
+    assert all(part in warning for part in (str(summary), "system.attention", "training.epochs"))
+    assert f"warning: {warning}" in out
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changed", "warned"),
+    [
+        ("rnnsearch-modern", {}, False),
+        ("rnnsearch-modern", {"system.attention": "last", "training.seed": 2, "training.threads": 2}, False),
+        ("rnnsearch-modern", {"system.attention": "last", "training.epochs": 7}, True),
+        ("rnnsearch-modern-dates-last", {"system.attention": "last"}, False),
+        ("rnnsearch-modern-dates-last", {"system.attention": "last", "training.epochs": 7}, True),
+    ],
+)
+def test_more_than_one_difference_is_warned_of(recipe: str, changed: dict[str, object], warned: bool) -> None:
+    base = "rnnsearch-modern-dates" if "dates" in recipe else recipe
+    settings = RECIPES[base].settings
+    for name, value in changed.items():
+        section, field = name.split(".")
+        part = replace(getattr(settings, section), **{field: value})
+        settings = replace(settings, **{section: part})
+    configs = [
+        RunConfig(base, RECIPES[base].settings, {}, RECIPES[base]),
+        RunConfig(recipe, settings, {}, RECIPES[recipe]),
+    ]
+    models = {name: SimpleNamespace(config=config) for name, config in zip("ab", configs, strict=True)}
+    assert bool(confounded(models)) == warned
 
 
 def test_any_file(run: Path, summary: Path, data: Path, attend: Attend) -> None:

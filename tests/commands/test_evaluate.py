@@ -176,3 +176,22 @@ def test_what_has_changed_since_training_is_said(bars: Path, pictures: Path, tmp
     known.write_text(json.dumps(dict.fromkeys(json.loads(known.read_text()), "00000000")))
     for words in commands:
         assert f"{pictures} has changed since {again} began" in attend(*words).err
+
+
+def test_a_classifier_of_noise_is_no_better_than_the_commonest_class(
+    noise: Path, tmp_path: Path, attend: Attend
+) -> None:
+    record = tmp_path / "noise.json"
+    found = json.loads(attend("evaluate", noise, "--record", record, "--json").out)
+    assert (found["error"], found["baseline_chance"], found["baseline_majority"]) == (0.05, 0.5, 0.95)
+    assert found["balanced_accuracy"] == 0.5
+    assert found["confusion"] == {"cat": {"cat": 19}, "dog": {"cat": 1}}
+    assert [one["examples"] for one in found["classes"]] == [19, 1]
+    assert found["intervals"]["accuracy"][0] < 0.95 < found["intervals"]["accuracy"][1]
+    assert (found["finished"], found["unknown"], found["left_out"]) == (20, 0, 0)
+    assert any("'cat'" in remark for remark in found["remarks"])
+    assert json.loads(record.read_text())["intervals"] == found["intervals"]
+    told, card = attend("evaluate", noise).out, (noise / "README.md").read_text()
+    assert all(found["remarks"][0] in said for said in (told, card))
+    assert "| cat | 19 | 0 |" in told
+    assert "| cat | 19 | 0 |" in card

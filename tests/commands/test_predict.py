@@ -45,14 +45,50 @@ def test_a_column_of_a_table_is_the_same(run: Path, tmp_path: Path, attend: Atte
         assert attend("predict", run, tmp_path / name, *columns).out == "A GOD SNUR\nEHT DER LLAB\n"
 
 
-def test_what_is_no_text_is_found_before_predicting(
-    run: Path, tmp_path: Path, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["pairs.tsv", "pairs.txt", "pairs", "-"])
+def test_of_a_table_the_inputs_are_read_whatever_it_is_called(
+    name: str, run: Path, tmp_path: Path, attend: Attend
 ) -> None:
-    monkeypatch.setattr("attend.commands.predict.CHUNK", 1)
-    (tmp_path / "wrong").write_bytes(b"a dog runs\n\xff\n")
-    for out in ([], ["--out", tmp_path / "out"]):
-        assert f"{tmp_path / 'wrong'}, line 2" in fails("predict", run, tmp_path / "wrong", *out)
-    assert [path.name for path in tmp_path.iterdir()] == ["wrong"]
+    for text in ("a dog runs\tX Y\nthe red ball\tZ\n", "target\tsource\nX Y\ta dog runs\n\tthe red ball\n"):
+        (tmp_path / name).write_text(text)
+        given = "-" if name == "-" else tmp_path / name
+        assert attend("predict", run, given, stdin=text.encode()).out == "A GOD SNUR\nEHT DER LLAB\n"
+
+
+def test_stray_spaces_and_marks_make_no_difference(run: Path, attend: Attend) -> None:
+    odd = "\ufeffa dog runs\n  a  dog runs \n\ufeffa dog\ufeff runs\na dog runs\u00a0\n"
+    first, *others = attend("predict", run, "--format", "tsv", stdin=odd.encode()).lines
+    assert others[:2] == [first, first]
+    assert first.split("\t")[1] == "A GOD SNUR"
+
+
+@pytest.mark.parametrize("chunk", [1, 9])
+def test_a_line_that_is_no_text_is_named_and_the_others_go_on(
+    chunk: int, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attend.commands.predict.CHUNK", chunk)
+    content = b"a dog runs\n\xff\nthe red ball\n"
+    (tmp_path / "wrong").write_bytes(content)
+    for path in (str(tmp_path / "wrong"), "-"):
+        done = run_attend("predict", run, path, "--alignments", tmp_path / "links", stdin=content)
+        assert (done.status, done.out) == (2, "A GOD SNUR\n\nEHT DER LLAB\n")
+        assert f"{path}, line 2" in done.err
+        assert "1 of 3" in done.err
+        assert len((tmp_path / "links").read_text().splitlines()) == 3
+    lines = [json.loads(line) for line in run_attend("predict", run, path, "--format", "jsonl", stdin=content).lines]
+    assert [line.get("left_out") is None for line in lines] == [True, False, True]
+    assert (lines[1]["input"], lines[1]["outputs"]) == (None, [])
+
+
+def test_a_malformed_line_of_a_table_is_named_once(entailment: Path, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("premise\thypothesis\na\tb\na\na\tb\n")
+    done = run_attend("predict", entailment, tmp_path / "pairs.tsv")
+    assert [bool(line) for line in done.lines] == [True, False, True]
+    for name, text in (("a", b"a\n\xff\na\n"), ("b", b"b\n\xff\nb\n")):
+        (tmp_path / name).write_bytes(text)
+    aligned = run_attend("predict", entailment, tmp_path / "a", tmp_path / "b")
+    assert (aligned.status, aligned.out) == (done.status, done.out) == (2, done.out)
+    assert "1 of 3" in aligned.err
 
 
 def test_several_outputs(run: Path, lines: Path, attend: Attend) -> None:
@@ -77,9 +113,69 @@ def test_jsonl_has_the_attention(run: Path, lines: Path, attend: Attend) -> None
 
 def test_outputs_that_were_cut_and_unknown_words_are_said(run: Path, attend: Attend) -> None:
     words = ["predict", run, "--format", "jsonl", "--longest", "1", "--beam", "1"]
-    (output,) = json.loads(attend(*words, stdin=b"a zebra runs\n").out)["outputs"]
+    done = attend(*words, stdin=b"a zebra runs\na dog\n")
+    (output,) = json.loads(done.lines[0])["outputs"]
+    assert "1 of 2 lines with tokens that are in no vocabulary" in done.err
+    marked = [token.get("unknown", False) for token in output["attention"]["memory"]["tokens"]]
+    assert marked == [False, True, False, False]
     assert (output["finished"], output["unknown"]) == (False, 1)
-    assert len(output["tokens"]) == 2
+    assert output["tokens"] == ["A", "</s>"]
+    # The text is scored as it was predicted, cut or not.
+    done = attend("score", run, "--json", stdin=b"a zebra runs\tA\n")
+    assert json.loads(done.out)["log_prob"] == pytest.approx(output["log_prob"], abs=1e-4)
+    done = attend("predict", run, "--longest", "1", stdin=b"a dog runs\nthe red ball\n")
+    assert done.lines == ["A", "EHT"]
+    assert "2 outputs" in done.err
+
+
+def test_what_is_too_long_is_named_and_the_rest_goes_on(run: Path, tmp_path: Path, attend: Attend) -> None:
+    (tmp_path / "lines").write_text(f"a dog runs\n{'a dog ' * 10_000}\n{'dog' * 20_000}\nthe red ball\n")
+    done = run_attend("predict", run, tmp_path / "lines")
+    assert (done.status, done.out) == (2, "A GOD SNUR\n\n\nEHT DER LLAB\n")
+    assert ["line 2: source" in line for line in done.err.splitlines()] == [True, False, False]
+    assert "line 3: source" in done.err.splitlines()[1]
+    assert "2 of 4 lines" in done.err.splitlines()[-1]
+    for number, reached in ((2, False), (3, True)):
+        done = run_attend("predict", run, "--longest-input", number, "--format", "jsonl", stdin=b"a dog runs\n")
+        found = json.loads(done.out)
+        assert (bool(found["outputs"]), "--longest-input" in found.get("left_out", "")) == (reached, not reached)
+        assert done.status == (0 if reached else 2)
+
+
+def test_a_limit_on_inputs_is_for_what_varies(
+    run: Path, bars: Path, drawer: Path, pictures: Path, tmp_path: Path, fails: Callable[..., str]
+) -> None:
+    assert "longest_input" in fails("predict", bars, pictures / "0.png", "--longest-input", "3")
+    assert "longest_input" in fails("predict", run, "--longest-input", "0")
+    assert "--longest-input" in fails("evaluate", drawer, "--longest-input", "3")
+    assert "--longest-input" in fails("show", run, "a dog runs", "--longest-input", "2")
+    (tmp_path / "pair").write_text("a dog runs\tA GOD SNUR\n")
+    assert "3 tokens" not in fails("evaluate", run, "--data", tmp_path / "pair", "--longest-input", "2")
+
+
+def test_chunks_of_long_inputs_are_small(
+    run: Path, lines: Path, attend: Attend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attend.commands.predict.CHUNK_CELLS", 5)
+    assert attend("predict", run, lines).out == "A GOD SNUR\n\nEHT DER LLAB\n"
+
+
+def test_what_needs_more_memory_than_there_is_is_refused(run: Path, fails: Callable[..., str]) -> None:
+    for flag in ("--beam", "--samples"):
+        assert "memory" in fails("predict", run, flag, 10**9, "--format", "tsv", stdin=b"a dog runs\n")
+
+
+def test_outputs_that_go_round_are_said_and_can_be_forbidden(run: Path, attend: Attend) -> None:
+    words = ["predict", run, "--beam", "1", "--longest", "40", "--format", "jsonl"]
+    given = " ".join(["dog"] * 24).encode()
+    done = attend(*words, stdin=given)
+    (output,) = json.loads(done.out)["outputs"]
+    assert "--no-repeat-ngram" in done.err
+    done = attend(*words, "--no-repeat-ngram", "2", "--no-unknown", stdin=given)
+    (other,) = json.loads(done.out)["outputs"]
+    pairs = list(zip(other["tokens"], other["tokens"][1:], strict=False))
+    assert len(set(pairs)) == len(pairs) != len(output["tokens"])
+    assert "--no-repeat-ngram" not in done.err
 
 
 def test_samples_are_the_same_for_the_same_seed(run: Path, lines: Path, attend: Attend) -> None:
@@ -97,6 +193,9 @@ def test_alignments(run: Path, lines: Path, tmp_path: Path, attend: Attend) -> N
     links = read_pharaoh(str(path), first=0)
     assert links[0].sure == {(0, 0), (1, 1), (2, 2)}
     assert links[1].sure == set()
+    attend("predict", run, lines, "--alignments", path, "--alignment-form", "npz")
+    with np.load(path) as arrays:
+        assert [arrays[f"{number}/target"].size for number in (1, 2, 3)] == [4, 0, 4]
     attend("predict", run, lines, "--alignments", path, "--alignment-form", "nematus")
     assert [trace.output for trace in read_nematus(path)] == ["A GOD SNUR", "", "EHT DER LLAB"]
 
@@ -182,7 +281,7 @@ def test_pictures_are_answered_in_order(bars: Path, pictures: Path, attend: Atte
     assert [row[0] for row in rows] == files
     assert all(-0.7 <= float(row[1]) <= 0 for row in rows)
     found = json.loads(attend("predict", bars, files[0], "--format", "jsonl").out)
-    assert found.keys() == {"input", "text", "score", "trace"}
+    assert found.keys() == {"input", "text", "score", "trace", "finished", "unknown"}
     assert Trace.from_json(found["trace"]).output == "left"
 
 
@@ -215,6 +314,8 @@ def test_a_folder_is_answered_but_for_what_can_not_be_read(bars: Path, pictures:
     done = run_attend("predict", bars, folder)
     assert (done.status, done.out) == (2, "right\n\nleft\n")
     assert f"{files[1]}: " in done.err
+    assert "1 left out, not a .png" in done.err
+    assert "notes.txt" in done.err
     assert "1 of 3 files" in done.err.splitlines()[-1]
     out = tmp_path / "answers.tsv"
     assert run_attend("predict", bars, folder, "--format", "tsv", "--out", out).status == 2
@@ -222,7 +323,9 @@ def test_a_folder_is_answered_but_for_what_can_not_be_read(bars: Path, pictures:
     assert [row[0] for row in rows] == [str(file) for file in files]
     assert rows[1][1:] == ["", ""]
     unread, read = map(json.loads, run_attend("predict", bars, files[1], files[0], "--format", "jsonl").lines)
+    assert "PNG" in unread.pop("left_out")
     assert unread == {"input": str(files[1]), "text": None, "score": None, "trace": None}
+    assert (read["finished"], read["unknown"]) == (True, 0)
     assert read["text"] == "right"
 
 
@@ -294,7 +397,8 @@ def test_rows_of_two_texts(entailment: Path, pairs: Path, tmp_path: Path, attend
     attend("predict", entailment, table, "--alignments", tmp_path / "links")
     assert len(read_pharaoh(str(tmp_path / "links"), first=0)) == 10
     lines = [line.rsplit(",", 1)[0].replace(",", "\t") for line in table.read_text().splitlines()[1:]]
-    assert attend("predict", entailment, stdin="\n".join(lines).encode()).lines == answers
+    for head in ([], ["first\tsecond"], ["premise\thypothesis"]):  # the run's own tables have the former
+        assert attend("predict", entailment, stdin="\n".join([*head, *lines]).encode()).lines == answers
     (tmp_path / "a").write_text("\n".join(line.split("\t")[0] for line in lines))
     (tmp_path / "b").write_text("\n".join(line.split("\t")[1] for line in lines))
     assert attend("predict", entailment, tmp_path / "a", tmp_path / "b").lines == answers

@@ -53,6 +53,22 @@ def test_training_leaves_a_whole_run(run: Path, data: Path) -> None:
         assert part in card
 
 
+def test_a_finished_training_says_what_it_reached_and_by_how_many_examples(
+    noise: Path, tmp_path: Path, attend: Attend
+) -> None:
+    folder = tmp_path / "noise"
+    shutil.copytree(noise, folder)
+    done = attend("train", "--resume", "--out", folder, "--json")
+    found = json.loads(done.out)
+    assert (found["recipe"], found["run"], found["updates"], found["stopped"]) == ("ram", str(folder), 9, "3 epochs")
+    assert (found["baseline_chance"], found["baseline_majority"], found["left_out"]) == (0.5, 0.95, 0)
+    assert (found["finished"], found["unknown"], found["count"]) == (20, 0, 20)
+    assert "20 validation examples" in done.err
+    assert found["diagnosis"]
+    assert all(line in done.err and line in (folder / "README.md").read_text() for line in found["diagnosis"])
+    assert found["remarks"][0] in done.err
+
+
 def test_a_folder_of_pictures_becomes_a_run(bars: Path, pictures: Path, attend: Attend) -> None:
     card = (bars / "README.md").read_text()
     for part in ("| target classes | 2 |", str(pictures), "attend predict", "error"):
@@ -187,6 +203,34 @@ def test_a_link_that_leads_nowhere_stops_no_training(tmp_path: Path, attend: Att
     where = ["--out", tmp_path / "run", "--data.folder", tmp_path / "pictures", "--training.epochs", "1"]
     done = attend("train", "feedforward", *where, "--system.hidden", "8", "--system.rows", "8")
     assert "cat/gone.png" in done.err
+
+
+def test_a_run_goes_on_for_more_epochs_and_with_other_data(
+    run: Path, data: Path, tmp_path: Path, attend: Attend, fails: Callable[..., str]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    said = attend("train", "--resume", "--out", folder, "--training.epochs", "11").err
+    assert "training.epochs was 10, and is 11 now" in said
+    assert json.loads((folder / "training.json").read_text())["updates"] == 11 * 12
+    assert "--training.epochs 11" in json.loads((folder / "config.json").read_text())["provenance"]["command"]
+    assert "'--training.seed'" in fails("train", "--resume", "--out", folder, "--training.seed", "3")
+    assert "--init" in fails("train", "--resume", "--out", folder, "--init", run)
+    tuned, files = tmp_path / "tuned", ["--data.train", data / "test.s", data / "test.t"]
+    short = ["--training.epochs", "1", "--training.watch", "loss", "--training.learning-rate", "1e-5"]
+    attend("train", "rnnsearch-modern", "--init", run, "--out", tuned, *files, *short)
+    assert (tuned / "source.tokenizer.json").read_bytes() == (run / "source.tokenizer.json").read_bytes()
+    assert attend("predict", tuned, data / "test.s").lines[:3] == attend("predict", run, data / "test.s").lines[:3]
+    other = ["train", "rnnsearch-modern", "--init", run, "--out", tmp_path / "x", *files, "--system.hidden", "8"]
+    assert f"in {run}, and [" in fails(*other)
+
+
+def test_training_that_diverges_ends_with_a_remedy(data: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
+    for rate in ("1e3", "1e30"):
+        said = fails(*translating(data, tmp_path / rate, "--training.learning-rate", rate))
+        assert "training.learning_rate" in said
+        assert re.search(r"at update \d+", said)
+        assert not (tmp_path / rate / "training.json").exists()
 
 
 def test_interrupted_training_says_how_to_go_on_and_does(

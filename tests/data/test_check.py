@@ -52,7 +52,7 @@ def test_nothing_wrong(tmp_path):
         ("a\tb\u2028", "line separator", "U+2028 at character 1 of the target"),
         ("a\u2029\tb", "line separator", "U+2029 at character 1 of the source"),
         ("\ufeffa\tb", "byte order mark", "U+FEFF at character 0 of the source"),
-        ("a " * 101 + "\t" + "b " * 90, "long line", "the source has about 101 words (202 characters)"),
+        ("a " * 101 + "a\t" + "b " * 90 + "b", "long line", "the source has about 102 words (203 characters)"),
         ("字" * 1010 + "\t" + "b " * 90 + "c" * 900, "long line", "the source has about 101 words (1,010 characters)"),
         ("a" * 50 + "\tb", "length ratio", "50 characters against 1"),
         (GOOD[3], "duplicate", "the same as line 4"),
@@ -88,7 +88,7 @@ def test_the_ratio_is_that_of_the_two_languages(tmp_path):
 
 def test_inputs_of_any_ratio_may_go_together(tmp_path):
     lines = [f"{'premise ' * 9}{i}\tno {i}\t{'yes' if i % 2 else 'no'}" for i in range(20)]
-    lines.append(f"short\t{'a long hypothesis ' * 4}\tyes")
+    lines.append(f"short\t{'a long hypothesis ' * 4}.\tyes")
     assert checked(JUDGED, LABEL, train=put(tmp_path, "t.tsv", lines)).problems == ()
 
 
@@ -172,9 +172,10 @@ def test_an_empty_label_is_no_class(tmp_path):
     assert report.rows == {"train": 2}
 
 
-def probe(path: Path) -> None:
+def probe(path: Path) -> str:
     if path.read_bytes() == b"broken":
         raise ValueError("this is no picture")
+    return path.read_text()
 
 
 def test_files_are_compared_by_what_they_hold(tmp_path):
@@ -192,7 +193,7 @@ def test_files_are_compared_by_what_they_hold(tmp_path):
         (valid, 3, "shared between parts"),
     ]
     assert "no picture" in report.problems[0].what
-    assert [problem.severity for problem in report.problems[:2]] == ["warning", "fatal"]
+    assert [problem.severity for problem in report.problems[:2]] == ["warning", "warning"]
     assert report.rows == {"train": 4, "valid": 2}
 
 
@@ -219,7 +220,7 @@ def test_several_texts_are_all_looked_at():
     columns = (Column("image", files=True), Column("target", several=True))
     rows = [
         Row({"image": np.array([float(line)]), "target": texts}, f"line {line}", line)
-        for line, texts in enumerate([("a", "b\0"), ("", " "), ("", "c"), ("word " * 101,)], start=1)
+        for line, texts in enumerate([("a", "b\0"), ("", " "), ("", "c"), ("word " * 101 + "end",)], start=1)
     ]
     report = check({"train": rows}, columns, {"image": "file"})
     assert found(report) == [(1, "control character"), (2, "empty line"), (4, "long line")]

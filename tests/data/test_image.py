@@ -48,7 +48,7 @@ def test_pixels_come_back():
     np.testing.assert_array_equal(decode(encoded(Image.fromarray(GREY)), Form()).pixels, GREY[np.newaxis])
     found = decode(encoded(Image.fromarray(COLOUR)), Form("colour"))
     np.testing.assert_array_equal(found.pixels, COLOUR.transpose(2, 0, 1))
-    assert found[1:] == ((5, 7), False, False)
+    assert found[1:] == ((5, 7), False, False, False)
 
 
 @pytest.mark.parametrize("colour", ["grey", "colour"])
@@ -142,14 +142,24 @@ def test_decompression_bombs_are_refused(columns, rows):
         decode(bomb(columns, rows), Form(rows=8, columns=8))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
+def test_of_several_frames_the_first_is_read(kind: str):
+    first, second = Image.fromarray(GREY), Image.fromarray(255 - GREY)
+    file = encoded(first, kind, save_all=True, append_images=[second], lossless=True)
+    alone = decode(encoded(first, kind, lossless=True), Form())
+    found = decode(file, Form())
+    np.testing.assert_array_equal(found.pixels, alone.pixels)
+    assert (found.animated, alone.animated) == (True, False)
+
+
 def test_other_formats_are_refused():
-    for kind in ("GIF", "BMP", "TIFF"):
-        with pytest.raises(ImageError, match="not a PNG or JPEG image"):
+    for kind in ("BMP", "TIFF"):
+        with pytest.raises(ImageError, match="not a PNG, JPEG, WebP or GIF image"):
             decode(encoded(Image.fromarray(GREY), kind), Form())
 
 
 @given(
-    kind=st.sampled_from(["PNG", "JPEG"]),
+    kind=st.sampled_from(["PNG", "JPEG", "WEBP", "GIF"]),
     cut=st.none() | st.integers(0, 700),
     changes=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=4),
 )

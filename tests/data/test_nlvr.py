@@ -93,7 +93,7 @@ def test_sentences_that_can_not_be_used(folder, line, problem):
 def test_archives_that_can_not_be_used(folder):
     pictures = {name: png(1) for name in PICTURES} | {"dev-7-3-0.png": b"hello"}
     put(folder, pictures=pictures)
-    with pytest.raises(DataError, match=r"dev_images\.tar: dev-7-3-0\.png: not a PNG or JPEG image"):
+    with pytest.raises(DataError, match=r"dev_images\.tar: dev-7-3-0\.png: not a PNG, JPEG, WebP or GIF image"):
         read_nlvr("dev")
     put(folder, pictures=pictures | {"dev-7-3-0.png": bytes(5 << 20)})
     with pytest.raises(DataError, match=r"dev-7-3-0\.png is not a picture"):

@@ -84,6 +84,12 @@ def test_of_texts_a_share_of_all_is_set_aside(tmp_path):
     assert sorted(train + valid) == sorted(f"t{n}" for n in range(50))
 
 
+def test_an_empty_target_is_no_class():
+    held = set_aside(rows_of(["a", "a", "b", "b ", "", "a"]), 0.1, 1, "x", silent)
+    assert held.sum() == 2
+    assert not held[4]
+
+
 def rows_of(targets) -> list[Row]:
     return [Row({"target": target}) for target in targets]
 
@@ -100,7 +106,13 @@ def test_what_is_set_aside_of_classes_and_of_others():
 
 
 @pytest.mark.parametrize(
-    ("given", "names"), [(["a"] * 4 + ["lonely"], ["'lonely'", "two"]), (["a"], ["1 example"]), ([], ["0 examples"])]
+    ("given", "names"),
+    [
+        (["a"] * 4 + ["lonely"], ["the class 'lonely' has", "two"]),
+        (["a"] * 4 + ["lone", "lonely"], ["'lone', 'lonely' have"]),
+        (["a"], ["1 example"]),
+        ([], ["0 examples"]),
+    ],
 )
 def test_nothing_to_set_aside(given, names):
     with pytest.raises(DataError, match="the place") as caught:

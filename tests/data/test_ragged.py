@@ -5,9 +5,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attend.data.ragged import Ragged, pad
+from attend.data.ragged import Ragged, Stacked, pad
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 60_000)), max_size=20)
+
+
+@given(sequences=SEQUENCES)
+def test_sequences_that_are_equal_have_equal_hashes(sequences):
+    ragged = Ragged(60_001)
+    ragged.extend(sequences + sequences[::2])
+    hashes = ragged.hashes().tolist()
+    assert hashes[len(sequences) :] == hashes[: len(sequences) : 2]
+    assert len(set(hashes)) == len(set(map(tuple, sequences)))
+
+
+def test_values_that_are_equal_have_equal_hashes():
+    stacked = Stacked()
+    stacked.extend([np.array([1, 2]), np.array([2, 1]), np.array([1, 2])])
+    first, second, third = stacked.hashes()
+    assert first == third != second
 
 
 @given(sequences=SEQUENCES, limit=st.sampled_from([60_001, 1 << 16, 1_000_000]))

@@ -133,9 +133,11 @@ def test_the_target_may_be_missing_where_it_is_optional(tmp_path):
         assert [row.values for row in rows] == [{"premise": "p", "hypothesis": "h"}]
     aligned = (put(tmp_path, "p.txt", "p\n"), put(tmp_path, "h.txt", "h\n"))
     assert values(read(aligned, JUDGED, optional={"target"})) == [("p", "h")]
-    # A single column is lines, whatever tabs they hold.
-    rows = read((put(tmp_path, "s.txt", "a\tb\n\n"),), PAIR, optional={"target"})
-    assert [row.values for row in rows] == [{"source": "a\tb"}, {"source": ""}]
+    # Lines whose first one has a tab are a table, whatever the file's name; others are texts.
+    rows = read((put(tmp_path, "s.txt", "a\tb\nc\t\n"),), PAIR, optional={"target"})
+    assert [row.values for row in rows] == [{"source": "a", "target": "b"}, {"source": "c", "target": ""}]
+    rows = read((put(tmp_path, "s.txt", "a\n\nb\tc\n"),), PAIR, optional={"target"})
+    assert [row.values for row in rows] == [{"source": "a"}, {"source": ""}, {"source": "b\tc"}]
 
 
 def test_standard_input_is_tsv_or_the_lines_of_one_column(monkeypatch):

@@ -88,7 +88,7 @@ def test_a_broken_file_is_left_out_and_pixels_of_another_form_are_refused(field:
     assert isinstance(broken, Fault)
     assert isinstance(gone, Fault)
     assert not broken.refused
-    for wrong in (np.zeros((1, 10, 13), np.uint8), np.zeros((1, 10, 12))):
+    for wrong in (np.zeros((1, 10, 13), np.uint8), np.full((1, 10, 12), 2.0)):
         (fault,) = field.encode([wrong])
         assert isinstance(fault, Fault)
         assert fault.refused
@@ -123,3 +123,28 @@ def test_rows_and_columns_go_together():
         Image(rows=16)
     with pytest.raises(ValueError, match="columns"):
         Image(rows=16, columns=-1)
+
+
+def test_pixels_may_have_their_channels_last_and_be_floats():
+    pixels = np.random.default_rng(0).integers(256, size=(3, 4, 6), dtype=np.uint8)
+    field = Image().learn([pixels], quiet)
+    for same in (pixels.transpose(1, 2, 0), pixels / 255, (pixels / 255).transpose(1, 2, 0).astype(np.float32)):
+        np.testing.assert_array_equal(field.prepare(same).encoded, pixels)
+    grey = Image().learn([pixels[:1]], quiet)
+    np.testing.assert_array_equal(grey.prepare(pixels[0]).encoded, pixels[:1])
+    for wrong in (pixels.transpose(0, 2, 1), pixels[:, :2], pixels.astype(np.int64), pixels * 2.0):
+        with pytest.raises(ValueError, match="array"):
+            field.prepare(wrong)
+
+
+def test_frames_that_are_not_read_are_said(field: ImageField, tmp_path: Path):
+    frames = [Pillow.new("L", (6, 4), shade) for shade in (0, 255)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    field.prepare(tmp_path / "a.gif")
+    assert sum("1 image of several frames" in remark for remark in field.remarks()) == 1
+
+
+@pytest.mark.parametrize("wrong", [None, 3, [1]])
+def test_what_is_no_image_is_refused(field: ImageField, wrong: object):
+    with pytest.raises(TypeError, match="image"):
+        field.prepare(wrong)

@@ -14,12 +14,18 @@ from attend.fields.label import LabelField
         (["10", "9", "1"], ("1", "9", "10")),
         (["10", "9", "a"], ("10", "9", "a")),
         (["b", "", " ", "a"], ("a", "b")),
+        (["b ", "\ufeffb", "a  c", "b"], ("a c", "b")),
     ],
 )
 def test_classes_are_in_the_order_of_their_names_or_values(values, classes):
     field = LabelField.learn(values, print)
     assert field.classes == classes
     assert field.encode(list(classes)) == list(range(len(classes)))
+
+
+def test_stray_spaces_make_no_other_class_unless_a_former_run_learnt_it_so():
+    assert LabelField(["a c", "b"]).encode([" b", "a  c"]) == [1, 0]
+    assert LabelField(["b", "b "]).encode(["b ", "b", " b"]) == [1, 0, 0]
 
 
 @pytest.mark.parametrize("values", [[], ["a", "a", " "]])

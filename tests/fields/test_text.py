@@ -25,6 +25,10 @@ def test_both_faces_are_what_a_field_is():
     assert WORDS.kept("source") == ("source.tokenizer.json",)
 
 
+def learnt_from(*texts: str) -> TextField:
+    return Text("word", 30).learn(texts, print)
+
+
 def test_a_text_is_its_tokens_and_their_end():
     field = learnt()
     a, b = (field.codec.encode(word).ids[0] for word in "ab")
@@ -58,17 +62,39 @@ def test_a_tidy_text_is_in_lower_case_and_has_no_control_characters():
 
 
 def test_cells_are_tokens_with_their_places():
-    value = learnt().prepare("a  zz")
+    value = learnt().prepare("a zz")
     axis = value.axis(3, ())
     assert isinstance(axis, Tokens)
     assert [(token.text, token.start, token.end) for token in axis.tokens] == [
         ("a", 0, 1),
-        ("zz", 3, 5),
+        ("zz", 2, 4),
         ("</s>", None, None),
     ]
+    assert [token.unknown for token in axis.tokens] == [False, True, False]
     assert value.axis(1, ()) == Named(("summary",))
-    assert (value.text, value.media(), value.unknown()) == ("a  zz", None, 1)
-    np.testing.assert_array_equal(value.encoded, learnt().encode(["a  zz"])[0])
+    assert (value.text, value.media(), value.unknown()) == ("a zz", None, 1)
+    np.testing.assert_array_equal(value.encoded, learnt().encode(["a zz"])[0])
+
+
+@pytest.mark.parametrize("odd", [" a  b ", "\ufeffa b", "a\tb", "a\r\nb\n", "a \ufeff b"])
+def test_stray_spaces_and_marks_make_no_difference(odd: str):
+    field = learnt()
+    assert field.encode([odd, "c"]) == field.encode(["a b", "c"])
+    assert field.prepare(odd).text == "a b"
+    assert Text("word", 30).learn([odd], print).codec.encode("a b").ids == learnt_from("a b").codec.encode("a b").ids
+
+
+def test_characters_are_composed_and_no_break_spaces_stay():
+    field = Text("character", 30).learn(["e\u0301\xa0!"], print)
+    assert field.encode(["\xe9\xa0!", "e\u0301\xa0!"]) == [field.encode(["\xe9\xa0!"])[0]] * 2
+    assert field.prepare("e\u0301\xa0!").text == "\xe9\xa0!"
+    assert field.prepare("\xe9\xa0!").unknown() == 0
+
+
+def test_a_text_may_be_read_as_it_is_given():
+    field = Text("character", 30, normalise=False).learn(["a b"], print)
+    assert field.prepare("a  b").text == "a  b"
+    assert len(field.encode(["a  b"])[0]) == 5
 
 
 def test_batches_are_padded_on_the_right():

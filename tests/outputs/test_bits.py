@@ -33,7 +33,7 @@ def test_an_output_is_as_long_as_its_input_or_as_asked():
 
 
 def test_a_log_probability_is_of_all_bits():
-    (result,) = OUTPUT.force(Fixed(), inputs(3), OUTPUT.encode(["11"]), ["11"])
+    (result,) = OUTPUT.force(Fixed(), inputs(3), Decoding(), OUTPUT.encode(["11"]), ["11"])
     expected = -np.log1p(np.exp(-2.0)) - np.log1p(np.exp(1.0))
     assert result.log_prob == pytest.approx(expected)
     assert result.token_log_probs == (pytest.approx(expected),)

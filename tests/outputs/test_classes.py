@@ -53,7 +53,7 @@ def test_samples_come_as_often_as_they_should():
 
 
 def test_a_given_class_has_its_own_probability():
-    found = OUTPUT.force(SYSTEM, BATCH, OUTPUT.encode(["owl", "cat"]), ["owl", "cat"])
+    found = OUTPUT.force(SYSTEM, BATCH, Decoding(), OUTPUT.encode(["owl", "cat"]), ["owl", "cat"])
     assert [one.text for one in found] == ["owl", "cat"]
     assert [one.log_prob for one in found] == pytest.approx([log(LIKELY[0, 2]), log(LIKELY[1, 0])], rel=1e-5)
     log_probs = OUTPUT.log_probs(SYSTEM, BATCH, [2])
@@ -130,6 +130,20 @@ def test_errors_and_how_undecided_each_step_is():
     assert figures["class_entropy_step_1"] == pytest.approx(log(3))
     assert figures["class_entropy_step_2"] == pytest.approx(-(LIKELY * np.log(LIKELY)).sum(1).mean(), rel=1e-5)
     assert OUTPUT.metric() is ERROR
+
+
+def test_a_classifier_that_always_answers_the_same_class_is_no_better_than_that():
+    answers, right = ["cat"] * 20, ["cat"] * 19 + ["dog"]
+    found = OUTPUT.assess(answers, right)
+    assert found.figures == {"balanced_accuracy": 0.5, "baseline_chance": 1 / 3, "baseline_majority": 0.95}
+    assert found.confusion == {"cat": {"cat": 19}, "dog": {"cat": 1}}
+    lower, upper = found.intervals["accuracy"]
+    assert lower < 0.95 < upper
+    assert found.intervals["error"] == (1 - upper, 1 - lower)
+    assert len(found.remarks) == 1
+    assert "'cat'" in found.remarks[0]
+    answers, right = ["cat", "dog", "owl"] * 20, ["cat", "dog", "owl"] * 20
+    assert OUTPUT.assess(answers, right).remarks == ()
 
 
 def test_a_label_never_seen_in_training_makes_the_data_wrong():

@@ -39,7 +39,7 @@ def check(result: Result, cells: int) -> None:
     ids = list(result.ids)
     assert result.token_log_probs == pytest.approx(log_probs_by_hand(SYSTEM, ids), abs=1e-5)
     assert result.log_prob == pytest.approx(sum(result.token_log_probs), abs=1e-5)
-    assert result.finished == (ids[-1] == END)
+    assert ids[-1] == END
     (name,) = result.looks
     seen = result.looks[name]
     assert (name, seen.over, seen.steps) == ("source", "source", "output")
@@ -57,7 +57,7 @@ def test_both_faces_are_what_an_output_is():
 
 
 def test_the_best_outputs_are_those_of_enumeration():
-    how = Decoding(beam=50, length_penalty=0.0, longest=3)
+    how = Decoding(beam=50, length_penalty=0.0, longest=4)
     for results, cells in zip(OUTPUT.predict(SYSTEM, BATCH, how, Wanted(best=4)), (3, 2), strict=True):
         for result in results:
             check(result, cells)
@@ -71,8 +71,9 @@ def test_a_beam_of_one_is_greedy():
     (found, *_), (other, *_) = OUTPUT.predict(SYSTEM, BATCH, Decoding(beam=1, longest=5), Wanted())
     check(found, 3)
     check(other, 2)
+    assert found.score == pytest.approx(found.log_prob / len(found.ids))
     assert found.ids == other.ids
-    (best, *_) = decoding.greedy(SYSTEM, BATCH, 6)[0]
+    (best, *_) = decoding.greedy(SYSTEM, BATCH, 5)[0]
     assert list(found.ids) == best.tokens
 
 
@@ -89,7 +90,7 @@ def test_samples_come_as_often_as_they_should():
 def test_a_given_target_is_scored_and_kept_as_it_was_given():
     targets = ["y unheard", "x"]
     encoded = OUTPUT.encode(targets)
-    results = OUTPUT.force(SYSTEM, BATCH, encoded, targets)
+    results = OUTPUT.force(SYSTEM, BATCH, Decoding(), encoded, targets)
     for result, ids, target, cells in zip(results, encoded, targets, (3, 2), strict=True):
         check(result, cells)
         assert (list(result.ids), result.text) == (ids, target)
@@ -108,18 +109,18 @@ def SYSTEM_log_probs(ids: list[int]) -> list[float]:  # noqa: N802
 def test_several_systems_are_an_ensemble():
     other = Bigrams(Config(1), 9, len(OUTPUT.field.codec)).eval()
     assert OUTPUT.join([SYSTEM]) is SYSTEM
-    (result, *_) = OUTPUT.force(OUTPUT.join([SYSTEM, other]), BATCH, OUTPUT.encode(["x", "x"]), ["x", "x"])
+    (result, *_) = OUTPUT.force(OUTPUT.join([SYSTEM, other]), BATCH, Decoding(), OUTPUT.encode(["x", "x"]), ["x", "x"])
     each = np.array([log_probs_by_hand(system, result.ids) for system in (SYSTEM, other)])
     assert result.token_log_probs == pytest.approx(np.log(np.exp(each).mean(0)).tolist(), abs=1e-5)
 
 
 def test_the_greatest_length_is_set_or_a_multiple_of_the_input():
-    assert OUTPUT.longest(BATCH, Decoding(longest=7)) == 8
+    assert OUTPUT.longest(BATCH, Decoding(longest=7)) == 7
     assert OUTPUT.longest(BATCH, Decoding(ratio=1.5)).tolist() == [14, 13]  # type: ignore[union-attr]
     image = Batch({"image": torch.zeros(1, 1, 4, 4)})
     with pytest.raises(ValueError, match=r"decoding\.longest"):
         OUTPUT.longest(image, Decoding())
-    assert OUTPUT.longest(image, Decoding(longest=3)) == 4
+    assert OUTPUT.longest(image, Decoding(longest=3)) == 3
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,23 @@ def test_captions_are_measured_against_all_of_theirs_made_tidy():
     assert output.singles(references[0]) == references[0]
 
 
+def test_figures_of_texts_have_intervals_and_a_baseline_where_targets_repeat():
+    texts = ["x y z x", "y"] * 10
+    found = OUTPUT.assess(texts, ["x y z x", "z"] * 10)
+    lower, upper = found.intervals["exact_match"]
+    assert 0.2 < lower < 0.5 < upper < 0.8
+    lower, upper = found.intervals["bleu"]
+    assert lower < OUTPUT.watched(texts, ["x y z x", "z"] * 10)["bleu"] < upper
+    assert found.figures == {"baseline_majority": 0.5}
+    assert len(found.remarks) == 1  # half is right, as of one answer to all
+    different = [f"{first} {second} {third}" for first in "xyz" for second in "xyz" for third in "xyz"]
+    assert OUTPUT.assess(different, different).figures == {}
+    output = Sequence("word", 30, metrics="captions").learn([("x",)], print)
+    found = output.assess(["x"] * 4, [("x", "y"), ("x",), ("z", "x"), ("y",)])
+    assert found.figures == {"baseline_majority": 0.75}
+    assert found.intervals.keys() == {"exact_match"}
+
+
 def test_targets_that_look_tokenised_are_remarked_on():
     assert any("tokenize" in line for line in OUTPUT.remarks(["a dog runs ."] * 5))
     assert OUTPUT.remarks(["a dog runs."] * 5) == []
@@ -201,3 +219,29 @@ def test_settings_out_of_range_are_named():
     for call, name in ((lambda: Sequence(longest=0), "longest"), (lambda: Decoding(beam=0), "beam")):
         with pytest.raises(ValueError, match=name):
             call()
+
+
+def test_several_outputs_have_no_text_twice():
+    output = Sequence("bpe", 14).learn(["ab ab ab ab", "b a", "a b"], print)
+    codec = output.field.codec
+    whole, first, second = (codec.encode(text).ids for text in ("ab", "a", "b"))
+    bare = [token for token in range(4, len(codec)) if codec.piece(token) == "b"]
+    assert len(whole) == len(first) == len(bare) == 1
+    ids = [[*whole, END], [*first, *bare, END], [*second, END]]
+    found = [decoding.Hypothesis(tokens, -1.0, -1.0, [], None, True) for tokens in ids]
+    assert [hypothesis.tokens for hypothesis in output.distinct(found)] == [ids[0], ids[2]]
+
+
+def test_what_is_unknown_is_not_written_where_that_is_asked():
+    for how in (Decoding(1, longest=8, no_unknown=True), Decoding(3, longest=8, no_unknown=True)):
+        for several in OUTPUT.predict(SYSTEM, BATCH, how, Wanted()):
+            assert UNKNOWN not in several[0].ids
+
+
+def test_memory_grows_with_what_is_asked_for():
+    lengths, none = np.array([2, 20]), np.array([0, 0])
+    few = OUTPUT.memory(Decoding(2), Wanted(), lengths, none)
+    assert few[0] < few[1]
+    assert (OUTPUT.memory(Decoding(200), Wanted(), lengths, none) == 100 * few).all()
+    assert (OUTPUT.memory(Decoding(9), Wanted(samples=2), lengths, none) == few).all()
+    assert (OUTPUT.memory(Decoding(2), Wanted(), lengths, np.array([900, 900])) > few).all()

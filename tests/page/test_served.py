@@ -117,6 +117,16 @@ def test_two_models_read_the_same_text(served: Page) -> None:
     expect(served.locator("attend-difference .legend")).to_contain_text("mean distance 0.000")
 
 
+def test_all_models_are_asked_at_once(served: Page) -> None:
+    served.get_by_label("Model", exact=True).select_option("all of them")
+    served.get_by_label("Text to read").fill("two cats")
+    served.get_by_role("button", name="Read").click()
+    expect(outputs(served)).to_have_text(["TWO CATS", "TWO CATS"])
+    expect(served.locator("article .about").nth(0)).to_contain_text("model echo")
+    expect(served.locator("article .about").nth(1)).to_contain_text("model second")
+    expect(served.get_by_label("Model", exact=True)).to_have_value("*")
+
+
 def test_attention_is_set_by_hand_from_the_keyboard(served: Page) -> None:
     served.locator("attend-matrix .scroll").focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "o"):

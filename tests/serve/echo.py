@@ -31,6 +31,7 @@ class Echo:
     reads: str = "text"
     names: Sequence[str] = ("source",)
     beam: int = 1
+    longest: Mapping[str, int] = field(default_factory=lambda: {"source": 100})
     steerable: bool = True
     about: Mapping[str, str] = field(default_factory=lambda: {"recipe": "none"})
     examples: Sequence[str] = ()
@@ -72,7 +73,10 @@ class Echo:
         for text in texts:
             self.spend(text, stop)
         return [
-            [Predicted(text=text.upper(), score=-1.0, finished=True, **self.figures(text.upper())) for _ in range(best)]
+            [
+                Predicted(text=text.upper(), score=-1.0, finished=True, unknown=0, **self.figures(text.upper()))
+                for _ in range(best)
+            ]
             for text in texts
         ]
 
@@ -92,11 +96,11 @@ class Echo:
 
     def traced(self, request: StreamRequest) -> Trace:
         words = self.text(request.input).split()
-        if any(step >= len(words) or len(row) != len(words) for step, row in request.weights.items()):
+        if any(int(step) >= len(words) or len(row) != len(words) for step, row in request.weights.items()):
             raise ValueError("weights do not fit")
         weights = np.eye(len(words))
         for step, row in request.weights.items():
-            weights[step] = row
+            weights[int(step)] = row
         starts = np.cumsum([0] + [len(word) + 1 for word in words])[:-1].tolist()
         places = [(start, start + len(word)) for start, word in zip(starts, words, strict=True)]
         text = " ".join(words)

@@ -84,6 +84,7 @@ def test_what_a_model_reads_and_gives_is_said(
         "name": "tiny",
         "reads": reads,
         "inputs": inputs,
+        "longest": {name: 400 for name, kind in inputs.items() if kind == "text"},
         "output": output,
         "steerable": output == "sequence",
         "beam": beam,
@@ -129,6 +130,24 @@ def test_predictions_and_scores(translation: Model, client: TestClient) -> None:
     scores = client.post("/v1/score", json={"pairs": [{"input": i, "output": o} for i, o in pairs]}).json()["scores"]
     assert [one["log_prob"] for one in scores] == pytest.approx(translation.score(pairs), abs=1e-5)
     assert scores[0]["tokens"] == ["x", "y", "</s>"]
+
+
+def test_empty_texts_are_kept_and_the_others_answered(translation: Model, client: TestClient) -> None:
+    found = client.post("/v1/predict", json={"inputs": ["", "ba", " "]}).json()["outputs"]
+    assert [len(several) for several in found] == [0, 1, 0]
+    assert found[1][0]["text"] == translation.predict("ba").text
+    pairs = [{"input": "", "output": "x"}, {"input": "ba", "output": "x"}, {"input": "ba", "output": " "}]
+    scores = client.post("/v1/score", json={"pairs": pairs}).json()["scores"]
+    assert [one is None for one in scores] == [True, False, True]
+    assert client.post("/v1/score", json={"pairs": pairs[:1]}).json()["scores"] == [None]
+
+
+def test_unknown_tokens_are_counted(translation: Model, client: TestClient) -> None:
+    (found,) = client.post("/v1/predict", json={"inputs": ["\U0001f600"]}).json()["outputs"][0]
+    assert found["unknown"] == translation.predict("\U0001f600").unknown() > 0
+    pairs = [{"input": "ab", "output": output} for output in ("x", "x \U0001f600")]
+    scores = client.post("/v1/score", json={"pairs": pairs}).json()["scores"]
+    assert scores[0]["unknown"] == 0 < scores[1]["unknown"]
 
 
 def test_a_trace_says_how_it_came_about(client: TestClient) -> None:
@@ -297,9 +316,9 @@ def test_other_forms_and_sizes_are_made_to_fit(image_classes: Served) -> None:
         (__file__, "data URI"),
         ("data:image/png;base64,A", "base64"),
         ("data:image/png;base64,\u00e9", "base64"),
-        ("data:image/png;base64,AAAA", "not a PNG or JPEG"),
-        ("data:text/html;base64,AAAA", "not a PNG or JPEG"),
-        ("data:image/png;base64,", "not a PNG or JPEG"),
+        ("data:image/png;base64,AAAA", "not a PNG, JPEG"),
+        ("data:text/html;base64,AAAA", "not a PNG, JPEG"),
+        ("data:image/png;base64,", "not a PNG, JPEG"),
     ],
 )
 def test_what_is_no_image_is_refused(image_classes: Served, given: str, problem: str) -> None:
@@ -309,7 +328,7 @@ def test_what_is_no_image_is_refused(image_classes: Served, given: str, problem:
 
 def test_what_a_classifier_lacks_is_said(image_classes: Served) -> None:
     with pytest.raises(ValueError, match="'classes'"):
-        image_classes.trace(TraceRequest(input=data_uri(), weights={0: [1.0]}), never)
+        image_classes.trace(TraceRequest(input=data_uri(), weights={"0": [1.0]}), never)
     with pytest.raises(ValueError, match="'classes'"):
         image_classes.trace(TraceRequest(input=data_uri(), prefix=["cat"]), never)
     with pytest.raises(ValueError, match="beam"):
@@ -330,7 +349,7 @@ def test_a_caption_s_words_and_looks_can_be_set_by_hand(captions: Model) -> None
     assert len(plain.alternatives) == len(plain.ids) == len(plain.entropies or ())
     row = np.eye(4)[2].tolist()
     asked: Any = {"input": data_uri(16), "prefix": ["blue", "circle"], "beam": 1}
-    trace = model.trace(TraceRequest(**asked, weights={1: row}), never)
+    trace = model.trace(TraceRequest(**asked, weights={"1": row}), never)
     assert trace.output.startswith("blue circle")
     look = trace.looks["image"]
     assert isinstance(look, Weights)
@@ -343,7 +362,7 @@ def test_a_caption_s_words_and_looks_can_be_set_by_hand(captions: Model) -> None
     assert free.scores is not None
     assert trace.scores[0] == pytest.approx(free.scores[0])
     assert trace.scores[1] != pytest.approx(free.scores[1], abs=1e-6)
-    for wrong in ({"weights": {0: [1.0]}}, {"prefix": ["dog"]}, {"prefix": [99]}):
+    for wrong in ({"weights": {"0": [1.0]}}, {"prefix": ["dog"]}, {"prefix": [99]}):
         with pytest.raises(ValueError, match=r"must be 4 numbers|can't be written|ids are from"):
             model.trace(TraceRequest.model_validate({"input": data_uri(16), **wrong}), never)
 
@@ -382,7 +401,7 @@ def test_what_a_caption_depends_on_is_what_it_says(captions: Model) -> None:
     system.float()
     np.testing.assert_allclose(evidence.attributions["gradient x input"].sum(1), grown / (2 * little), atol=1e-3)
     assert [changed.attention for changed in evidence.interventions] == ["uniform", "permuted"]
-    request = TraceRequest(input=data_uri(16), weights={0: [0.25] * 4}, evidence=True)
+    request = TraceRequest(input=data_uri(16), weights={"0": [0.25] * 4}, evidence=True)
     with pytest.raises(ValueError, match="the model's own attention"):
         served("words", captions).trace(request, never)
 

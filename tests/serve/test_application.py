@@ -29,6 +29,7 @@ def test_models_are_named_in_order(client: TestClient) -> None:
         "name": "echo",
         "reads": "text",
         "inputs": {"source": "text"},
+        "longest": {"source": 100},
         "output": "sequence",
         "steerable": True,
         "beam": 1,
@@ -242,6 +243,36 @@ def test_shutting_down_finishes_what_is_running(echo: Echo) -> None:
         time.sleep(0.2)
     thread.join(60)
     assert found == [9]
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/stream"])
+def test_what_can_not_be_finished_is_told_of_the_end_at_once(echo: Echo, path: str) -> None:
+    app = application([echo], LIMITS)
+    slow = " ".join(["slow"] * 38)
+    with serving(app) as port:
+        found: list[httpx.Response] = []
+
+        def ask() -> None:
+            body = {"inputs": [slow]} if path == "/v1/predict" else {"input": slow}
+            found.append(httpx.post(f"http://127.0.0.1:{port}{path}", json=body, timeout=60))
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        started = time.monotonic()
+        app.leave()
+        late = httpx.post(f"http://127.0.0.1:{port}/v1/predict", json={"inputs": ["a"]}, timeout=60)
+        assert late.status_code == 503
+        for thread in threads:
+            thread.join(60)
+        assert time.monotonic() - started < 2
+    for answer in found:
+        if path == "/v1/predict" or answer.status_code != 200:
+            assert answer.status_code == 503
+        else:
+            name, said = events(answer.text)[-1]
+            assert (name, said["status"]) == ("error", 503)
 
 
 def test_state(client: TestClient) -> None:

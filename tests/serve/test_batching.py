@@ -125,6 +125,36 @@ def test_closing_finishes_what_is_there_and_takes_nothing_new(work: Work) -> Non
         worker.submit(Job(2, "a"))
 
 
+def test_what_takes_long_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attend.serve.batching.TURN", 0.01)
+    ended: list[str] = []
+    at_once = 0
+    most = 0
+
+    def steps(kind: Any, payloads: Sequence[Any], stop: Callable[[], None]) -> Sequence[Any]:
+        nonlocal at_once, most
+        for _ in range(payloads[0]):
+            at_once += 1
+            most = max(most, at_once)
+            time.sleep(0.002)
+            at_once -= 1
+            stop()
+        ended.append(str(payloads[0]))
+        return payloads
+
+    worker = Worker("test", steps, LIMITS)
+    jobs = [worker.submit(Job(100)), worker.submit(Job(101)), worker.submit(Job(3))]
+    time.sleep(0.05)
+    jobs += [worker.submit(Job(5, "a")), worker.submit(Job(4))]
+    assert [job.future.result(10) for job in jobs] == [100, 101, 3, 5, 4]
+    assert set(ended[:3]) == {"3", "4", "5"}
+    assert most == 1  # one computes at a time
+    abandoned = worker.submit(Job(10_000))
+    assert not worker.close(0.1)
+    with pytest.raises(AbandonedError):
+        abandoned.future.result(5)
+
+
 def test_closing_does_not_wait_for_ever(work: Work) -> None:
     worker = Worker("test", work, LIMITS)
     first(worker, work)

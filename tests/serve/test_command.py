@@ -114,6 +114,7 @@ def test_a_port_that_is_taken_is_said_in_a_line(run: Path, capsys: pytest.Captur
         (["--batch", "0"], "--batch and --queue must be at least 1"),
         (["--port", "0", "--token", "two words"], "--token must be of ASCII"),
         (["--colour"], "there is no flag '--colour'"),
+        (["--longest-input", "0"], "--longest-input is 0"),
     ],
 )
 def test_mistakes_are_said_in_a_line(
@@ -155,6 +156,27 @@ def test_runs_of_one_name_are_told_apart(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, other)
     names = [model.name for model in serve.models(serve.Options((run, other)))]
     assert names == [f"{run.parent.name}/tiny", "elsewhere/tiny"]
+
+
+def test_a_run_that_can_not_be_served_is_left_out(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = (tmp_path / "nowhere", run)
+    (model,) = serve.models(serve.Options(runs, longest_input=7))
+    assert (model.name, model.longest) == ("tiny", {"source": 7})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(runs[0]) in line
+    with pytest.raises(ValueError, match="nowhere"):
+        serve.models(serve.Options(runs[:1]))
+
+
+def test_every_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert serve.hosts_of("127.0.0.1") == ["localhost"]
+    assert serve.hosts_of("192.0.2.7") == ["192.0.2.7"]
+    known = [(socket.AF_INET, 0, 0, "", (host, 0)) for host in ("192.0.2.7", "127.0.1.1", "192.0.2.8")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: known)
+    assert serve.hosts_of("0.0.0.0")[:3] == ["localhost", "192.0.2.7", "192.0.2.8"]
+    assert serve.bracketed("2001:db8::1") == "[2001:db8::1]"
 
 
 def test_answers_are_sent_without_delay() -> None:

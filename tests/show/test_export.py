@@ -51,7 +51,7 @@ def entailment() -> Trace:
     premise, hypothesis = over("a", "dog", "runs"), over("it", "moves")
     looks = {
         "premise": Weights(np.full((1, 3), 1 / 3), Named(("entailment",)), premise),
-        "words": Weights(np.full((2, 3), 1 / 3), hypothesis, premise),
+        "words": Weights(np.array([[0.5, 0.3, 0.2], [0.4, 0.3, 0.3]]), hypothesis, premise),
     }
     return Trace("a dog runs / it moves", "entailment", looks)
 
@@ -122,6 +122,11 @@ def test_all_looks_with_weights_are_drawn_with_their_names(tmp_path: Path) -> No
     assert drawn.count(">dog<") == 2
     write(tmp_path / "look.pharaoh", entailment())
     assert (tmp_path / "look.pharaoh").read_text() == "0-0 0-1\n"
+    trace, words = entailment(), entailment().looks["words"]
+    assert isinstance(words, Weights)
+    even = replace(trace, looks={"words": replace(words, weights=np.full((2, 3), 1 / 3))})
+    with pytest.raises(ValueError, match=r"b\.pharaoh: .* no links"):
+        write(tmp_path / "b.pharaoh", even)
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,14 @@ def test_glimpses_are_described_by_what_is_likeliest_after_each_or_by_their_wind
     four = tuple(Alternative(number, name, np.log(0.4 - number / 10)) for number, name in enumerate("abc"))
     shown = describe(replace(trace, alternatives=(four, (Alternative(3, "d\x1b", -9.0), *four))), 60, colour=False)
     assert shown.split("\n")[1:] == ["  step 1: a 0.40, b 0.30, c 0.20", "  step 2: a 0.40, b 0.30, c 0.20"]
+
+
+def test_what_is_in_no_vocabulary_is_said() -> None:
+    source = Tokens("a \U0001f600", (Token("a", 0, 1), Token("\U0001f600", 2, 3, unknown=True)))
+    steps = Tokens("x", (Token("x", 0, 1),))
+    trace = Trace(source.text, "x", {"source": Weights(np.array([[0.4, 0.6]]), steps, source)})
+    first, second, *_ = describe(trace, 80, False).splitlines()
+    assert (first, "\U0001f600" in second) == ("x", True)
+    form = trace.to_json()
+    assert list(form["looks"]["source"]["memory"]["tokens"][0]) == ["text", "start", "end"]
+    assert Trace.from_json(form).looks["source"].memory == source  # type: ignore[union-attr]

@@ -120,3 +120,11 @@ def test_visible() -> None:
 @given(st.text(alphabet=st.characters(exclude_categories=())))
 def test_nothing_visible_acts(text: str) -> None:
     assert not {unicodedata.category(character) for character in visible(text)} & {"Cc", "Cs", "Zl", "Zp"}
+
+
+def test_a_word_of_an_unknown_piece_is_unknown() -> None:
+    pieces = Tokens("ab c", (Token("a", 0, 1), Token("b", 1, 2, unknown=True), Token(" c", 2, 4)))
+    look = merge(Weights(np.full((3, 3), 1 / 3), pieces, pieces))
+    for axis in (look.steps, look.memory):
+        assert isinstance(axis, Tokens)
+        assert [(token.text, token.unknown) for token in axis.tokens] == [("ab", True), ("c", False)]

@@ -173,7 +173,7 @@ def test_a_folder_of_images_is_learnt_from_drawn_and_measured(tmp_path: Path, ca
     model = attend.train(made, run)
     said = capsys.readouterr().err
     assert "3 of the examples are held out" in said
-    assert "1 images resized to 10 x 12, fitted in and padded with black (from 20 x 24)" in said
+    assert "1 image resized to 10 x 12, fitted in and padded with black (from 20 x 24)" in said
     assert "broken.png left out" in said
     assert "nats" in said
     found = model.evaluate()
@@ -186,6 +186,17 @@ def test_a_folder_of_images_is_learnt_from_drawn_and_measured(tmp_path: Path, ca
     assert drawn.trace().input == "00.png"
     assert len(model.generate(2)) == 2
     assert "model.generate" in (run / "README.md").read_text()
+
+
+def test_pictures_that_training_has_too_are_counted(tmp_path: Path):
+    for part in ("train", "valid"):
+        stripes(tmp_path / "bars" / part, 4)
+    said: list[str] = []
+    prepared(tmp_path / "run", said.append, data=Files(folder=str(tmp_path / "bars")))
+    assert any(line.startswith("valid: 4 of 4 examples") for line in said)
+    said.clear()
+    prepared(tmp_path / "run", said.append)
+    assert not any("training has too" in line for line in said)
 
 
 def test_arrays_of_another_form_are_refused(tmp_path: Path):

@@ -72,7 +72,7 @@ def test_who_stays_catches_what_falls_on_it():
     assert found.figures["caught"] == pytest.approx(found.outputs.count("caught") / 300)
     assert 0.1 < found.figures["caught"] < 0.5
     games = Catch(np.array(task.measured("test")), SIZE)
-    assert found.figures["caught_at_random"] == caught_at_random(games, 1)
+    assert found.figures["baseline_chance"] == caught_at_random(games, 1)
     assert task.measure(task.build()) == {"caught": task.evaluate(task.build(), "valid").figures["caught"]}
 
 

@@ -9,6 +9,8 @@ export interface ModelInfo {
   reads: string;
   /** The names of its inputs, and the kind of each. */
   inputs: Record<string, string>;
+  /** Of each input that varies in length, the most tokens that are read. */
+  longest: Record<string, number>;
   /** The kind of its output: "sequence", "classes". */
   output: string;
   /** Whether its prefix and its attention can be forced. */

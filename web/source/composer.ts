@@ -19,7 +19,7 @@ export interface Box {
 export function box(name: string, kind: string, given: string, alone: boolean, chosen: (uri: string) => void): Box {
   if (TEXTS.includes(kind)) return textBox(name, given, alone);
   const picture = kind === "image";
-  const file = make("input", { type: "file", accept: picture ? "image/png,image/jpeg" : undefined, "aria-label": alone ? "Picture" : name, hidden: true });
+  const file = make("input", { type: "file", accept: picture ? "image/png,image/jpeg,image/webp,image/gif" : undefined, "aria-label": alone ? "Picture" : name, hidden: true });
   file.addEventListener("change", () => void asDataUri(file.files?.[0]).then(chosen));
   const what = picture ? "picture" : "file";
   const text = given ? `Another ${what}…` : `Choose a ${what}…`;

@@ -557,6 +557,16 @@ class Explorer extends HTMLElement implements Act {
     return found?.evidence && { evidence: found.evidence };
   }
 
+  /** Ask several models for the same, one after the other: each stands beside the first. */
+  private async askEach(models: ModelInfo[], ask: Ask): Promise<void> {
+    const first = this.store.entries.length;
+    for (const model of models) {
+      const asked = this.store.entries.length;
+      await this.askFor({ ...ask, model: model.name, ...searching(model, ask.beam) }, model.name, asked > first ? first : null);
+      if (this.store.entries.length === asked) return; // refused, or something else was asked for
+    }
+  }
+
   private async askFor(ask: Ask, label: string, beside: number | null): Promise<void> {
     const trace = await this.fetched(ask, false);
     if (!trace) return;
@@ -602,7 +612,11 @@ class Explorer extends HTMLElement implements Act {
     const model = this.models.find(({ name }) => name === (this.draft?.model ?? entry?.ask?.model)) ?? this.models[0];
     const inputs = model?.inputs ?? { text: "text" };
     const written = fitting(inputs, this.draft?.input ?? entry?.ask?.input ?? "");
-    const select = make("select", { "aria-label": "Model" }, ...this.models.map(({ name }) => make("option", { value: name, selected: name === model?.name }, name)));
+    // The models that read the same, which can be asked at once.
+    const alike = this.models.filter((one) => JSON.stringify(one.inputs) === JSON.stringify(inputs));
+    const all = this.draft?.model === ALL && alike.length > 1;
+    const select = make("select", { "aria-label": "Model" }, ...this.models.map(({ name }) => make("option", { value: name, selected: !all && name === model?.name }, name)));
+    if (alike.length > 1) select.append(make("option", { value: ALL, selected: all }, alike.length === this.models.length ? "all of them" : "all that read the same"));
     const beams = [...new Set([1, 4, 8, model?.beam ?? 1])].sort((a, b) => a - b);
     const chosen = this.draft?.beam ?? String(entry?.ask?.beam ?? widthOf(model));
     const beam = make(
@@ -644,9 +658,13 @@ class Explorer extends HTMLElement implements Act {
         if (!alone) empty.focus();
         return;
       }
-      const ask = { model: select.value || model!.name, input: askedWith(inputs, values()), ...searching(model, Number(beam.value)) };
+      const ask = { model: model!.name, input: askedWith(inputs, values()), ...searching(model, Number(beam.value)) };
       const shown = this.store.settings.shown[0];
       keep();
+      if (select.value === ALL) {
+        void this.askEach(alike, ask);
+        return;
+      }
       const label = entry?.ask && entry.ask.model !== ask.model ? ask.model : entry?.ask ? "edited" : "";
       void this.askFor(ask, label, this.store.entries.length ? shown : null);
     });
@@ -769,6 +787,9 @@ function kept(active: Element | null): (() => void) | null {
     found.find((element) => name(element) === wanted)?.focus({ preventScroll: true });
   };
 }
+
+// In the place of a model's name: all of them.
+const ALL = "*";
 
 // The one-file page before anything is drawn, from which others are made.
 const PRISTINE = document.documentElement.outerHTML;

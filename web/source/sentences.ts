@@ -86,9 +86,13 @@ export class Sentences extends View {
     const logs = kind === "step" ? stepLogProbs(this.panel.entry.trace, this.panel.reading) : null;
     const media = kind === "cell" ? mediaOf(this.panel.entry.trace, this.panel.name) : undefined;
     const thumbnails = media?.kind === "picture_each_cell" ? media.uris : [];
-    const piece = (index: number, text: string, special: boolean) => {
+    const piece = (index: number, text: string, special: boolean, unknown = false) => {
       const span = make("span", { class: special ? "piece special" : "piece" }, thumbnails[index] ? thumbnail(thumbnails[index], text) : harmless(text));
       if (logs && logs[index] < UNSURE) span.classList.add("unsure");
+      if (unknown) {
+        span.classList.add("unknown");
+        span.title = "in no vocabulary: the model knows it as <unk>";
+      }
       this.point(span, kind, index);
       made[index] = span;
       return span;
@@ -112,7 +116,7 @@ export class Sentences extends View {
       // White space in front of a word is not shaded with it.
       const space = /^\s+(?=\S)/u.exec(text)?.[0] ?? "";
       if (space) parts.push(space);
-      if (text.length > space.length) parts.push(piece(index, text.slice(space.length), false));
+      if (text.length > space.length) parts.push(piece(index, text.slice(space.length), false, token.unknown));
       at = Math.max(token.end, begin);
     });
     if (at < characters.length) parts.push(characters.slice(at).join(""));

@@ -4,6 +4,8 @@ export interface Token {
   text: string;
   start: number | null;
   end: number | null;
+  /** In no vocabulary. */
+  unknown?: boolean;
 }
 export type Axis =
   | { kind: "tokens"; text: string; tokens: Token[] }
@@ -372,7 +374,8 @@ function groups(axis: Axis, unit: Unit): { axis: Axis; tokens: number[][] } {
       words.pop();
       tokens = [...members.pop()!, index];
     }
-    words.push({ text: characters.slice(from, to).join(""), start: from, end: to });
+    const unknown = tokens.some((member) => axis.tokens[member].unknown);
+    words.push({ text: characters.slice(from, to).join(""), start: from, end: to, unknown });
     members.push(tokens);
   });
   return { axis: { kind: "tokens", text: axis.text, tokens: words }, tokens: members };

@@ -75,11 +75,15 @@ SoundUri = Annotated[str, Field(pattern=f"^{SOUND.pattern}$")]
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of text. `start` and `end` are character offsets into the raw text; None for a special token."""
+    """A piece of text. `start` and `end` are character offsets into the raw text; None for a special token.
+
+    An `unknown` one is in no vocabulary: whatever it says, the model read or wrote the same token for it.
+    """
 
     text: str
     start: Count | None = None
     end: Count | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -387,6 +391,9 @@ class Trace:
         for name, media in self.media.items():
             _check_media(name, media, self.looks)
 
+    def __repr__(self) -> str:
+        return f"<trace of {self.input!r:.60}: {self.output!r:.60}, looks: {', '.join(self.looks) or 'none'}>"
+
     def media_of(self, look: str) -> Media | None:
         """The media to show a look with: its own, else the input's if they fit its cells.
 
@@ -418,6 +425,10 @@ class Trace:
         Optional parts that are empty are left out.
         """
         form = _adapter().dump_python(self, mode="json")
+        for axis in (axis for look in form["looks"].values() for axis in (look["steps"], look.get("memory", {}))):
+            for token in axis.get("tokens", ()):
+                if not token["unknown"]:
+                    del token["unknown"]
         always = ("input", "output", "looks", "scores", "about")
         kept = {key: value for key, value in form.items() if key in always or value not in (None, [], {})}
         return {"schema": SCHEMA, **kept}

@@ -1,8 +1,9 @@
 """`attend check`"""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
@@ -10,6 +11,7 @@ from tyro.conf import Positional, arg
 from attend.commands.options import Columns, Data, parse
 from attend.commands.output import print_json
 from attend.data.examples import SPLITS, TARGET, Column, Split
+from attend.data.files import locate
 from attend.data.own import Files
 from attend.progress import say
 
@@ -26,14 +28,16 @@ class Options:
     Exits with 1 if something found makes learning impossible. Without RECIPE the data is a source text and its target.
 
     examples:
-      attend check --train train.en train.de --valid valid.en valid.de
+      attend check pairs.tsv
+      attend check train.en train.de --valid valid.en valid.de
       attend check --train pairs.tsv --test test.jsonl --json
       attend check entailment --train pairs.csv --columns premise=sentence1 hypothesis=sentence2 target=label
-      attend check ram --folder photos
+      attend check ram photos
     """
 
-    recipe: Positional[Annotated[str | None, arg(metavar="[RECIPE]", help_behavior_hint="")]] = None
-    """The recipe that is to learn from it, which says what columns there are."""
+    words: Positional[Annotated[tuple[str, ...], arg(metavar="[RECIPE] [FILE ...]", help_behavior_hint="")]] = ()
+    """The recipe that is to learn from the data, which says what columns there are; and what a model would learn from:
+    the same as --train or --folder."""
     train: Data = ()
     """What a model would learn from: a table (.tsv, .csv, .jsonl), or line-aligned files, one for each input and the
     target; each plain, .gz or .xz."""
@@ -52,18 +56,18 @@ class Options:
 
 
 def main(arguments: Sequence[str]) -> int:
-    options = parse(Options, "attend check", arguments)
+    options = with_files(parse(Options, "attend check", arguments))
     from attend.data.check import check
 
     columns: Sequence[Column] = (Column("source"), Column(TARGET))
     kinds: Mapping[str, Any] = {"source": "text", TARGET: "text"}
     probes: Mapping[str, Probe] = {}
     data: Any = Files()
-    if options.recipe is not None:
-        columns, kinds, probes, data = of_recipe(options.recipe)
+    if options.words:
+        columns, kinds, probes, data = of_recipe(options.words[0])
     given = {name: value for name in OF_DATA if (value := getattr(options, name))}
     if not given and not (hasattr(data, "scan") and data.files("train")):
-        raise ValueError("missing --train FILE (or --folder FOLDER): name the data to check")
+        raise ValueError("missing FILE (or --train FILE, --folder FOLDER): name the data to check")
     # What the recipe itself names is not mixed with what is given.
     data = Files(**given) if given else data
     if not data.train and not data.folder:
@@ -75,6 +79,34 @@ def main(arguments: Sequence[str]) -> int:
     else:
         print(report)
     return 1 if report.fatal else 0
+
+
+def with_files(options: Options) -> Options:
+    """The options with a recipe alone among the words: files are those of --train, a folder is that of --folder.
+
+    Raises `ValueError` for data that are named twice.
+    """
+    words = options.words
+    recipe, files = (words[:1], words[1:]) if words and is_recipe(words[0]) else ((), words)
+    if files and (options.train or options.folder):
+        raise ValueError(f"{files[0]} and {'--train' if options.train else '--folder'}: name the data once")
+    if len(files) == 1 and locate(files[0]).is_dir():
+        return replace(options, words=recipe, folder=files[0])
+    return replace(options, words=recipe, train=files or options.train)
+
+
+def is_recipe(word: str) -> bool:
+    """Whether it names a recipe, and not data. Raises `ValueError`, with the nearest name, for what can be neither."""
+    there, dotted = os.path.exists(word), bool(PurePath(word).suffix)
+    if there and dotted:  # recipes have no dots, and to know their names takes a second
+        return False
+    from attend.catalogue import RECIPES, announced, find
+
+    if word in RECIPES or word in announced() or (":" in word and not there):
+        return True
+    if not there and not dotted:
+        find(word)
+    return False
 
 
 def of_recipe(name: str) -> "tuple[Sequence[Column], Mapping[str, Any], Mapping[str, Probe], Any]":
@@ -94,13 +126,14 @@ def of_recipe(name: str) -> "tuple[Sequence[Column], Mapping[str, Any], Mapping[
     return columns, kinds, probes, settings.data
 
 
-def probe(settings: Any) -> Callable[[Path], None]:
-    """Looks into a file as the field would."""
+def probe(settings: Any) -> Callable[[Path], Any]:
+    """Looks into a file as the field would: pictures are the same if their pixels are, whatever the files' formats."""
     from attend.fields.field import Fault
 
-    def look(path: Path) -> None:
+    def look(path: Path) -> Any:
         (found,) = settings.learn([path], lambda remark: None).encode([path])
         if isinstance(found, Fault):
             raise ValueError(found)
+        return found
 
     return look

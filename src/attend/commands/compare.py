@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from tyro.conf import Positional
 
 from attend.commands.options import Columns, Data, OutFile, RecipeName, Runs, parse
-from attend.commands.output import check_outputs, print_json, print_table
+from attend.commands.output import check_outputs, print_json, print_tables
 from attend.commands.runs import given_part, kind_of, model_of, say_changes
 from attend.progress import counting
+from attend.settings import values
 
 if TYPE_CHECKING:
     from attend.contract import Evaluation
@@ -23,10 +24,17 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 # Per token of the output: not to be compared where tokens differ.
 OF_TOKENS = ("loss", "perplexity")
 
+# Settings that no figure depends on, and those that checksums of the data stand for.
+NO_MATTER = ("data.name", "training.threads", "training.save_minutes", "training.tensorboard")
+PATHS = ("data.train", "data.valid", "data.test", "data.folder", "data.columns")
+
 
 @dataclass(frozen=True)
 class Options:
     """Several runs on the same data: their figures, paired bootstrap tests against the first, quality by input length.
+
+    Before the tests stand the settings in which the runs differ. A run that differs from the first in more than its
+    recipe does, or in more than one setting of the same recipe, is warned of: no test can tell these apart.
 
     Tested is what the first run watches, if that is exact match, or else its output's own metric: BLEU, error. Lengths
     are those of the longest input that varies in length, in the first run's tokens with their end. Loss and perplexity,
@@ -53,7 +61,7 @@ class Options:
     out: OutFile = None
     """Draw quality by input length to this file (.png or .svg)."""
     json: bool = False
-    """Print one JSON object: runs, comparisons, by_length."""
+    """Print one JSON object: runs, differences, warnings, comparisons, by_length."""
     recipe: RecipeName = None
     """The runs' recipe, where it is of a module from outside of attend."""
 
@@ -76,11 +84,16 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError("--columns is of the table that --data names: give that too")
     if options.out is not None and options.out.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"{options.out}: a picture is written as .png or .svg")
-    check_outputs([options.out], options.data)
+    check_outputs([options.out], options.data, options.runs)
+    return compare(options)
+
+
+def compare(options: Options) -> int:
     from attend.inspect.compare import by_length, paired_bootstrap, table
 
     models = {str(run): model_of([run], options.recipe) for run in options.runs}
     check_alike(models)
+    differences, warnings = differing(models), confounded(models)
     runs = {name: measured(name, model, options) for name, model in models.items()}
     (base, base_run), *others = runs.items()
     for name, run in others:
@@ -115,14 +128,17 @@ def main(arguments: Sequence[str]) -> int:
     rows = table({name: figures(Path(name), options.runs[0], run) for name, run in runs.items()})
     if options.json:
         lists = {name: [asdict(bucket) for bucket in several] for name, several in buckets.items()}
-        print_json({"runs": rows, "comparisons": comparisons, "by_length": lists})
+        said = {"differences": differences, "warnings": warnings}
+        print_json({"runs": rows, **said, "comparisons": comparisons, "by_length": lists})
         return 0
     # There are more figures than a line has room for: a row is a figure, a column a run.
     names = [name for name in rows[0] if name != "run"]
     across = [{"figure": name.replace("_", " "), **{str(row["run"]): row[name] for row in rows}} for name in names]
-    for part in filter(None, (across, comparisons, length_rows(buckets, 1 if metric.name == "BLEU" else 3))):
-        print_table(part)
-        print()
+    lengths = length_rows(buckets, 1 if metric.name == "BLEU" else 3)
+    print_tables(across, differences)
+    for warning in warnings:
+        print(f"warning: {warning}\n")
+    print_tables(comparisons, lengths)
     return 0
 
 
@@ -137,6 +153,51 @@ def check_alike(models: Mapping[str, Any]) -> None:
             here, there = (getattr(output, setting, None) for output in outputs)
             if here != there:
                 raise ValueError(f"{name} has output.{setting} {here!r}, {base} {there!r}: figures would not compare")
+
+
+def differing(models: Mapping[str, Any]) -> list[dict[str, str | None]]:
+    """A row for each setting that is not the same in all runs, with its value in each; the recipe is one of them."""
+    each = {name: that_decide(model.config, Path(name)) for name, model in models.items()}
+    settings = dict.fromkeys(setting for found in each.values() for setting in found)
+    rows = []
+    for setting in settings:
+        written = {name: str(found[setting]) if setting in found else None for name, found in each.items()}
+        if len(set(written.values())) > 1:
+            rows.append({"setting": setting, **written})
+    return rows
+
+
+def confounded(models: Mapping[str, Any]) -> list[str]:
+    """What to know of runs that differ from the first in more than one thing, a sentence each."""
+    (base, first), *others = models.items()
+    found = []
+    for name, model in others:
+        names = [row["setting"] for row in differing({base: first, name: model})]
+        defaults = [values(one.config.made_by.settings) for one in (first, model)]
+        # What recipes themselves differ in is what they are compared for; another seed is no other treatment.
+        more = [
+            setting
+            for setting in map(str, names)
+            if setting not in ("recipe", "training.seed")
+            and ("recipe" not in names or defaults[0].get(setting) == defaults[1].get(setting))
+        ]
+        if len(more) > ("recipe" not in names):
+            beside = "the recipe and in " if "recipe" in names else ""
+            advice = "a difference between them may come from any of these: train both alike in all but one"
+            found.append(f"{name} differs from {base} in {beside}{', '.join(more)}: {advice}")
+    return found
+
+
+def that_decide(config: Any, folder: Path) -> dict[str, Any]:
+    """What a run's figures may depend on, by name: its settings, and the checksums of its data in place of paths."""
+    from attend.run import read_json
+
+    found = {"recipe": config.recipe, **values(config.settings)}
+    known = folder / "data.json"
+    if known.exists():
+        found = {setting: value for setting, value in found.items() if setting not in PATHS}
+        found["content of the training data"] = " ".join(map(str, read_json(known).values()))
+    return {setting: value for setting, value in found.items() if setting not in NO_MATTER}
 
 
 def measured(name: str, model: Any, options: Options) -> Measured:
@@ -174,14 +235,14 @@ def metric_of(model: Any) -> "CorpusMetric":
 
 def figures(folder: Path, first: Path, run: Measured) -> dict[str, float | None]:
     """A run's figures, its size, and what its training took."""
-    from attend.run import read_json
+    from attend.record import read_training
 
     found: dict[str, float | None] = dict(run.found.figures)
     output = getattr(run.model.config.settings, "output", None)
     kept = output.kept() if hasattr(run.model, "predict_cases") and output is not None else ()
     if any((folder / name).read_bytes() != (first / name).read_bytes() for name in kept):
         found |= {name: None for name in OF_TOKENS if name in found}
-    seconds = read_json(folder / "training.json")["train_seconds"] if (folder / "training.json").exists() else None
+    seconds = read_training(folder)["train_seconds"] if (folder / "training.json").exists() else None
     parameters = sum(parameter.numel() for system in run.model.systems for parameter in system.parameters())
     return found | {"parameters": parameters, "minutes": None if seconds is None else seconds / 60}
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attend.commands.evaluate import check_record
 from attend.commands.options import OutFile, parse
+from attend.commands.output import check_outputs
 from attend.progress import say
 
 
@@ -32,6 +34,9 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend demo", arguments)
+    if options.record is not None:
+        check_record(options.record)
+        check_outputs([options.record], runs=[options.out])
     from attend import demo
     from attend.commands import compare
     from attend.run import write_json
@@ -45,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
             runs = [options.out, *demo.controls(options.out, options.overwrite)]
             picture = options.out / "compare.png"
             print()
-            compare.main([*map(str, runs), "--split", "test", "--out", str(picture)])
+            compare.compare(compare.Options(tuple(runs), split="test", out=picture))
             print(f"the picture is {picture}")
     except Interrupted as stop:
         same = "The same command without --overwrite" if options.overwrite else "The same command"
@@ -56,10 +61,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def record(out: Path) -> dict[str, Any]:
     """The run as a results record, with the figures that the demo left in metrics.json."""
-    from attend.record import result
-    from attend.run import RunConfig, provenance, read_json
+    from attend.record import read_metrics, result
+    from attend.run import RunConfig, provenance
 
-    config, metrics = RunConfig.read(out), read_json(out / "metrics.json")
+    config = RunConfig.read(out)
+    metrics = read_metrics(out, config)
     evaluated = metrics | {"data": config.settings.data.name, "files": metrics["data"]}
     command = provenance()["command"]
     return result([out], [config], evaluated, None if command == config.provenance["command"] else command)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from attend.commands.alignments import token_look
 from attend.commands.gold import read_gold
 from attend.commands.options import (
     Beam,
@@ -17,14 +18,17 @@ from attend.commands.options import (
     InFile,
     LengthPenalty,
     Longest,
+    LongestInput,
+    NgramSize,
+    NoUnknown,
     OutFile,
     RecipeName,
     Run,
     flat,
     parse,
 )
-from attend.commands.output import check_outputs, print_json, print_table
-from attend.commands.runs import given_part, model_of, refused, say_changes
+from attend.commands.output import check_outputs, print_json, print_tables
+from attend.commands.runs import given_part, model_of, refused, say_changes, search_of
 from attend.data.examples import TARGET
 from attend.data.files import DataError
 from attend.progress import counting
@@ -32,11 +36,11 @@ from attend.progress import counting
 if TYPE_CHECKING:
     from attend.contract import Evaluation
     from attend.inspect.alignment import Links
-    from attend.model import Model, Prediction
+    from attend.model import Model
     from attend.task import Part
 
 # Options of how outputs are searched for, and others that are of predictions.
-SEARCH = ("beam", "length_penalty", "longest")
+SEARCH = ("beam", "length_penalty", "longest", "no_repeat_ngram", "no_unknown")
 OF_PREDICTIONS = ("data", "columns", *SEARCH, "gold")
 
 
@@ -70,7 +74,13 @@ class Options:
     length_penalty: LengthPenalty = None
     """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
     longest: Longest = None
-    """Greatest length of an output, in tokens."""
+    """Greatest length of an output, in tokens: what has not ended by then is cut there."""
+    longest_input: LongestInput = None
+    """Greatest length of an input that varies in it, and of a target, in tokens of a text. Longer ones are left out."""
+    no_repeat_ngram: NgramSize = None
+    """Write no n-gram of this many tokens twice; 0 allows all."""
+    no_unknown: NoUnknown = False
+    """Never write <unk>."""
     gold: InFile = None
     """Word alignments of the same lines, made by people: adds the alignment error rate."""
     gold_form: GoldForm = "naacl"
@@ -85,18 +95,20 @@ class Options:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend evaluate", arguments)
+    from attend.inspect.assessment import figure_rows, tables
+    from attend.record import beside_figures, result
     from attend.run import RunConfig, provenance, read_json, write_json
 
     if options.columns and not options.data:
         raise ValueError("--columns is of the table that --data names: give that too")
+    runs = (options.run, *flat(options.ensemble))
     if options.record is not None:
         check_record(options.record)
-        check_outputs([options.record], [*options.data, options.gold])
-    runs = (options.run, *flat(options.ensemble))
+        check_outputs([options.record], [*options.data, options.gold], runs)
     if options.record is not None:
         for run in runs:
             read_json(run / "training.json")  # a run that has not come to its end has none
-    model = model_of(runs, options.recipe)
+    model = model_of(runs, options.recipe, longest_input=options.longest_input)
     started = time.monotonic()
     if hasattr(model, "evaluate_part"):
         how, found = evaluate(model, options)
@@ -118,21 +130,21 @@ def main(arguments: Sequence[str]) -> int:
         **asdict(how),
         "seconds": round(time.monotonic() - started, 2),
     }
-    nested = evaluated | {"figures": found.figures, "signatures": dict(found.signatures)}
+    beside = beside_figures(found)
     if options.record is not None:
-        from attend.record import result
-
+        nested = evaluated | beside | {"figures": found.figures}
         configs = [RunConfig.read(run, options.recipe) for run in runs]
         write_json(options.record, result(runs, configs, nested, provenance()["command"]))
     if options.json:
         signature = {"signature": found.signatures["bleu"]} if "bleu" in found.signatures else {}
-        print_json(evaluated | found.figures | signature | {"signatures": dict(found.signatures)})
+        print_json(evaluated | found.figures | signature | beside)
     else:
         split = "" if options.data else f", {options.split}"
         search = "".join(f", {name.replace('_', ' ')} {value:g}" for name, value in asdict(how).items())
         print(f"{evaluated['data']}{split}: {len(found.outputs):,} examples{search}\n")
-        print_table([{"figure": name.replace("_", " "), "value": value} for name, value in found.figures.items()])
-        print()
+        print_tables(figure_rows(found.figures, found.intervals), *tables(found.confusion))
+        for remark in found.remarks:
+            print(remark)
         for name, signature in found.signatures.items():
             print(f"{name}: {signature}")
     return 0
@@ -153,7 +165,7 @@ def check_record(path: Path) -> None:
 
 def evaluate(model: "Model", options: Options) -> "tuple[Any, Evaluation]":
     """How outputs were searched for, and what was found."""
-    how = model.how(**{name: getattr(options, name) for name in SEARCH})
+    how = model.how(**search_of(options))
     if options.data:
         part, lines = given_part(model, options.data, options.columns)
     else:
@@ -180,12 +192,13 @@ def gold_of(options: Options, part: "Part", lines: int) -> "list[Links]":
 def alignment_figures(model: "Model", options: Options, part: "Part", gold: "Sequence[Links]") -> dict[str, float]:
     """How well the words that the model looked at most, as it read the given targets, agree with gold links."""
     from attend.inspect.alignment import alignment_error_rate, alignment_precision, alignment_recall, links
+    from attend.show.words import merge
 
     targets = [model.task.output.singles(row.values[TARGET])[0] for row in part.rows]
     given = model.force_cases(model.task.cases(part), targets)
     aligned = []
     for row, found, answer in zip(part.rows, given, gold, strict=True):
-        look = words_of(model, options, found)
+        look: Any = merge(token_look(model, options.run, found, "gold"))
         sizes = [sum(token.start is not None for token in axis.tokens) for axis in (look.memory, look.steps)]
         if any(source >= sizes[0] or target >= sizes[1] for source, target in answer.possible):
             problem = f"pair {row.line} has {sizes[0]} and {sizes[1]} words, but its gold links go beyond them"
@@ -196,14 +209,3 @@ def alignment_figures(model: "Model", options: Options, part: "Part", gold: "Seq
         "alignment_precision": alignment_precision(aligned, gold),
         "alignment_recall": alignment_recall(aligned, gold),
     }
-
-
-def words_of(model: "Model", options: Options, found: "Prediction") -> Any:
-    """The look of words at words. Raises `ValueError` where there is none."""
-    from attend.attention.trace import Tokens, Weights
-    from attend.show.words import merge
-
-    for look in found.looks.values():
-        if isinstance(look, Weights) and isinstance(look.memory, Tokens) and isinstance(look.steps, Tokens):
-            return merge(look)
-    raise refused(model, options.run, "gold", "has no weights of tokens over a text")

@@ -29,6 +29,11 @@ AsTrained = arg(metavar="NUMBER", help_behavior_hint="(default: as in the run's 
 Beam = Annotated[int | None, AsTrained]
 LengthPenalty = Annotated[float | None, AsTrained]
 Longest = Annotated[int | None, AsTrained]
+NgramSize = Annotated[int | None, AsTrained]
+NoUnknown = Annotated[bool, arg(help_behavior_hint="")]
+LongestInput = Annotated[
+    int | None, arg(metavar="NUMBER", help_behavior_hint="(default: four times what it learnt from)")
+]
 GoldForm = Literal["naacl", "pharaoh", "pharaoh-1"]
 
 

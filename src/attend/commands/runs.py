@@ -1,25 +1,37 @@
 """What verbs ask of a run: its model, what it can't do, and a person's examples of its kind."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attend.commands.options import named
-from attend.data.files import DataError, locate, scan_lines, text_suffix
+from attend.data.files import DataError
 from attend.progress import say
 
 if TYPE_CHECKING:
-    from attend.data.examples import Row
+    from attend.data.examples import Column, Row
     from attend.task import Part
 
-TABLES = (".tsv", ".csv", ".jsonl")
+TABLES = (".tsv", ".csv", ".jsonl", ".json")
 
 
-def model_of(runs: Sequence[Path], recipe: str | None, weights: Any = "model") -> Any:
-    """The model of a run, or the ensemble of several."""
+def model_of(runs: Sequence[Path], recipe: str | None, weights: Any = "model", longest_input: int | None = None) -> Any:
+    """The model of a run, or the ensemble of several. Raises `ValueError` for what no input of it can have."""
     from attend.run import load
 
-    return load(*runs, weights=weights, recipe=recipe)
+    model = load(*runs, weights=weights, recipe=recipe)
+    if longest_input is not None:
+        if not hasattr(model, "predict_cases"):
+            raise refused(model, runs[0], "longest_input", "has no inputs that vary in length")
+        model.read_up_to(longest_input)
+    return model
+
+
+def search_of(options: Any) -> dict[str, Any]:
+    """The changes to a run's decoding options that a verb's flags ask for: None where the run's own stand."""
+    names = ("beam", "length_penalty", "longest", "no_repeat_ngram")
+    return {name: getattr(options, name) for name in names} | {"no_unknown": options.no_unknown or None}
 
 
 def kind_of(model: Any) -> str:
@@ -43,20 +55,13 @@ def refused(model: Any, run: Path, flag: str, why: str) -> ValueError:
     return ValueError(f"--{flag.replace('_', '-')}: {run} is a run of {model.config.recipe!r}, and {subject} {why}")
 
 
-def mapping_of(model: Any, paths: Sequence[str], given: Sequence[str], target: bool = True) -> dict[str, str]:
-    """By what name a person's table has each column: as said, or else as the run's own tables, if it has those."""
-    if given:
-        return named(given, "--columns")
-    if len(paths) != 1 or paths[0] == "-":
-        return {}
+def columns_of(model: Any) -> "list[Column]":
+    """The columns of a person's table: under their names, or as the run's own tables call them."""
+    from attend.data.tables import distinct
+
     own = named(getattr(model.config.settings.data, "columns", ()), "data.columns")
-    own = own if target else {name: column for name, column in own.items() if name in model.task.fields}
-    if not own or locate(paths[0]).is_dir():
-        return own
-    if text_suffix(paths[0]) not in TABLES:
-        return {}
-    head = str(next(scan_lines(paths[0]), ""))
-    return {name: column for name, column in own.items() if column in head}
+    columns = distinct(model.config.settings.columns(), own)
+    return [replace(one, aliases=(*one.aliases, own[one.name])) if one.name in own else one for one in columns]
 
 
 def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tuple[Part, int]":
@@ -67,12 +72,17 @@ def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tup
 
     def rows() -> "Iterator[Row]":
         nonlocal last
-        mapping = mapping_of(model, paths, columns)
-        for row in read_given(paths, model.config.settings.columns(), mapping, log=say):
+        for row in read_given(paths, columns_of(model), named(columns, "--columns"), log=say):
             last = max(last, row.line)
             yield row
 
     return model.rows(rows(), ", ".join(paths)), last
+
+
+def say_remarks(model: Any) -> None:
+    """Say what was done to the values that were read: resized, turned, of several frames the first taken."""
+    for remark in (remark for one in model.task.fields.values() for remark in one.remarks()):
+        say(remark)
 
 
 def say_changes(run: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from attend.commands.options import Groups, RecipeName, flat, named, parse
+from attend.commands.options import Groups, LongestInput, RecipeName, flat, named, parse
 from attend.commands.runs import model_of
 from attend.progress import say
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from attend.serve.served import Served
 
 BACKLOG = 2048
+# Seconds after which uvicorn closes the connections of clients that do not take what is sent to them.
+GRACE_SECONDS = 2
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -63,6 +65,8 @@ class Options:
     """How long the first input waits for others, in milliseconds."""
     queue: int = 64
     """Most requests waiting for one model; further ones are told to come back."""
+    longest_input: LongestInput = None
+    """Greatest length of an input that varies in it, in tokens of a text. What is longer is refused."""
     recipe: RecipeName = None
     """The runs' recipe, where it is of a module from outside of attend."""
 
@@ -71,6 +75,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend serve", arguments)
     if not options.runs:
         raise ValueError("give at least one run folder to serve")
+    if options.longest_input is not None and options.longest_input < 1:
+        raise ValueError(f"--longest-input is {options.longest_input}: it must be at least 1")
     if options.batch < 1 or options.queue < 1 or options.wait_ms < 0:
         raise ValueError("--batch and --queue must be at least 1, --wait-ms at least 0")
     missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
@@ -109,8 +115,8 @@ def serve(options: Options, listener: socket.socket) -> None:
     hosts = [*LOOPBACK, options.host, *map(str, flat(options.allow_host))]
     app = application(models(options), limits, hosts, token)
     port = listener.getsockname()[1]
-    shown = "localhost" if options.host in (*LOOPBACK, "0.0.0.0", "::") else options.host
-    address = f"http://{shown}:{port}/" + (f"#token={token}" if token else "")
+    secret = f"#token={token}" if token else ""
+    addresses = [f"http://{bracketed(host)}:{port}/{secret}" for host in hosts_of(options.host)]
     config = uvicorn.Config(
         app,
         http=bounded(limits),
@@ -118,38 +124,53 @@ def serve(options: Options, listener: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = uvicorn.Server(config)
-    server.handle_exit = finishing(server)  # pyright: ignore[reportAttributeAccessIssue]
+    server.handle_exit = leaving(server, app.leave)  # pyright: ignore[reportAttributeAccessIssue]
     if options.open:
-        opening = threading.Timer(0.5, webbrowser.open, [address])
+        opening = threading.Timer(0.5, webbrowser.open, addresses[:1])
         opening.daemon = True
         opening.start()
     listener.listen(BACKLOG)
-    say(f"serving at {address}  (the interface: /docs; Ctrl-C ends it)")
+    say(f"serving at {' and '.join(addresses)}  (the interface: /docs; Ctrl-C ends it)")
     # Uvicorn finishes what is running, and then passes the signal that ended it on.
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, SystemExit):
         server.run(sockets=[listener])
     say("stopped")
 
 
-def finishing(server: "uvicorn.Server") -> Callable[[int, FrameType | None], None]:
-    """What a signal does: what uvicorn makes of it, with a word where something runs on for more than a moment."""
-    leave = server.handle_exit
-
-    def tell() -> None:
-        if server.server_state.tasks:
-            say("finishing what is running (30 seconds at most; Ctrl-C again leaves it)")
+def leaving(server: "uvicorn.Server", leave: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
+    """What a signal does: what uvicorn makes of it, and that what is running is finished in a second, or told so."""
+    uvicorns = server.handle_exit
 
     def handle_exit(sig: int, frame: FrameType | None) -> None:
-        if not server.should_exit:
-            telling = threading.Timer(1.0, tell)
-            telling.daemon = True
-            telling.start()
-        leave(sig, frame)
+        leave()
+        uvicorns(sig, frame)
 
     return handle_exit
+
+
+def hosts_of(host: str) -> list[str]:
+    """The names and addresses that a server at this one answers to: of all of this machine's, each."""
+    if host in LOOPBACK:
+        return ["localhost"]
+    if host not in ("0.0.0.0", "::"):
+        return [host]
+    family = socket.AF_INET6 if host == "::" else socket.AF_INET
+    found = ["localhost"]
+    with suppress(OSError):  # a machine may not know itself by its name
+        found += [str(known[4][0]) for known in socket.getaddrinfo(socket.gethostname(), None, family)]
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as out:
+        # Nothing is sent: the system says by which of its addresses it would be.
+        out.connect(("2001:db8::1" if host == "::" else "192.0.2.1", 9))
+        found.append(out.getsockname()[0])
+    return [one for one in dict.fromkeys(found) if not one.startswith("127.") and one != "::1"]
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in an address."""
+    return f"[{host}]" if ":" in host else host
 
 
 def token_for(options: Options) -> str | None:
@@ -175,13 +196,15 @@ def models(options: Options) -> "list[Served]":
     found: list[Served] = []
     for path, folder in zip(options.runs, folders, strict=True):
         name = folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}"
-        model = model_of([path], options.recipe)
         try:
+            model = model_of([path], options.recipe)
+            if options.longest_input is not None and hasattr(model, "read_up_to") and model.longest_input:
+                model.read_up_to(options.longest_input)
             found.append(served(name, model, examples))
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             if len(folders) == 1:
                 raise
-            say(f"attend: {error}: it is left out")
+            say(f"attend: {error}: {path} is left out")
     if not found:
         raise ValueError("none of these runs can be served")
     return found

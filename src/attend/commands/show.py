@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from attend.commands.gold import read_gold
-from attend.commands.options import GoldForm, InFile, OutFiles, RecipeName, Run, flat, named, parse
+from attend.commands.options import GoldForm, InFile, LongestInput, OutFiles, RecipeName, Run, flat, named, parse
 from attend.commands.output import check_outputs
-from attend.commands.runs import kind_of, model_of, refused, say_changes
+from attend.commands.runs import kind_of, model_of, refused, say_changes, say_remarks
 from attend.data.files import DataError
 from attend.progress import say
 
@@ -64,6 +64,8 @@ class Options:
     sentence."""
     gold_form: GoldForm = "naacl"
     """As in attend evaluate."""
+    longest_input: LongestInput = None
+    """Greatest length of an input, in tokens of a text."""
     out: OutFiles = ()
     """Files to write instead: a picture (.png, .svg; of images also a moving one, .gif), a page (.html), or data
     (.json, .npz; of tokens also .pharaoh)."""
@@ -78,7 +80,7 @@ class Options:
 def main(arguments: Sequence[str]) -> int:
     options = parse(Options, "attend show", arguments)
     check(options)
-    model = model_of([options.run], options.recipe)
+    model = model_of([options.run], options.recipe, longest_input=options.longest_input)
     if hasattr(model, "predict_cases"):
         trace = predicted(model, options)
     elif hasattr(model, "generate"):
@@ -107,7 +109,8 @@ def check(options: Options) -> None:
     for path in options.files:
         if path.suffix.lower() not in SUFFIXES:
             raise ValueError(f"{path}: name a file {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    check_outputs(options.files, [options.input, options.gold, *named(options.inputs, "--inputs").values()])
+    inputs = [options.input, options.gold, *named(options.inputs, "--inputs").values()]
+    check_outputs(options.files, inputs, [options.run])
     outlined = any(path.suffix.lower() in OUTLINED for path in options.files)
     if options.gold is not None and (options.target is None or options.subwords or not outlined):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
@@ -124,6 +127,7 @@ def predicted(model: "Model", options: Options) -> "Trace":
     from attend.explore import explain
 
     case = case_of(model, options)
+    say_remarks(model)
     if options.target is None:
         prediction = model.predict_cases([case])[0][0]
     else:

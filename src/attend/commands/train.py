@@ -11,28 +11,18 @@ import tyro
 from tyro.conf import arg
 
 from attend.commands.options import InFile, flags, refuse
+from attend.commands.output import print_json
 from attend.data.files import DataError, locate
 from attend.progress import duration, first_process, say, training_report
-from attend.settings import merge
+from attend.settings import MAY_CHANGE, merge
 
 if TYPE_CHECKING:
+    from attend.contract import Evaluation
     from attend.recipe import Recipe
     from attend.training import Progress, Report
 
-# What is said of a finished run, where it has that.
-SHOWN = (
-    "bleu",
-    "chrf",
-    "exact_match",
-    "cider",
-    "accuracy",
-    "error",
-    "nats",
-    "caught",
-    "perplexity",
-    "bits",
-    "wrong_bits",
-)
+# What is printed of training.json.
+TOOK = ("parameters", "updates", "best_update", "stopped", "train_seconds", "cpu_seconds", "peak_memory_mb")
 
 
 @dataclass(frozen=True)
@@ -50,16 +40,25 @@ class Options:
       attend train rnnsearch-modern --out runs/small --config mine.toml --system.hidden 128 --training.seed 3
       attend train mymodule:RECIPE --out runs/own --data.train examples.csv --data.columns source=question
       attend train --resume --out runs/mine
+      attend train --resume --out runs/mine --training.epochs 60
+      attend train rnnsearch-modern --init runs/mine --out runs/tuned --data.train medical.tsv
+      attend train --resume --out runs/mine --json
     """
 
     out: Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="")] = None
     """The run folder to make."""
     resume: bool = False
-    """Go on with the run in that folder, with the settings it has."""
+    """Go on with the run in that folder, with the settings it has. --training.epochs may give it more epochs, and
+    --data.train and so on name data that have moved."""
+    init: Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="")] = None
+    """Begin with the weights of this run, to train on other data with its vocabularies and its settings of system,
+    inputs and output."""
     overwrite: bool = False
     """Replace the run in that folder."""
     config: InFile = None
     """A TOML file with settings. Flags win over it."""
+    json: bool = False
+    """Print one JSON object at the end: what training took, and what evaluate --json says of the validation part."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,10 +73,12 @@ def main(arguments: Sequence[str]) -> int:
         return_unknown_args=True,
     )
     if options.resume:
-        extra = [*rest, *(["--config"] if options.config else []), *(["--overwrite"] if options.overwrite else [])]
-        if extra:
-            raise ValueError(f"a resumed run keeps its settings: leave out {extra[0]!r}")
-        return resume(recipe, options)
+        if extra := [name for name in ("config", "overwrite", "init") if getattr(options, name)]:
+            raise ValueError(f"a resumed run keeps its settings: leave out '--{extra[0]}'")
+        given = [word.split("=")[0] for word in rest if word.startswith("--")]
+        if wrong := [word for word in given if word[2:].replace("-", "_").replace(".no_", ".") not in MAY_CHANGE]:
+            raise ValueError(f"a resumed run keeps its settings: leave out {wrong[0]!r}")
+        return resume(recipe, options, rest)
     if recipe is None:
         refuse([word for word in rest if "." not in word], flags(Options))
         raise ValueError("missing RECIPE: its name comes first, as in attend train RECIPE --out RUN; see: attend list")
@@ -89,7 +90,8 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
     from attend.catalogue import find
 
     recipe = find(name)
-    settings = recipe.settings
+    initial = None if options.init is None else run.initial_of(recipe, options.init)
+    settings = recipe.settings if initial is None else initial.settings_for(recipe.settings)
     if options.config is not None:
         settings = with_file(settings, options.config)
     settings = with_flags(settings, name, recipe, arguments)
@@ -99,21 +101,28 @@ def start(name: str, options: Options, arguments: Sequence[str]) -> int:
         recipe,
         settings,
         name,
-        lambda report: run.start(name, settings, folder, say, report, options.overwrite),
+        lambda report: run.start(name, settings, folder, say, report, options.overwrite, initial),
+        True,
+        options.json,
     )
 
 
-def resume(name: str | None, options: Options) -> int:
+def resume(name: str | None, options: Options, arguments: Sequence[str]) -> int:
     from attend import run
 
     folder = out_folder(options)
     config = run.RunConfig.read(folder, name)
+    settings = config.settings
+    if arguments:
+        settings = with_flags(settings, config.recipe, config.made_by, arguments)
     return train(
         folder,
         config.made_by,
-        config.settings,
+        settings,
         config.recipe,
-        lambda report: run.resume(folder, say, report, config.made_by),
+        lambda report: run.resume(folder, say, report, config.made_by, settings),
+        False,
+        options.json,
     )
 
 
@@ -139,7 +148,7 @@ def with_file(settings: Any, path: str) -> Any:
 def with_flags(settings: Any, name: str, recipe: "Recipe", arguments: Sequence[str]) -> Any:
     about = f"""The settings of {name}: {recipe.about}.
 
-Besides these there are --out RUN, --resume, --overwrite and --config FILE: see "attend train --help".
+Besides these there are --out RUN, --resume, --overwrite, --config FILE and --json: see "attend train --help".
 
 examples:
   attend train {name} --out runs/mine --training.seed 2
@@ -173,18 +182,31 @@ def unit_of(recipe: "Recipe", settings: Any) -> str:
     return {"sequence": "tokens", "bits": "sequences"}.get(settings.output.kind, "examples")
 
 
-def train(folder: Path, recipe: "Recipe", settings: Any, name: str, go: "Callable[[Report], Progress]") -> int:
+def train(
+    folder: Path,
+    recipe: "Recipe",
+    settings: Any,
+    name: str,
+    go: "Callable[[Report], Progress]",
+    make: bool,
+    as_json: bool,
+) -> int:
+    """Train, as `go` does, and measure, in a folder that is held all the while (and, with `make`, made)."""
     import torch
 
-    from attend.record import finish
+    from attend.run import hold
     from attend.training import Interrupted, leave_processes
 
     training = settings.training
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
     say(f"training on {device}, with {training.threads} CPU thread(s) a process (--training.threads)")
     try:
-        with training_report(training.epochs, unit_of(recipe, settings)) as report:
-            progress = go(report)
+        with hold(folder, make):
+            with training_report(settings, unit_of(recipe, settings)) as report:
+                progress = go(report)
+            leave_processes()
+            if first_process():
+                tell(folder, recipe, settings, name, progress, as_json)
     except Interrupted as stop:
         # A recipe from outside is imported only if it is named again.
         named = [name] if ":" in name else []
@@ -193,10 +215,31 @@ def train(folder: Path, recipe: "Recipe", settings: Any, name: str, go: "Callabl
         return 128 + stop.signal
     finally:
         leave_processes()
-    if first_process():
-        say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
-        figures = finish(folder, recipe)
-        named = ", ".join(f"{figure.replace('_', ' ')} {figures[figure]:.4g}" for figure in SHOWN if figure in figures)
-        say(f"the best weights on the validation part: {named}")
-        say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
     return 0
+
+
+def tell(folder: Path, recipe: "Recipe", settings: Any, name: str, progress: "Progress", as_json: bool) -> None:
+    """Measure a run that has come to its end, leave what people read of it, and say what it reached."""
+    from attend.record import conclusion, finish
+
+    say(f"finished ({progress.done}): {progress.update:,} updates in {duration(progress.seconds)}")
+    found = finish(folder, recipe)
+    for line in conclusion(folder, settings, found):
+        say(line)
+    if as_json:
+        print_json({"recipe": name, "run": str(folder), **trained(folder, found)})
+    say(f"{folder} holds the model, curve.png and its card, README.md, which says how to use it")
+
+
+def trained(folder: Path, found: "Evaluation") -> dict[str, Any]:
+    """What a training took, and reached on the validation part; examples are counted that either part left out."""
+    from attend.record import beside_figures
+    from attend.run import read_json
+
+    training = read_json(folder / "training.json")
+    said = {name: training[name] for name in TOOK}
+    said |= {"split": "valid", "count": len(found.outputs), **found.figures, **beside_figures(found)}
+    said["diagnosis"] = read_json(folder / "metrics.json")["diagnosis"]
+    if "examples left out" in training["data"]:
+        said["left_out"] = training["data"]["examples left out"]
+    return said

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 
 def plan(
@@ -70,17 +70,26 @@ def padded(lengths: Int[np.ndarray, "side batch"]) -> int:
     return int(lengths.max(axis=1).sum()) * lengths.shape[1]
 
 
-def groups(lengths: Sequence[int] | Int[np.ndarray, "example"], most: int, tokens: int) -> Iterator[list[int]]:
+def groups(
+    lengths: Sequence[int] | Int[np.ndarray, "example"],
+    most: int,
+    tokens: int,
+    shares: Float[np.ndarray, "example"] | None = None,
+) -> Iterator[list[int]]:
     """Indices of examples of similar length, to predict together: at most `most`, and `tokens` with padding.
 
-    A longer example is alone. Memory grows with the tokens of a batch, times those of an output.
+    `shares` are those of the memory that a batch may take, which each example would take of it. What is beyond a limit
+    by itself is alone.
     """
     order = np.argsort(lengths, kind="stable").tolist()
     group: list[int] = []
+    largest = 0.0
     for place in order:
-        if group and (len(group) == most or (len(group) + 1) * lengths[place] > tokens):
+        largest = largest if shares is None else max(largest, shares[place])
+        size = len(group) + 1
+        if group and (size > most or size * lengths[place] > tokens or size * largest > 1):
             yield group
-            group = []
+            group, largest = [], 0.0 if shares is None else shares[place]
         group.append(place)
     if group:
         yield group

@@ -17,18 +17,18 @@ import numpy as np
 from jaxtyping import Int, UInt64
 
 from attend.data.examples import TARGET, Column, Row, Split
-from attend.data.files import DataError, counted
+from attend.data.files import DataError, counted, text_suffix
+from attend.data.strays import ADVICE, Strays
 
 ColumnKind = Literal["text", "label", "file"]
 """What a column's values are: texts, names of classes, or files and arrays."""
-Probe = Callable[[Path], None]
-"""Reads a file, and raises `ValueError` if it can't be used."""
+Probe = Callable[[Path], Any]
+"""What a file holds, to tell whether another holds the same. Raises `ValueError` if it can't be used."""
 Severity = Literal["fatal", "warning"]
 
 # Fatal problems make training impossible or meaningless.
 FATAL = (
     "unreadable file",
-    "missing file",
     "line counts differ",
     "invalid UTF-8",
     "malformed line",
@@ -38,10 +38,12 @@ FATAL = (
 # The other kinds of problem, with advice for each.
 WARNINGS = {
     "empty line": "nothing to do: the example is left out",
+    "missing file": "put the file there, or expect the example to be left out",
     "broken file": "save it again, or expect the example to be left out",
     "control character": "remove it: it does not belong in text",
     "line separator": "replace it by a space: other tools may split the line there",
-    "byte order mark": "remove it: it makes its word a different one",
+    "byte order mark": "nothing to do: texts are read without it, but other tools take it for a part of its word",
+    **ADVICE,
     "long line": "split it into sentences, or expect it to be left out or to slow training",
     "length ratio": "check whether the two belong together",
     "same text twice": "check whether it was copied, or left untranslated",
@@ -161,7 +163,8 @@ class Digest:
         return warning(self.places[0], self.lines[index], self.names.get(index, ""), kind, what)
 
 
-def combined(columns: Sequence[array]) -> UInt64[np.ndarray, "row"]:
+def combined(columns: Sequence[array | UInt64[np.ndarray, "row"]]) -> UInt64[np.ndarray, "row"]:
+    """A hash of each row from those of its columns, in their order."""
     total = np.zeros(len(columns[0]), dtype=np.uint64)
     for hashes in columns:
         total = total * np.uint64(31) + np.frombuffer(hashes, dtype=np.uint64)
@@ -201,6 +204,8 @@ def check_rows(
 ) -> Iterator[Problem]:
     """Problems of single rows; usable rows go into the digest."""
     columns = list(zip((column.name for column in digest.columns), digest.kinds, digest.places, strict=True))
+    kinds: dict[str, str] = {column: kind for column, kind, _ in columns}
+    strays = Strays(kinds, first_line=0 if text_suffix(digest.places[0]) == ".jsonl" else 1)
     try:
         for row in rows:
             if isinstance(row, DataError):
@@ -220,14 +225,14 @@ def check_rows(
                         what = f"{other} and {column} are the same"
                         yield warning(digest.places[0], row.line, row.name, "same text twice", what)
                     for text in texts:
+                        strays.add(column, text, row.line)
                         # Only unprintable characters are faults, and a long text has at least this many characters.
                         if len(text) > longest or not text.isprintable():
                             for fault, what in faults(text, column, longest):
                                 yield warning(place, row.line, row.name, fault, what)
                 try:
-                    hashes.append(hash_of(value))
-                    if column in probes and isinstance(value, Path):
-                        probes[column](value)
+                    held = probes[column](value) if column in probes and isinstance(value, Path) else value
+                    hashes.append(hash_of(held))
                 except (OSError, ValueError) as error:
                     usable = False
                     yield warning(place, row.line, row.name, "broken file", f"{column} {value}: {error}")
@@ -235,6 +240,9 @@ def check_rows(
                 digest.add(row, hashes)
     except DataError as error:
         yield fatal(error)
+    place_of = {column: place for column, _, place in columns}
+    for column, line, kind, what in strays.problems():
+        yield warning(place_of[column], line, column, kind, what)
     if not digest.lines:
         files = ", ".join(dict.fromkeys(digest.places))
         advice = "give at least one example with a value for each column"
@@ -275,8 +283,7 @@ def check_duplicates(digest: Digest) -> Iterator[Problem]:
     if not digest.classes:
         return
     before = first_equal(inputs, inputs)
-    again = first == np.arange(len(rows))
-    for index in np.flatnonzero(again & (before < np.arange(len(rows)))):
+    for index in np.flatnonzero(rows != rows[before]):
         what = f"another label than {digest.name(int(before[index]))}, which is otherwise the same"
         yield digest.warn(int(index), "conflicting labels", what)
 
@@ -318,6 +325,12 @@ def first_equal(keys: UInt64[np.ndarray, "keys"], among: UInt64[np.ndarray, "amo
     return np.where(distinct[place] == keys, first[place], -1)
 
 
+def known_from_training(part: str, count: int, total: int) -> str:
+    """The remark on a part that shares inputs with the training part."""
+    shared = f"{part}: {count:,} of {counted(total, 'example')} are of inputs that training has too"
+    return f"{shared}: memorised examples don't measure generalisation"
+
+
 def hash_of(value: Any) -> int:
     """64 bits: among a million values, a collision occurs once in tens of millions of corpora.
 
@@ -329,14 +342,17 @@ def hash_of(value: Any) -> int:
         with value.open("rb") as file:
             digest = file_digest(file, lambda: blake2b(digest_size=8))
     elif isinstance(value, np.ndarray):
-        digest = blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8)
+        digest = blake2b(f"{value.dtype}{value.shape}".encode(), digest_size=8)
+        digest.update(np.ascontiguousarray(value).tobytes())
     else:
         digest = blake2b(repr(value).encode(), digest_size=8)
     return int.from_bytes(digest.digest(), "little")
 
 
 def fatal(error: DataError) -> Problem:
-    return Problem(error.file, error.line, error.kind, "fatal", error.problem, error.advice)
+    """The error as a problem: a fatal one, unless it is of one row's file alone."""
+    severity = "warning" if error.kind in WARNINGS else "fatal"
+    return Problem(error.file, error.line, error.kind, severity, error.problem, error.advice)
 
 
 def warning(file: str, line: int, name: str, kind: str, what: str) -> Problem:

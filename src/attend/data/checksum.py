@@ -51,11 +51,23 @@ def changes(known: Mapping[str, str]) -> list[str]:
     return [path for path, value in known.items() if checksum(path) != value]
 
 
-def check_unchanged(known: Mapping[str, str]) -> None:
-    """Raises `DataError` for the first file or folder that has changed or is missing."""
-    for path in changes(known):
-        raise DataError(
-            path,
-            "has changed since this run began, so it can't be resumed",
-            "restore the data, or train a new run",
-        )
+def check_unchanged(known: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
+    """The checksums of these files and folders, which may have other names than the known ones, in the same order.
+
+    Raises `DataError` for the first that has changed or is missing.
+    """
+    now = checksums(paths)
+    names = list(known)
+    for place, (path, value) in enumerate(now.items()):
+        if place < len(names) and value == known[names[place]]:
+            continue
+        if path in known:
+            problem, advice = "has changed since this run began, so it can't be resumed", "restore the data"
+        else:
+            known_as = f" ({names[place]})" if place < len(names) else ""
+            problem = f"is not what this run learns from{known_as}, so it can't be resumed"
+            advice = "name the same data"
+        raise DataError(path, problem, f"{advice}, or train a new run")
+    if len(now) < len(names):
+        raise DataError(names[len(now)], "is not named any more, but this run learns from it", "name it too")
+    return now

@@ -14,6 +14,7 @@ from typing import Literal
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from attend.atomic import write_atomically
 from attend.data.files import DataError, locate
 
 # Otherwise the library warns once for each forked worker.
@@ -102,7 +103,8 @@ class Codec:
 
     def save(self, path: str | Path) -> None:
         """Write the codec as the JSON of the `tokenizers` library."""
-        self._tokenizer.save(str(path))
+        text = self._tokenizer.to_str(pretty=True)
+        write_atomically(Path(path), lambda partial: partial.write_text(text, encoding="utf-8"))
 
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size()

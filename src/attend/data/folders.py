@@ -91,8 +91,7 @@ def read_folder(
     metadata = [folder / name for name in METADATA if (folder / name).exists()]
     if len(metadata) > 1:
         raise DataError(path, f"has both {' and '.join(METADATA)}", "remove one of them")
-    suffixes = () if any(not column.suffixes for column in files) else tuple(s for c in files for s in c.suffixes)
-    found, inside, left_out = look_through(folder, suffixes)
+    found, inside, left_out = look_through(folder, suffixes_of(files))
     total = len(found) + len(left_out)
     if metadata:
         parts, remarks = read_metadata(str(metadata[0]), columns, mapping, optional)
@@ -118,6 +117,21 @@ def read_folder(
     if not any(parts.values()):
         raise DataError(path, f"has no file to use ({folder_rows})", "check the folder")
     return folder_rows
+
+
+def list_files(path: str, column: Column) -> tuple[list[str], Folder]:
+    """The paths of all files below a folder that may be a column's values; and the folder, to say which are not."""
+    found, _, left_out = look_through(locate(path), suffixes_of([column]))
+    folder = Folder(path, {}, len(found) + len(left_out), tuple(left_out))
+    if not found:
+        raise DataError(path, f"has no file to use ({folder})", f"name the files ({', '.join(column.suffixes)})")
+    return [str(locate(path) / name) for name in found], folder
+
+
+def suffixes_of(columns: Sequence[Column]) -> tuple[str, ...]:
+    """The suffixes of these columns' files; none where one of them may have any."""
+    every = all(column.suffixes for column in columns)
+    return tuple(suffix for column in columns for suffix in column.suffixes) if every else ()
 
 
 def files_of(row: Row) -> list[Path]:
@@ -207,10 +221,6 @@ def read_metadata(
         def wrong(problem: str, advice: str, line: int = row.line) -> DataError:
             return DataError(path, problem, advice, line, "malformed line")
 
-        for name, value in row.values.items():
-            texts = value if isinstance(value, tuple) else (value,)
-            if any(isinstance(text, str) and not text.strip() for text in texts):
-                raise wrong(f"{name} is empty", f"fill it in, or leave the column {name} out of all lines")
         cells = dict(row.values)
         split = cells.pop(SPLIT, "train")
         if split.lower() not in SPLITS:

@@ -1,4 +1,4 @@
-"""Images in memory, and reading them: PNG and JPEG files, idx files, NPZ files."""
+"""Images in memory, and reading them: PNG, JPEG, WebP and GIF files, idx files, NPZ files."""
 
 import struct
 import warnings
@@ -22,6 +22,9 @@ from attend.data.files import DataError
 Colour = Literal["grey", "colour"]
 Fit = Literal["exact", "pad", "crop"]
 
+# Of files of several frames, the first is read.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+KINDS = "PNG, JPEG, WebP or GIF image"
 # A small file can declare any size: larger images are not decoded.
 LARGEST_PIXELS = 80_000_000
 # What Pillow raises on malformed files, besides OSError.
@@ -31,7 +34,7 @@ FAULTS = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, 
 class ImageError(ValueError):
     """An image that can't be used; the text says why, and `advice` what to do if it was named by itself."""
 
-    def __init__(self, problem: str, advice: str = "give a PNG or JPEG image") -> None:
+    def __init__(self, problem: str, advice: str = f"give a {KINDS}") -> None:
         super().__init__(problem)
         self.advice = advice
 
@@ -137,12 +140,16 @@ def rows_first(pixels: UInt8[np.ndarray, "channel rows columns"]) -> UInt8[np.nd
 
 
 class Decoded(NamedTuple):
-    """An image's pixels, and how it was converted; `size` is its original (rows, columns), upright."""
+    """An image's pixels, and how it was converted; `size` is its original (rows, columns), upright.
+
+    Of an `animated` one they are those of the first frame.
+    """
 
     pixels: UInt8[np.ndarray, "channel rows columns"]
     size: tuple[int, int]
     over_black: bool
     turned: bool
+    animated: bool = False
 
 
 @contextmanager
@@ -152,7 +159,7 @@ def opened(file: Path | BytesIO) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             # Pillow warns of defects that it can read nevertheless, and of sizes that are refused here.
             warnings.simplefilter("ignore")
-            with Image.open(file, formats=("PNG", "JPEG")) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > LARGEST_PIXELS:
                     raise ImageError(f"more than {LARGEST_PIXELS:,} pixels", "make it smaller")
                 yield image
@@ -163,7 +170,7 @@ def opened(file: Path | BytesIO) -> Iterator[Image.Image]:
     except IsADirectoryError:
         raise ImageError("is a folder, not an image", "name the images in it, as in folder/*.png") from None
     except UnidentifiedImageError:
-        raise ImageError("not a PNG or JPEG image") from None
+        raise ImageError(f"not a {KINDS}") from None
     except Image.DecompressionBombError:
         raise ImageError(f"more than {LARGEST_PIXELS:,} pixels", "make it smaller") from None
     except FAULTS as error:
@@ -189,7 +196,7 @@ def size_of(file: Path) -> tuple[int, int]:
 
 
 def decode(file: Path | BytesIO, form: Form) -> Decoded:
-    """Read a PNG or JPEG image in this form. Raises `ImageError` if that can't be done."""
+    """Read an image file in this form. Raises `ImageError` if that can't be done."""
     with opened(file) as image:
         return formed(image, form)
 
@@ -197,6 +204,8 @@ def decode(file: Path | BytesIO, form: Form) -> Decoded:
 def formed(image: Image.Image, form: Form) -> Decoded:
     """A Pillow image in this form. Raises `ImageError` if it is of another size and must not be."""
     turned, size = orientation(image) in range(2, 9), upright_size(image)
+    # The other pictures in a telephone's JPEG are no frames.
+    animated = image.format in ("PNG", "WEBP", "GIF") and getattr(image, "is_animated", False)
     rows, columns = form.rows or size[0], form.columns or size[1]
     if size != (rows, columns):
         if form.fit == "exact":
@@ -221,7 +230,7 @@ def formed(image: Image.Image, form: Form) -> Decoded:
         upright = fit(upright, (columns, rows), Image.Resampling.BILINEAR)
     pixels = np.asarray(upright)
     pixels = pixels[np.newaxis] if form.colour == "grey" else pixels.transpose(2, 0, 1)
-    return Decoded(pixels, size, over_black, turned)
+    return Decoded(pixels, size, over_black, turned, animated)
 
 
 def read_idx_images(images: str, labels: str | None = None) -> Images:

@@ -226,14 +226,17 @@ def set_aside(rows: Iterable[Row], share: float, seed: int, place: str, log: Log
             continue
         target = row.values.get(TARGET)
         if isinstance(target, str) and len(number) <= MOST_CLASSES:
-            labels.append(number.setdefault(target, len(number)))
+            labels.append(number.setdefault(target.strip(), len(number)))
         else:
             number = None
     if number and 2 * len(number) <= count:
         sizes = np.bincount(labels)
-        single = [name for name, size in zip(number, sizes, strict=True) if size < 2]
+        # An empty one is no class: its examples are left out.
+        single = [name for name, size in zip(number, sizes, strict=True) if size < 2 and name]
         if single and len(number) <= FEW_CLASSES:
-            problem = f"the class {single[0]!r} has only one example"
+            several = len(single) > 1
+            names = f"the class{'es' if several else ''} {', '.join(map(repr, single))}"
+            problem = f"{names} {'have' if several else 'has'} only one example{' each' if several else ''}"
             raise DataError(place, problem, "give at least two: one to train on, one to validate on")
         held = None if single else of_each_class(np.array(labels), share, seed)
     else:

@@ -2,11 +2,15 @@
 
 from array import array
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Integer, Shaped
+from jaxtyping import Int, Integer, Shaped, UInt64
+
+# Sequences hashed at a time.
+HASHED = 1 << 16
 
 
 class Ragged:
@@ -47,6 +51,22 @@ class Ragged:
         """Numbers in each sequence."""
         return np.diff(np.array(self._offsets, dtype=np.int64))
 
+    def hashes(self) -> UInt64[np.ndarray, "sequence"]:
+        """A hash of each sequence: the sum of its numbers times a random factor for each place, modulo 2^64."""
+        found, lengths = np.zeros(len(self), dtype=np.uint64), self.lengths()
+        factors = np.random.default_rng(0).integers(1 << 64, size=lengths.max(initial=0), dtype=np.uint64)
+        numbers, offsets = np.array(self._numbers), np.array(self._offsets)
+        for first in range(0, len(self), HASHED):
+            chosen = lengths[first : first + HASHED]
+            places = np.arange(chosen.sum()) - np.repeat(chosen.cumsum() - chosen, chosen)
+            start = offsets[first]
+            # PAD, which is 0, counts too.
+            terms = (numbers[start : start + len(places)].astype(np.uint64) + np.uint64(1)) * factors[places]
+            sums = np.concatenate([[np.uint64(0)], terms.cumsum()])
+            ends = offsets[first : first + len(chosen) + 1] - start
+            found[first : first + HASHED] = sums[ends[1:]] - sums[ends[:-1]]
+        return found
+
     def _viewed(self) -> Integer[np.ndarray, "token"]:
         if self._view is None:  # an array that is viewed can't grow
             self._view = np.array(self._numbers, copy=False) if len(self._numbers) else np.empty(0, dtype=np.int64)
@@ -86,6 +106,10 @@ class Stacked:
         """1 for each value, as all are of one size."""
         return np.ones(len(self), dtype=np.int64)
 
+    def hashes(self) -> UInt64[np.ndarray, "value"]:
+        """A hash of each value."""
+        return hashes_of(self._whole())
+
     def _whole(self) -> np.ndarray:
         if self._array is None:
             self._array, self._values = np.stack(self._values), []
@@ -115,6 +139,16 @@ class Listed:
 
     def lengths(self) -> Int[np.ndarray, "value"]:
         return np.array([len(value) for value in self._values], dtype=np.int64)
+
+    def hashes(self) -> UInt64[np.ndarray, "value"]:
+        """A hash of each array."""
+        return hashes_of(self._values)
+
+
+def hashes_of(values: Iterable[Any]) -> UInt64[np.ndarray, "value"]:
+    """A hash of each of several arrays, or numbers, of one size."""
+    digests = (blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8).digest() for value in values)
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
 def pad(sequences: Iterable[Sequence[int] | Integer[np.ndarray, "_"]], fill: int) -> tuple[np.ndarray, np.ndarray]:

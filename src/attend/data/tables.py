@@ -1,9 +1,9 @@
 """Reading rows: from one table, from line-aligned files, or from arrays.
 
-A table is a `.tsv` (or `.txt`; with or without a header), a `.csv` (quoted as in RFC 4180, with a header) or a `.jsonl`
-(an object a line). Line-aligned files are one per column: texts, a value a line, or arrays, a value a row. An `.npz`
-may have an array for each column. Texts are UTF-8, plain or compressed (`.gz`, `.xz`), "-" is standard input. Only
-"\\n" (or "\\r\\n") ends a line.
+A table is a `.tsv` (or another file of lines with tabs; with or without a header), a `.csv` (quoted as in RFC 4180,
+with a header), a `.jsonl` (an object a line) or COCO's captions (`.json`). Line-aligned files are one per column:
+texts, a value a line, or arrays, a value a row. An `.npz` may have an array for each column. Texts are UTF-8, plain or
+compressed (`.gz`, `.xz`), "-" is standard input. Only "\\n" (or "\\r\\n") ends a line.
 
     a.png   a red dot                  file_name,caption
     b.png   two dots                   a.png,a red dot
@@ -27,8 +27,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
+from attend.data.annotations import read_annotations
 from attend.data.arrays import ARCHIVES, as_labels, as_pixels, holds_arrays, read_idx, read_named, read_names
-from attend.data.examples import Column, Log, Row
+from attend.data.examples import TARGET, Column, Log, Row
 from attend.data.files import DataError, ProblemKind, counted, locate, scan_lines, text_suffix
 from attend.data.grids import as_grids, check_features
 from attend.settings import nearest
@@ -45,6 +46,10 @@ ALIKE = 0.7
 PICTURES = (".png", ".jpg")
 # Lines that a remark names.
 SHOWN = 3
+# Flickr8k numbers the captions of a picture: "a.jpg#0".
+NUMBERED = re.compile(r"(.+)#\d+")
+# Folders of captions whose pictures are in folders beside them: COCO's and Flickr8k's.
+APART = ("annotations", "Flickr8k_text")
 
 
 def silent(remark: str) -> None:
@@ -58,11 +63,23 @@ def read(
     optional: Collection[str] = frozenset(),
     log: Log = silent,
 ) -> Iterator[Row]:
-    """As `scan`, but raises the first error."""
+    """As `scan`, but raises the first error; where only a file of a row is missing, the row is left out, and said."""
+    missing: list[DataError] = []
+    found = False
     for row in scan(paths, columns, mapping, optional, log):
-        if isinstance(row, DataError):
+        if not isinstance(row, DataError):
+            found = True
+            yield row
+        elif row.kind == "missing file":
+            missing.append(row)
+        else:
             raise row
-        yield row
+    if missing and not found:
+        raise missing[0]
+    if missing:
+        shown = "; ".join(f"line {one.line}: {one.problem}" for one in missing[:SHOWN])
+        more = "; ..." if len(missing) > SHOWN else ""
+        log(f"{missing[0].file}: {counted(len(missing), 'example')} left out ({shown}{more})")
 
 
 def scan(
@@ -87,14 +104,42 @@ def scan(
             yield from scan((path,), columns, mapping, optional, log)
         return
     try:
-        check_mapping(paths, columns, mapping)
-        columns = distinct(columns, mapping)
-        rows = as_rows(open_lines(paths, columns, mapping, optional, log), paths, columns)
-        several = [column.name for column in columns if column.several]
-        files = [column.name for column in columns if column.files]
-        yield from joined(rows, several, files, paths[0], log) if several and files else rows
+        yield from scan_rows(paths, columns, mapping, optional, log)
     except DataError as error:
         yield error
+
+
+def scan_rows(
+    paths: Sequence[str],
+    columns: Sequence[Column],
+    mapping: Mapping[str, str] = NO_NAMES,
+    optional: Collection[str] = frozenset(),
+    log: Log = silent,
+) -> Iterator[Row | DataError]:
+    """As `scan`, but raises an error that ends reading: one that is yielded is of a line."""
+    check_mapping(paths, columns, mapping)
+    columns = distinct(columns, mapping)
+    rows = as_rows(open_lines(paths, columns, mapping, optional, log), paths, columns)
+    several = [column.name for column in columns if column.several]
+    files = [column.name for column in columns if column.files]
+    yield from joined(rows, several, files, paths[0], log) if several and files else rows
+
+
+def scan_each(
+    paths: Sequence[str],
+    columns: Sequence[Column],
+    mapping: Mapping[str, str] = NO_NAMES,
+    optional: Collection[str] = frozenset(),
+    log: Log = silent,
+) -> Iterator[Row | DataError]:
+    """As `scan_rows`, with a single error for a line in which several cells are wrong: something for each example."""
+    wrong: int | None = None
+    for row in scan_rows(paths, columns, mapping, optional, log):
+        if isinstance(row, DataError):
+            if row.line is not None and row.line == wrong:
+                continue
+            wrong = row.line
+        yield row
 
 
 def check_mapping(paths: Sequence[str], columns: Sequence[Column], mapping: Mapping[str, str]) -> None:
@@ -124,11 +169,13 @@ def open_lines(
             return csv_lines(path, columns, mapping, optional, log)
         if suffix == ".jsonl":
             return json_lines(path, columns, mapping, optional, log)
+        if suffix == ".json":
+            return annotated_lines(path, required)
         if suffix in ARCHIVES:
             return array_lines(path, columns, mapping, optional, log)
         if len(required) > 1 and holds_arrays(path):
             raise DataError(path, "has a single array", f"give a file for each of: {names}")
-        if suffix == ".tsv" or len(required) > 1:
+        if suffix == ".tsv" or len(required) > 1 or (len(columns) > 1 and not holds_arrays(path)):
             return tsv_lines(path, columns, mapping, optional, log)
     given = {len(columns): columns, len(required): required}.get(len(paths))
     if given is None or not paths:
@@ -153,13 +200,17 @@ def open_lines(
 def tsv_lines(
     path: str, columns: Sequence[Column], mapping: Mapping[str, str], optional: Collection[str], log: Log
 ) -> Iterator[Line]:
-    """Lines of tab-separated cells."""
+    """Lines of tab-separated cells; or, where a single column is needed, of texts, if the first of them has no tab."""
     lines = scan_lines(path)
     head = next(lines, None)
     if head is None:
         return
     required = [column for column in columns if column.name not in optional]
     cells = head.split("\t") if isinstance(head, str) else []
+    if len(cells) < 2 and len(required) == 1 and not mapping and text_suffix(path) != ".tsv":
+        for line, text in enumerate(chain([head], lines), start=1):
+            yield text if isinstance(text, DataError) else (line, {required[0].name: text})
+        return
     if is_head(cells, required, mapping):
         where = places(path, cells, columns, mapping, optional, log)
         width, first = len(cells), 2
@@ -385,6 +436,17 @@ def values(
     return line, found
 
 
+def annotated_lines(path: str, required: Sequence[Column]) -> Iterator[Line]:
+    """Images and their captions, from COCO's annotations."""
+    files = [column.name for column in required if column.files]
+    others = [column.name for column in required if not column.files and column.name != TARGET]
+    if len(files) != 1 or others:
+        names = ", ".join(column.name for column in required)
+        raise DataError(path, f"is for pictures and captions, not for {names}", "give a table (.tsv, .csv or .jsonl)")
+    for found in read_annotations(path):
+        yield found if isinstance(found, DataError) else (found[0], {files[0]: found[1], TARGET: found[2]})
+
+
 # Line-aligned files and arrays
 
 
@@ -540,6 +602,7 @@ class TableFolder:
         self.table, self.column = table, column
         self.place = Path(os.path.abspath("." if table == "-" else locate(table).parent))
         self.root = Path(os.path.realpath(self.place))
+        self.others: list[Path] | None = None
 
     def file(self, name: str, line: int) -> tuple[str, Path] | DataError:
         """A file's name, and its path; an error if it is outside the folder, missing or of another kind."""
@@ -552,6 +615,8 @@ class TableFolder:
             return wrong("is empty", "name a file in every line")
         if "\0" in name:
             return wrong(f"{name!r} holds a null character", "write the file's name")
+        if (numbered := NUMBERED.fullmatch(name)) and not os.path.exists(self.root / name):
+            name = numbered[1]
         # Symbolic links are followed before the check: they lead out of the folder as well as ".." does.
         real = os.path.realpath(self.root / name)
         if not Path(real).is_relative_to(self.root):
@@ -561,6 +626,8 @@ class TableFolder:
             name = posixpath.normpath(name)
         if os.path.isdir(real):
             return wrong(f"{name!r} is a folder", "name a file")
+        if not os.path.isfile(real) and (elsewhere := self.beside(name)) is not None:
+            return elsewhere
         if not os.path.isfile(real):
             parent = Path(real).parent
             known = os.listdir(parent) if os.path.isdir(parent) else []
@@ -570,6 +637,22 @@ class TableFolder:
         if column.suffixes and not name.lower().endswith(column.suffixes):
             return wrong(f"{name!r} is of another kind", f"give a file that ends in {' or '.join(column.suffixes)}")
         return name, self.place / name
+
+    def beside(self, name: str) -> tuple[str, Path] | None:
+        """The file of this name in another folder of the data set, as COCO and Flickr8k are laid out."""
+        if "/" in name or (self.column.suffixes and not name.lower().endswith(self.column.suffixes)):
+            return None
+        top = self.place.parent if self.place.name in APART else self.place
+        if self.others is None:
+            readable = os.access(top, os.R_OK | os.X_OK)
+            self.others = sorted(path for path in top.iterdir() if path.is_dir()) if readable else []
+        for number, folder in enumerate(self.others):
+            # No link may lead out; and os.path gives False for an invalid name, where Path raises.
+            real = os.path.realpath(folder / name)
+            if os.path.isfile(real) and Path(real).is_relative_to(os.path.realpath(top)):
+                self.others.insert(0, self.others.pop(number))  # the next one is likely there too
+                return (folder / name).relative_to(top).as_posix(), folder / name
+        return None
 
 
 def joined(

@@ -32,6 +32,10 @@ class Fault(str):
         return fault
 
 
+class TooLong(Fault):
+    """Of a value that is longer than is read."""
+
+
 @runtime_checkable
 class Value(Protocol):
     """One value prepared for a prediction: encoded once, with all that a trace says of it."""
@@ -88,6 +92,12 @@ class Field(Protocol):
     @property
     def varies(self) -> bool:
         """Whether values differ in length."""
+        ...
+
+    @property
+    def limit(self) -> int | None:
+        """Cells of the longest value that is read to predict from or to measure on, END not counted; None where all are
+        of one size. Where there is one, a caller may set it: values beyond it are a `Fault`, found at little cost."""
         ...
 
     def collate(self, encoded: Any) -> Any:

@@ -19,6 +19,7 @@ from attend.data.files import DataError
 from attend.data.grids import as_grids, read_features
 from attend.data.ragged import Stacked
 from attend.fields.field import Fault, as_array, axis_of_image
+from attend.stored import read_object
 
 FILE_AND_NUMBER = re.compile(r"(.+):(\d+)")
 
@@ -42,9 +43,9 @@ class Grid:
     def open(self, folder: Path, name: str) -> "GridField":
         path = folder / f"{name}.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_object(path)
             return GridField((int(content["rows"]), int(content["columns"]), int(content["size"])))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise DataError(str(path), f"does not say the grids' size ({error})", "train the run anew") from error
 
     def example(self, rng: np.random.Generator) -> Float[np.ndarray, "row column size"]:
@@ -55,6 +56,7 @@ class GridField:
     """Grids of features; a batch has features before rows, as images have channels."""
 
     varies = False
+    limit = None
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape

@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from PIL import Image as Pillow
 from torch import Tensor
 
 from attend.atomic import write_atomically
 from attend.attention.trace import Axis, Picture
+from attend.data.arrays import as_pixels
 from attend.data.examples import Column, Log
-from attend.data.files import DataError, locate
+from attend.data.files import DataError, counted, locate
 from attend.data.image import (
+    KINDS,
     LARGEST_BYTES,
     Colour,
     Fit,
@@ -34,6 +36,7 @@ from attend.data.image import (
 from attend.data.ragged import Stacked
 from attend.fields.field import Fault, as_array, axis_of_image
 from attend.settings import check_range
+from attend.stored import read_object
 
 # From more pixels a side on, what a glimpse sees of an image taken as it is, is next to nothing.
 LARGE = 256
@@ -96,9 +99,9 @@ class Image:
     def open(self, folder: Path, name: str) -> "ImageField":
         path = folder / f"{name}.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_object(path)
             form = Form(content["colour"], int(content["rows"]), int(content["columns"]), content["fit"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise DataError(str(path), f"does not say the images' size ({error})", "train the run anew") from error
         return ImageField(form)
 
@@ -110,13 +113,14 @@ class Image:
         return pixels
 
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
 class ImageField:
     """Images as bytes [channel rows columns]; a batch has brightness from 0 to 1."""
 
     varies = False
+    limit = None
 
     def __init__(self, form: Form) -> None:
         assert form.rows is not None
@@ -124,7 +128,7 @@ class ImageField:
         self.form = form
         self.shape = (form.channels, form.rows, form.columns)
         self._resized: Counter[tuple[int, int]] = Counter()
-        self._turned = self._over_black = 0
+        self._turned = self._over_black = self._animated = 0
 
     def read(self, given: str | bytes) -> Any:
         """A file, or the content of one."""
@@ -135,10 +139,7 @@ class ImageField:
 
     def pixels(self, value: Any) -> UInt8[np.ndarray, "channel rows columns"] | Fault:
         if isinstance(value, np.ndarray):
-            if value.shape != self.shape or value.dtype != np.uint8:
-                expected = f"unsigned bytes {list(self.shape)}"
-                return Fault.refuse(f"is an array of {value.dtype} {list(value.shape)}, not of {expected}")
-            return value
+            return value if value.shape == self.shape and value.dtype == np.uint8 else self.laid_out(value)
         try:
             decoded = formed(value, self.form) if isinstance(value, Pillow.Image) else decode(as_file(value), self.form)
         except ImageError as error:
@@ -147,15 +148,27 @@ class ImageField:
             self._resized[decoded.size] += 1
         self._turned += decoded.turned
         self._over_black += decoded.over_black
+        self._animated += decoded.animated
         # Rows of channels lie as batches have them, so that convolutions compute the same whatever an image comes from.
         return np.ascontiguousarray(decoded.pixels)
+
+    def laid_out(self, value: Shaped[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "channel rows columns"] | Fault:
+        """An array of pixels as those of files may be: with the channels last, or floats from 0 to 1."""
+        with suppress(DataError):
+            pixels = as_pixels("", value[np.newaxis])[0]
+            if pixels.shape == self.shape:
+                return np.ascontiguousarray(pixels)
+        channels, rows, columns = self.shape
+        sizes = f"{[channels, rows, columns]} or {[rows, columns, channels]}"
+        found = f"{value.dtype} {list(value.shape)}"
+        return Fault.refuse(f"is an array of {found}, not of unsigned bytes, or floats from 0 to 1, {sizes}")
 
     def prepare(self, raw: Any, name: str = "", encoded: Any = None) -> "ImageValue":
         pixels = self.pixels(raw) if encoded is None else encoded
         named = str(raw) if isinstance(raw, str | Path) else name or "an image"
         if isinstance(pixels, Fault):
             place = named if isinstance(raw, str | Path) else "the image"
-            raise DataError(place, pixels, "give a PNG or JPEG image, or pixels of the run's size")
+            raise DataError(place, pixels, f"give a {KINDS}, or pixels of the run's size")
         return ImageValue(pixels, named)
 
     def column(self) -> Stacked:
@@ -177,14 +190,16 @@ class ImageField:
             sizes = [f"{rows} x {columns}" for (rows, columns), _ in self._resized.most_common(SHOWN)]
             more = ", ..." if len(self._resized) > SHOWN else ""
             found.append(
-                f"{self._resized.total():,} images resized to {self.shape[1]} x {self.shape[2]}, {how} "
+                f"{counted(self._resized.total(), 'image')} resized to {self.shape[1]} x {self.shape[2]}, {how} "
                 f"(from {', '.join(sizes)}{more})"
             )
         if self._turned:
-            found.append(f"{self._turned:,} images turned as their EXIF orientation says")
+            found.append(f"{counted(self._turned, 'image')} turned as their EXIF orientation says")
         if self._over_black:
-            found.append(f"{self._over_black:,} images with transparent parts laid over black")
-        self._resized, self._turned, self._over_black = Counter(), 0, 0
+            found.append(f"{counted(self._over_black, 'image')} with transparent parts laid over black")
+        if self._animated:
+            found.append(f"{counted(self._animated, 'image')} of several frames: the first one is read")
+        self._resized, self._turned, self._over_black, self._animated = Counter(), 0, 0, 0
         return found
 
     def about(self) -> str:
@@ -220,4 +235,7 @@ class ImageValue:
 
 
 def as_file(value: Any) -> Path | BytesIO:
+    """Raises `TypeError` for what is neither a file's content nor its name."""
+    if not isinstance(value, str | Path | BytesIO):
+        raise TypeError(f"an image was expected (a file's name, a Pillow image or pixels), not {type(value).__name__}")
     return value if isinstance(value, BytesIO) else Path(value)

@@ -12,7 +12,9 @@ from torch import Tensor
 from attend.atomic import write_atomically
 from attend.data.examples import Log
 from attend.data.files import DataError
+from attend.data.normal import normalised
 from attend.fields.field import Fault
+from attend.stored import read_object
 
 
 class LabelField:
@@ -25,7 +27,7 @@ class LabelField:
     @staticmethod
     def learn(values: Iterable[str], log: Log) -> "LabelField":
         """Raises `ValueError` for fewer than two classes."""
-        classes = sorted({name for name in values if name.strip()})
+        classes = sorted({normalised(name) for name in set(values) if name.strip()})
         if all(name.isascii() and name.isdigit() and len(name) < 19 for name in classes):
             classes.sort(key=int)
         if len(classes) < 2:
@@ -38,10 +40,10 @@ class LabelField:
         """Raises `DataError` if the file is damaged."""
         path = folder / f"{name}.json"
         try:
-            classes = json.loads(path.read_text(encoding="utf-8"))["classes"]
+            classes = read_object(path)["classes"]
             if not all(isinstance(one, str) for one in classes):
                 raise ValueError("classes must be texts")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise DataError(str(path), f"does not name the classes ({error})", "train the run anew") from error
         return LabelField(classes)
 
@@ -52,6 +54,8 @@ class LabelField:
         if not str(label).strip():
             return Fault("is empty")
         number = self._number.get(str(label))
+        if number is None:  # classes of former runs may have stray spaces
+            number = self._number.get(normalised(str(label)))
         if number is None:
             return Fault.refuse(f"is {str(label)!r}, a class that no training example has")
         return number

@@ -1,9 +1,8 @@
 """Texts, cut into tokens: words, subwords or characters, with their places in the text."""
 
-import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,17 @@ from attend.contract import END, UNKNOWN, Cells
 from attend.data.captions import tidy
 from attend.data.codec import Codec, Encoded, Unit
 from attend.data.examples import Column, Log
+from attend.data.normal import normalised_each, normalised_together
 from attend.data.ragged import Ragged
-from attend.fields.field import Fault, stack_cells
-from attend.settings import check_range
+from attend.fields.field import Fault, TooLong, stack_cells
+from attend.settings import FORMERLY, check_range
 
 END_SHOWN = "</s>"
+# A text may be so many times as long as those that were learnt from: beyond that it is no use, and takes long.
+LIMIT = 4
+# More characters than a token has on average in any text: what has more is too long, and need not be cut into tokens.
+TOKEN_CHARACTERS = 100
+MORE = "the most that is read: split it, or read more (--longest-input; in Python read_up_to)"
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Text:
     """The field whose vocabulary this one shares, learnt from both together."""
     tidy: bool = False
     """Put the text in lower case, with punctuation apart from words, before it is cut."""
+    normalise: bool = field(default=True, metadata={FORMERLY: False})
+    """Compose characters (NFC), and leave out byte order marks and stray spaces, before the text is cut."""
 
     kind = "text"
 
@@ -51,7 +58,8 @@ class Text:
         return (f"{name}.tokenizer.json",)
 
     def learn(self, values: Iterable[str], log: Log) -> "TextField":
-        texts = (tidy(text) for text in values) if self.tidy else values
+        texts = normalised_each(values) if self.normalise else values
+        texts = (tidy(text) for text in texts) if self.tidy else texts
         return TextField(self, Codec.train(texts, self.unit, self.vocabulary))
 
     def share(self, other: Any) -> "TextField":
@@ -71,6 +79,7 @@ class TextField:
 
     def __init__(self, settings: Text, codec: Codec) -> None:
         self.settings, self.codec = settings, codec
+        self.limit = LIMIT * settings.longest
 
     def read(self, given: str | bytes) -> str:
         if isinstance(given, bytes):
@@ -80,33 +89,45 @@ class TextField:
     def encode(self, values: Sequence[str], training: bool = False) -> list[Any]:
         for value in values:
             check_text(value)
-        texts = [tidy(text) for text in values] if self.settings.tidy else values
-        longest, found = self.settings.longest if training else sys.maxsize, []
-        for raw, text, tokens in zip(values, texts, self.codec.encode_many(texts), strict=True):
+        longest, found = self.settings.longest if training else self.limit, []
+        characters = longest * TOKEN_CHARACTERS
+        read = values
+        if max(map(len, values), default=0) > characters:
+            read = [value[: characters + 1] for value in values]
+        texts = self.normal(read)
+        for raw, text, tokens in zip(read, texts, self.codec.encode_many(texts), strict=True):
             usual = len(tokens) <= longest and not text.isspace() and bool(text) and not self.settings.tidy
-            if usual or (fault := self.fault(raw, text, tokens, training)) is None:
+            if (usual and len(raw) <= characters) or (fault := self.fault(raw, text, len(tokens), longest)) is None:
                 tokens.append(END)
                 found.append(tokens)
             else:
                 found.append(fault)
         return found
 
-    def fault(self, raw: str, text: str, tokens: Sequence[int], training: bool) -> Fault | None:
+    def normal(self, texts: Sequence[str]) -> Sequence[str]:
+        """Texts as the vocabulary was learnt from them."""
+        texts = normalised_together(texts) if self.settings.normalise else texts
+        return [tidy(text) for text in texts] if self.settings.tidy else texts
+
+    def fault(self, raw: str, text: str, tokens: int, longest: int) -> Fault | None:
         if self.settings.tidy and (reason := control_character(raw)):
             return Fault(reason)
         if not text.strip():
             return Fault("is empty")
-        if training and len(tokens) > self.settings.longest:
-            return Fault(f"has more than {self.settings.longest} tokens")
+        if tokens > longest or len(raw) > longest * TOKEN_CHARACTERS:
+            return TooLong(f"has more than {longest:,} tokens")
         return None
 
     def prepare(self, raw: Any, name: str = "", encoded: Any = None) -> "TextValue":
         check_text(raw)
-        text = tidy(raw) if self.settings.tidy else raw
-        # Whatever is too long to learn from can be read all the same.
-        if fault := self.fault(raw, text, (), False):
-            raise ValueError(f"the text {fault}")
-        return TextValue(self.codec, text)
+        if len(raw) > self.limit * TOKEN_CHARACTERS:
+            raise ValueError(f"the text has more than {self.limit:,} tokens, {MORE}")
+        (text,) = self.normal([raw])
+        value = TextValue(self.codec, text)
+        tokens = 0 if encoded is not None else len(value.spelt.ids)
+        if fault := self.fault(raw, text, tokens, self.limit):
+            raise ValueError(f"the text {fault}" + (f", {MORE}" if tokens > self.limit else ""))
+        return value
 
     def column(self) -> Ragged:
         return Ragged(len(self.codec))
@@ -167,7 +188,8 @@ def check_text(value: Any) -> None:
 
 
 def tokens_of(spelt: Encoded) -> list[Token]:
-    return [Token(text, *place) for text, place in zip(spelt.tokens, spelt.offsets, strict=True)]
+    parts = zip(spelt.tokens, spelt.offsets, spelt.ids, strict=True)
+    return [Token(text, *place, unknown=number == UNKNOWN) for text, place, number in parts]
 
 
 def control_character(text: str) -> str | None:

@@ -18,8 +18,11 @@ from attend.data.examples import Column, Log
 from attend.data.files import DataError
 from attend.data.ragged import Listed
 from attend.data.vectors import parse, word_of, written
-from attend.fields.field import Fault
+from attend.fields.field import Fault, TooLong
 from attend.settings import check_range
+
+# A sequence may be so many times as long as those that were learnt from.
+LIMIT = 4
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class VectorsField:
 
     def __init__(self, settings: Vectors, size: int) -> None:
         self.settings, self.size = settings, size
+        self.limit = LIMIT * settings.longest
 
     def read(self, given: str | bytes) -> Float[np.ndarray, "step size"]:
         if isinstance(given, bytes):
@@ -66,7 +70,7 @@ class VectorsField:
         return parse(given)
 
     def encode(self, values: Sequence[Any], training: bool = False) -> list[Any]:
-        longest = self.settings.longest if training else None
+        longest = self.settings.longest if training else self.limit
         return [encoded(value, self.size, longest) for value in values]
 
     def prepare(self, raw: Any, name: str = "", encoded: Any = None) -> "VectorsValue":
@@ -147,7 +151,7 @@ def encoded(value: Any, size: int, longest: int | None) -> Float[np.ndarray, "st
     if found.shape[1] != size:
         return Fault.refuse(f"has vectors of {found.shape[1]}, not of {size} as the training examples have")
     if longest is not None and len(found) > longest:
-        return Fault(f"has more than {longest:,} vectors")
+        return TooLong(f"has more than {longest:,} vectors")
     return found
 
 

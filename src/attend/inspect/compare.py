@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float, Int
 
-from attend.metrics import CorpusMetric, sentence_statistics
+from attend.metrics import CorpusMetric, bootstrap, sentence_statistics
 
 Figure = float | int | str | None
 
@@ -55,7 +54,7 @@ def paired_bootstrap(
     """
     runs = [sentence_statistics(metric, hypotheses, references) for hypotheses in (hypotheses_a, hypotheses_b)]
     difference = metric.score(runs[0].sum(axis=0)) - metric.score(runs[1].sum(axis=0))
-    scores = _bootstrap(metric, runs, samples, seed)
+    scores = bootstrap(metric, runs, samples, seed)
     differences = scores[:, 0] - scores[:, 1]
     # Add-one smoothing: no finite number of samples gives p = 0.
     p = (np.sum(differences * np.sign(difference) <= 0) + 1) / (samples + 1)
@@ -91,7 +90,7 @@ def by_length(
     for low, high in pairwise(sorted({0, *edges, longest})):
         inside = statistics[(lengths > low) & (lengths <= high)]
         if len(inside):
-            lower, upper = np.quantile(_bootstrap(metric, [inside], samples, seed), (0.025, 0.975))
+            lower, upper = np.quantile(bootstrap(metric, [inside], samples, seed), (0.025, 0.975))
             value = metric.score(inside.sum(axis=0))
             buckets.append(Bucket(low + 1, high, len(inside), value, float(lower), float(upper)))
     return buckets
@@ -122,18 +121,3 @@ def _cell(figure: Figure) -> str:
     if isinstance(figure, float):
         return f"{figure:.2f}" if abs(figure) >= 1 else f"{figure:.3g}"
     return " ".join(str(figure).replace("|", "\\|").split())
-
-
-def _bootstrap(
-    metric: CorpusMetric, runs: Sequence[Int[np.ndarray, "sentence statistic"]], samples: int, seed: int
-) -> Float[np.ndarray, "sample run"]:
-    """The score of each run on corpora of the same size drawn with replacement, the same sentences for every run."""
-    if samples < 1:
-        raise ValueError(f"samples is {samples}; draw at least 1, and 1000 for figures to report")
-    generator = np.random.default_rng(seed)
-    sentences = len(runs[0])
-    scores = np.empty((samples, len(runs)))
-    for sample in scores:
-        drawn = generator.integers(sentences, size=sentences)
-        sample[:] = [metric.score(statistics[drawn].sum(axis=0)) for statistics in runs]
-    return scores

@@ -1,6 +1,6 @@
 """Sequences of bit vectors: each bit of each step is a yes or no of its own."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from attend.data.ragged import Listed
 from attend.data.vectors import written
 from attend.fields.field import Fault, Field
 from attend.fields.vectors import as_vectors, axis_of, encoded, padded, save_size, size_in
-from attend.outputs.output import Figures, Result, Seen, Wanted
+from attend.outputs.output import Assessment, Figures, Result, Seen, Wanted
 from attend.settings import check_range
 
 MEASURES: Mapping[str, Direction] = {"sequences_right": "higher", "wrong_bits": "lower"}
@@ -30,6 +30,7 @@ class Bits:
     kind = "bits"
     like = ""
     measures = MEASURES
+    validation_search = ""
 
     def column(self) -> Column:
         return Column(TARGET)
@@ -69,6 +70,7 @@ class BitsOutput:
     together = 100
     varies = True
     measures = MEASURES
+    limit = None
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -136,11 +138,18 @@ class BitsOutput:
             results.append([self.result(bits.astype(np.float32), odds, looks) for bits in chosen])
         return results
 
-    def force(self, system: Any, batch: Batch, encoded: Sequence[Any], targets: Sequence[Any]) -> list[Result]:
+    def memory(
+        self, how: Decoding, wanted: Wanted, inputs: Int[np.ndarray, "example"], targets: Int[np.ndarray, "example"]
+    ) -> Float[np.ndarray, "example"]:
+        return np.zeros(len(inputs))  # nothing that grows with what is asked for
+
+    def force(
+        self, system: Any, batch: Batch, how: Decoding, encoded: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Result]:
         found = self.answers(system, batch, [len(bits) for bits in encoded])
         return [self.result(bits, *one) for bits, one in zip(encoded, found, strict=True)]
 
-    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int]) -> Any:
+    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int], stop: Callable[[], None] = lambda: None) -> Any:
         raise ValueError("evidence is not supported for the output 'bits'")
 
     def result(
@@ -158,6 +167,13 @@ class BitsOutput:
 
     def figures(self, results: Sequence[Result], references: Sequence[Any]) -> Figures:
         return self.watched([result.text for result in results], references), {}
+
+    def assess(self, texts: Sequence[str], references: Sequence[Any]) -> Assessment:
+        """Chance is each bit at random: half of them wrong."""
+        right = self.watched(texts, references)["sequences_right"]
+        bits = float(np.mean([as_vectors(one).size for one in references]))
+        intervals = {"sequences_right": metrics.share_interval(right, len(texts))}
+        return Assessment({"wrong_bits_by_chance": bits / 2}, intervals)
 
     def texts(self, system: Any, batch: Batch, how: Decoding) -> list[str]:
         return [several[0].text for several in self.predict(system, batch, how, Wanted())]

@@ -1,6 +1,6 @@
 """One of a few classes, named in one go; of systems that look several times, after each step."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from attend.data.examples import TARGET, Column, Log
 from attend.data.ragged import Stacked
 from attend.fields.field import Fault, Field
 from attend.fields.label import LabelField
-from attend.outputs.output import Figures, Result, Seen, Wanted
+from attend.outputs.output import Assessment, Figures, Result, Seen, Wanted
 
 MEASURES: Mapping[str, Direction] = {"error": "lower", "accuracy": "higher"}
 TINY = float(np.finfo(np.float32).tiny)
@@ -28,6 +28,7 @@ class Classes:
     """One of the classes that the training targets name."""
 
     kind = "classes"
+    validation_search = ""
     like = ""
     measures = MEASURES
 
@@ -61,6 +62,7 @@ class ClassesOutput:
     unit = "examples"
     together = 250
     varies = False
+    limit = None
     measures = MEASURES
 
     def __init__(self, labels: LabelField) -> None:
@@ -113,11 +115,21 @@ class ClassesOutput:
             results.append([self.result(number, likely, looks) for number in chosen])
         return results
 
-    def force(self, system: Any, batch: Batch, encoded: Sequence[Any], targets: Sequence[Any]) -> list[Result]:
+    def memory(
+        self, how: Decoding, wanted: Wanted, inputs: Int[np.ndarray, "example"], targets: Int[np.ndarray, "example"]
+    ) -> Float[np.ndarray, "example"]:
+        return np.zeros(len(inputs))  # nothing that grows with what is asked for
+
+    def force(
+        self, system: Any, batch: Batch, how: Decoding, encoded: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Result]:
         found = self.answers(system, batch)
         return [self.result(int(number), *one) for number, one in zip(encoded, found, strict=True)]
 
-    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int]) -> Float[Tensor, "batch 1"]:
+    def log_probs(
+        self, system: Any, batch: Batch, ids: Sequence[int], stop: Callable[[], None] = lambda: None
+    ) -> Float[Tensor, "batch 1"]:
+        stop()
         return system.answer(batch).logits[:, -1].float().log_softmax(-1)[:, list(ids)]
 
     def result(self, number: int, likely: Float[np.ndarray, "step answer"], looks: dict[str, Seen]) -> Result:
@@ -140,6 +152,24 @@ class ClassesOutput:
             entropies = np.stack([entropy(likely) for likely in probabilities]).mean(0)
             found |= {f"class_entropy_step_{step}": float(value) for step, value in enumerate(entropies, start=1)}
         return found, {}
+
+    def assess(self, texts: Sequence[str], references: Sequence[Any]) -> Assessment:
+        answers = [str(reference) for reference in references]
+        accuracy = self.watched(texts, answers)["accuracy"]
+        lower, upper = metrics.share_interval(accuracy, len(answers))
+        confusion = metrics.confusion_of(texts, answers)
+        name, majority = metrics.commonest([(answer,) for answer in answers])
+        figures = {
+            "balanced_accuracy": metrics.balanced_accuracy(confusion),
+            "baseline_chance": 1 / len(self.classes),
+            "baseline_majority": majority,
+        }
+        remarks = ()
+        if lower <= majority:
+            interval = f"the 95% interval of the accuracy is {lower:.3f} to {upper:.3f}"
+            remarks = (f"no better than always answering {name!r}, which has accuracy {majority:.3f}: {interval}",)
+        intervals = {"error": (1 - upper, 1 - lower), "accuracy": (lower, upper)}
+        return Assessment(figures, intervals, confusion, remarks)
 
     def texts(self, system: Any, batch: Batch, how: Decoding) -> list[str]:
         with torch.inference_mode():

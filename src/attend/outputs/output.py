@@ -36,7 +36,9 @@ class Seen:
 class Result:
     """One output of one input.
 
-    `log_prob` is that of the whole output, the sum of `token_log_probs`, and `score` is what outputs are ranked by.
+    `log_prob` is that of the whole output, the sum of `token_log_probs`: of a sequence with END, also where it was cut,
+    so that a text scored as a given target has the same. `score` is what outputs are ranked by: of a sequence
+    log_prob / length^length_penalty, however it was searched for; of a class log_prob.
     `steps` names the output's steps, `tokens` and `ids` are what was written at each (of a class: its name and number).
     `probabilities` has those of all answers after each step, where there are few. `finished` is False if the output was
     cut at its greatest length.
@@ -56,6 +58,22 @@ class Result:
 
 
 Figures = tuple[dict[str, float], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """How far figures can be trusted.
+
+    `figures` has what answers that need no input would reach, as shares of right ones: `baseline_chance` of guessing,
+    `baseline_majority` of always giving the commonest. `intervals` are 95% confidence intervals of figures by name.
+    `confusion` is of classes: how often each was answered, by the class that was right. `remarks` say, a sentence each,
+    what is no better than it would be without an input.
+    """
+
+    figures: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,11 @@ class Output(Protocol):
     @property
     def varies(self) -> bool: ...
 
+    @property
+    def limit(self) -> int | None:
+        """As of a field."""
+        ...
+
     def collate(self, encoded: Any) -> Any: ...
 
     def sizes(self) -> Mapping[str, int]: ...
@@ -115,12 +138,24 @@ class Output(Protocol):
         """For each example its best outputs, or samples. Raises `ValueError` for what this output lacks."""
         ...
 
-    def force(self, system: Any, batch: Batch, encoded: Sequence[Any], targets: Sequence[Any]) -> list[Result]:
+    def memory(
+        self, how: Any, wanted: Wanted, inputs: Int[np.ndarray, "example"], targets: Int[np.ndarray, "example"]
+    ) -> Float[np.ndarray, "example"]:
+        """About how many bytes it takes to predict from inputs of these lengths, or to score targets of these (0 where
+        they are predicted)."""
+        ...
+
+    def force(
+        self, system: Any, batch: Batch, how: Any, encoded: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Result]:
         """Given targets, raw and encoded, as if they were the outputs."""
         ...
 
-    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int]) -> Any:
-        """log p of each token of one output, [batch step], for each input of the batch; with gradients."""
+    def log_probs(self, system: Any, batch: Batch, ids: Sequence[int], stop: Callable[[], None] = lambda: None) -> Any:
+        """log p of each token of one output, [batch step], for each input of the batch; with gradients.
+
+        `stop` is called at each step, and ends the work by raising.
+        """
         ...
 
     def to_measure(self, how: Any, inputs: Int[np.ndarray, "target"], targets: Int[np.ndarray, "target"]) -> Any:
@@ -132,6 +167,10 @@ class Output(Protocol):
 
     def figures(self, results: Sequence[Result], references: Sequence[Any]) -> Figures:
         """How good outputs are; and signatures of libraries that say how that was found."""
+        ...
+
+    def assess(self, texts: Sequence[str], references: Sequence[Any]) -> Assessment:
+        """How far the figures of these outputs can be trusted, and what is reached without any input."""
         ...
 
     def texts(self, system: Any, batch: Batch, how: Any) -> list[str]:
@@ -169,6 +208,11 @@ class OutputSettings(Protocol):
     @property
     def kind(self) -> str:
         """What is predicted, in a word: "sequence", "classes"."""
+        ...
+
+    @property
+    def validation_search(self) -> str:
+        """How outputs are searched for at each validation, in words: "greedy search"; empty for no search."""
         ...
 
     def column(self) -> Column: ...

@@ -3,7 +3,7 @@
 import math
 from collections import abc
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,17 +14,22 @@ from torch import Tensor
 
 from attend import decoding, metrics
 from attend.attention.trace import Token, Tokens
-from attend.contract import Batch, Cells, Direction
+from attend.contract import BEGIN, END, PAD, UNKNOWN, Batch, Cells, Direction
 from attend.data.codec import Unit
 from attend.data.examples import TARGET, Column, Log
 from attend.data.ragged import Ragged
 from attend.fields.field import Fault, Field
 from attend.fields.text import END_SHOWN, Text, TextField, tokens_of
-from attend.outputs.output import Figures, Result, Seen, Wanted
-from attend.settings import check_range
+from attend.outputs.output import Assessment, Figures, Result, Seen, Wanted
+from attend.settings import FORMERLY, check_range
 
+# A prediction's memory, in numbers: arrays of the vocabulary's size that each hypothesis has, and of what its score
+# computes for each cell of the input.
+VOCABULARIES, WIDTH = 8, 512
 SPARE = 10
 """Tokens that an output may be longer than a multiple of its input, `Decoding.ratio`."""
+OFTEN = 0.05
+"""From this share of the targets on, the commonest is a baseline: fewer are of texts that hardly occur twice."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Sequence:
     """The input field whose vocabulary this one shares, learnt from both together."""
     tidy: bool = False
     """Put targets in lower case, with punctuation apart from words, before they are cut."""
+    normalise: bool = field(default=True, metadata={FORMERLY: False})
+    """Compose characters (NFC), and leave out byte order marks and stray spaces, before targets are cut."""
     metrics: Literal["translation", "captions"] = "translation"
     """What is measured: BLEU, chrF, TER and exact match with one reference; or exact match, BLEU-4 and CIDEr-D with
     several."""
@@ -48,13 +55,14 @@ class Sequence:
     """How sacreBLEU cuts translations before it counts: "none" for text that is already tokenised."""
 
     kind = "sequence"
+    validation_search = "greedy search"
 
     def __post_init__(self) -> None:
         _ = self.text
 
     @property
     def text(self) -> Text:
-        return Text(self.unit, self.vocabulary, self.longest, self.like, self.tidy)
+        return Text(self.unit, self.vocabulary, self.longest, self.like, self.tidy, self.normalise)
 
     @property
     def measures(self) -> Mapping[str, Direction]:
@@ -92,13 +100,17 @@ class Decoding:
     length_penalty: float = 1.0
     """Exponent of the length that log-probabilities are divided by: 0 for none, 1 for their mean."""
     longest: int = 0
-    """Greatest length of an output, in tokens; 0 for `ratio`."""
+    """Greatest length of an output, in tokens: what has not ended by then is cut; 0 for `ratio`."""
     ratio: float = 2.0
-    """Greatest length of an output, as a multiple of the input's: in tokens, END included, plus 10."""
+    """Greatest length of an output, as a multiple of the input's: in tokens, plus 10."""
+    no_repeat_ngram: int = 0
+    """Write no n-gram of this many tokens twice in an output, against outputs that go round in a loop; 0 for off."""
+    no_unknown: bool = False
+    """Never write <unk>."""
 
     def __post_init__(self) -> None:
         check_range(self, "beam", 1)
-        check_range(self, "length_penalty longest ratio", 0)
+        check_range(self, "length_penalty longest ratio no_repeat_ngram", 0)
 
 
 class SequenceOutput:
@@ -127,6 +139,14 @@ class SequenceOutput:
     def length(self, encoded: Any) -> int:
         return len(encoded)
 
+    @property
+    def limit(self) -> int:
+        return self.field.limit
+
+    @limit.setter
+    def limit(self, tokens: int) -> None:
+        self.field.limit = tokens
+
     def collate(self, encoded: Any) -> Cells:
         return self.field.collate(encoded)
 
@@ -137,40 +157,76 @@ class SequenceOutput:
         return systems[0] if len(systems) == 1 else decoding.Ensemble(systems)
 
     def longest(self, batch: Batch, how: Decoding) -> int | Int[Tensor, "batch"]:
-        """The greatest length of each output, END included."""
+        """The greatest length of each output before it is cut, and END put behind it."""
         if how.longest:
-            return how.longest + 1
+            return how.longest
         source = next((value for value in batch.inputs.values() if isinstance(value, Cells)), None)
         if source is None:
             raise ValueError("decoding.longest must be set: the input has no length that one could be a multiple of")
         return (source.mask.sum(1) * how.ratio + SPARE).long()
 
+    def rules(self, how: Decoding) -> dict[str, Any]:
+        """What search must keep to, in decoding's terms."""
+        return {
+            "forbid": (PAD, BEGIN, UNKNOWN) if how.no_unknown else (PAD, BEGIN),
+            "no_repeat_ngram": how.no_repeat_ngram,
+            "length_penalty": how.length_penalty,
+        }
+
     def predict(self, system: Any, batch: Batch, how: Decoding, wanted: Wanted) -> list[list[Result]]:
-        longest = self.longest(batch, how)
+        longest, rules = self.longest(batch, how), self.rules(how)
         watch = None if (stop := wanted.stop) is None else lambda *_: stop()
         if wanted.samples:
-            found = decoding.sample(system, batch, longest, wanted.samples, generator=wanted.generator, watch=watch)
+            found = decoding.sample(
+                system, batch, longest, wanted.samples, generator=wanted.generator, watch=watch, **rules
+            )
         elif how.beam == 1 and wanted.best == 1:
-            found = decoding.greedy(system, batch, longest, watch=watch)
+            found = decoding.greedy(system, batch, longest, watch=watch, **rules)
         else:
-            found = decoding.beam_search(system, batch, longest, how.beam, how.length_penalty, wanted.best, watch=watch)
+            # Other tokens may spell the same text: of several wanted, those are left out, and others take their place.
+            best = how.beam if wanted.best > 1 else 1
+            found = decoding.beam_search(system, batch, longest, how.beam, best=best, watch=watch, **rules)
+            if wanted.best > 1:
+                found = [self.distinct(several)[: wanted.best] for several in found]
         return [[self.result(hypothesis) for hypothesis in several] for several in found]
 
-    def force(self, system: Any, batch: Batch, encoded: abc.Sequence[Any], targets: abc.Sequence[str]) -> list[Result]:
-        found = decoding.forced(system, batch, [list(map(int, ids)) for ids in encoded])
+    def distinct(self, hypotheses: abc.Sequence[decoding.Hypothesis]) -> list[decoding.Hypothesis]:
+        """The first, and so the best, hypothesis of each text."""
+        found: dict[str, decoding.Hypothesis] = {}
+        for hypothesis in hypotheses:
+            found.setdefault(self.field.codec.decode(hypothesis.tokens), hypothesis)
+        return list(found.values())
+
+    def memory(
+        self, how: Decoding, wanted: Wanted, inputs: Int[np.ndarray, "example"], targets: Int[np.ndarray, "example"]
+    ) -> Float[np.ndarray, "example"]:
+        slots = wanted.samples or how.beam
+        steps = np.maximum(targets, how.longest + 1 if how.longest else inputs * how.ratio + SPARE)
+        # Each slot has several arrays as large as the vocabulary, one row of weights a step, and what a score computes.
+        return 4.0 * slots * (VOCABULARIES * len(self.field.codec) + inputs * (steps + WIDTH))
+
+    def force(
+        self, system: Any, batch: Batch, how: Decoding, encoded: abc.Sequence[Any], targets: abc.Sequence[str]
+    ) -> list[Result]:
+        ids = [list(map(int, ids)) for ids in encoded]
+        found = decoding.forced(system, batch, ids, length_penalty=how.length_penalty)
         return [self.result(hypothesis, target) for hypothesis, target in zip(found, targets, strict=True)]
 
-    def log_probs(self, system: Any, batch: Batch, ids: abc.Sequence[int]) -> Float[Tensor, "batch step"]:
+    def log_probs(
+        self, system: Any, batch: Batch, ids: abc.Sequence[int], stop: abc.Callable[[], None] = lambda: None
+    ) -> Float[Tensor, "batch step"]:
         written = torch.tensor([list(ids)] * len(batch), device=batch.device)
-        steps = decoding.teacher_forced(system, batch, written)
-        found = [step.logits[:, 0].float().log_softmax(-1)[:, token] for token, step in zip(ids, steps, strict=True)]
+        found = []
+        for token, step in zip(ids, decoding.teacher_forced(system, batch, written), strict=True):
+            stop()
+            found.append(step.logits[:, 0].float().log_softmax(-1)[:, token])
         return torch.stack(found, 1)
 
     def result(self, hypothesis: decoding.Hypothesis, text: str | None = None) -> Result:
         """A search's result in text. `text` is given where the target was, to keep what no vocabulary holds."""
         spelt = self.field.codec.spell(hypothesis.tokens) if text is None else self.field.prepare(text).spelt
         tokens = tokens_of(spelt)
-        if hypothesis.finished:
+        if hypothesis.tokens[-1:] == [END]:
             tokens.append(Token(END_SHOWN))
         looks = {}
         if hypothesis.weights is not None:
@@ -193,9 +249,9 @@ class SequenceOutput:
     ) -> Decoding:
         # Whatever its length, a target can be written: the best weights must not be those that write little.
         if how.longest:
-            return Decoding(1, 0.0, max(how.longest, self.settings.longest), how.ratio)
+            return replace(how, beam=1, length_penalty=0.0, longest=max(how.longest, self.settings.longest))
         needed = ((targets - SPARE) / inputs).max()
-        return Decoding(1, how.length_penalty, 0, max(Decoding.ratio, math.ceil(needed)))
+        return replace(how, beam=1, ratio=max(Decoding.ratio, math.ceil(needed)))
 
     def figures(self, results: abc.Sequence[Result], references: abc.Sequence[Any]) -> Figures:
         texts = [result.text for result in results]
@@ -206,6 +262,23 @@ class SequenceOutput:
         scores = metrics.corpus_scores(texts, singles, self.settings.tokenize)
         found = {"bleu": scores["bleu"], "chrf": scores["chrf"], "ter": scores["ter"]}
         return found | {"exact_match": metrics.exact_match(texts, singles)}, scores["signatures"]
+
+    def assess(self, texts: abc.Sequence[str], references: abc.Sequence[Any]) -> Assessment:
+        several = self.several(references)
+        right = metrics.caption_match(texts, several)
+        lower, upper = metrics.share_interval(right, len(texts))
+        intervals = {"exact_match": (lower, upper)}
+        if self.settings.metrics == "translation":
+            bleu = metrics.bleu(self.settings.tokenize)
+            intervals["bleu"] = metrics.bootstrap_interval(bleu, texts, [singles[0] for singles in several])
+        text, share = metrics.commonest(several)
+        if share < OFTEN:
+            return Assessment({}, intervals)
+        remarks = ()
+        if lower <= share:
+            interval = f"the 95% interval of its share of exact matches is {lower:.3f} to {upper:.3f}"
+            remarks = (f"no better than always answering {text!r}, which is right of {share:.3f}: {interval}",)
+        return Assessment({"baseline_majority": share}, intervals, remarks=remarks)
 
     def texts(self, system: Any, batch: Batch, how: Decoding) -> list[str]:
         return [best[0].text for best in self.predict(system, batch, how, Wanted())]
@@ -227,7 +300,7 @@ class SequenceOutput:
 
     def tidied(self, texts: abc.Sequence[str]) -> tuple[str, ...]:
         """Texts as the targets are that were learnt from."""
-        return tuple(self.field.prepare(text).text for text in texts) if self.settings.tidy else tuple(texts)
+        return tuple(self.field.normal(texts))
 
     def reference(self, raw: Any) -> str | None:
         single = self.singles(raw)

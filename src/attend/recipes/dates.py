@@ -30,9 +30,16 @@ DATES: SupervisedSettings[Any, Any, Any, Any, Any] = SupervisedSettings(
     Decoding(beam=1, length_penalty=0.0),
 )
 
+# Other scores than the additive one.
+SCORES = {
+    "general": "a bilinear score",
+    "dot": "the dot product as the score",
+    "cosine": "the cosine as the score",
+}
 
-def control(attention: Any) -> SupervisedSettings[Any, Any, Any, Any, Any]:
-    """The same without attention."""
+
+def attending(attention: Any) -> SupervisedSettings[Any, Any, Any, Any, Any]:
+    """The same with another score, or without attention."""
     return replace(DATES, system=replace(DATES.system, attention=attention))
 
 
@@ -48,7 +55,7 @@ RECIPES = {
     ),
     "rnnsearch-modern-dates-last": Recipe(
         "dates from the encoder's last states alone",
-        control("last"),
+        attending("last"),
         rnnsearch_modern.System,
         Supervised,
         PAPER,
@@ -56,10 +63,16 @@ RECIPES = {
     ),
     "rnnsearch-modern-dates-uniform": Recipe(
         "dates from the mean annotation alone",
-        control("uniform"),
+        attending("uniform"),
         rnnsearch_modern.System,
         Supervised,
         PAPER,
         control=True,
     ),
+    **{
+        f"rnnsearch-modern-dates-{score}": Recipe(
+            f"dates with {about}", attending(score), rnnsearch_modern.System, Supervised, PAPER, variant=True
+        )
+        for score, about in SCORES.items()
+    },
 }

@@ -11,6 +11,7 @@ from attend.data.own import Files
 from attend.fields.text import Text
 from attend.outputs.sequence import Decoding, Sequence
 from attend.recipe import Recipe, SupervisedSettings, inputs
+from attend.recipes.dates import SCORES
 from attend.systems import encdec, rnnsearch, rnnsearch_modern, seq2seq
 from attend.task import Supervised
 from attend.training import Training
@@ -130,6 +131,17 @@ RECIPES = {
         NEMATUS,
         control=True,
     ),
+    **{
+        f"rnnsearch-modern-multi30k-en-de-{score}": Recipe(
+            f"English to German picture captions, with {about}",
+            multi30k(modern(score), "de"),
+            rnnsearch_modern.System,
+            Supervised,
+            NEMATUS,
+            variant=True,
+        )
+        for score, about in SCORES.items()
+    },
     "encdec-multi30k-en-de": Recipe(
         "Cho et al.'s model, small, on the same data",
         multi30k(encdec.Config(embedding=256, hidden=256, maxout=256), "de"),

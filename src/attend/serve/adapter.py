@@ -52,6 +52,10 @@ class ServedModel:
     examples: Sequence[Input] = ()
 
     @property
+    def longest(self) -> Mapping[str, int]:
+        return self.model.longest_input
+
+    @property
     def output(self) -> str:
         return self.model.config.settings.output.kind
 
@@ -70,15 +74,22 @@ class ServedModel:
     def predict(
         self, inputs: Sequence[Input], beam: int | None, best: int, stop: Callable[[], None]
     ) -> list[list[Predicted]]:
-        cases = [self.case(given) for given in inputs]
-        found = self.model.predict_cases(cases, self.model.how(beam=beam), Wanted(best, stop=stop))
-        return [[predicted(prediction) for prediction in several] for several in found]
+        cases = [None if self.blank(given) else self.case(given) for given in inputs]
+        how, wanted = self.model.how(beam=beam), Wanted(best, stop=stop)
+        found = iter(self.model.predict_cases([case for case in cases if case is not None], how, wanted))
+        return [[] if case is None else [predicted(prediction) for prediction in next(found)] for case in cases]
 
-    def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored]:
+    def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored | None]:
         stop()
-        cases = [self.case(given) for given, _ in pairs]
-        found = self.model.force_cases(cases, [target for _, target in pairs], lambda done, count: stop())
-        return [scored(prediction) for prediction in found]
+        good = [bool(target.strip()) and not self.blank(given) for given, target in pairs]
+        full = [pair for pair, is_good in zip(pairs, good, strict=True) if is_good]
+        cases, targets = [self.case(given) for given, _ in full], [target for _, target in full]
+        found = iter(self.model.force_cases(cases, targets, lambda *_: stop()))
+        return [scored(next(found)) if is_good else None for is_good in good]
+
+    def blank(self, given: Input) -> bool:
+        """Whether the input is empty, as a line of a file may be."""
+        return not any(map(str.strip, [given] if isinstance(given, str) else given.values()))
 
     def trace(self, request: TraceRequest, stop: Callable[[], None]) -> Trace:
         query = replace(query_of(request), evidence=request.evidence)
@@ -126,7 +137,8 @@ class ServedModel:
 
 
 def query_of(request: StreamRequest) -> Query:
-    return Query(request.prefix, request.weights, request.alternatives, beam=request.beam)
+    weights = {int(step): row for step, row in request.weights.items()}
+    return Query(request.prefix, weights, request.alternatives, beam=request.beam)
 
 
 def predicted(prediction: Prediction) -> Predicted:
@@ -143,4 +155,5 @@ def scored(prediction: Prediction) -> Scored:
         log_prob=prediction.log_prob,
         tokens=[token.text for token in prediction.tokens],
         token_log_probs=list(prediction.token_log_probs),
+        unknown=prediction.unknown(),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -37,18 +38,39 @@ from attend.serve.metrics import Metrics
 from attend.serve.served import TEXTS, Served
 from attend.show.page import page
 
-DRAIN_SECONDS = 30.0
+# When the server ends, seconds in which what is running may finish, and in which it must then have stopped.
+DRAIN_SECONDS, STOP_SECONDS = 0.8, 0.4
+SHUTTING_DOWN = "the server is shutting down"
 SCORE = ("score",)
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": why}
-    for status, why in {
-        404: "There is no such model.",
-        413: "A text, or the whole request, is too long.",
-        422: "The request is malformed, or can't be answered.",
-        503: "Too many requests are waiting: try again after Retry-After seconds.",
-        504: "The request took too long.",
-    }.items()
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(known: Mapping[int, str]) -> Responses:
+    """How refusals are described, by status."""
+    form = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {status: {"description": why, "content": form} for status, why in known.items()}
+
+
+REFUSALS = {
+    401: "The server needs its token.",
+    403: "The request comes from another page.",
+    405: "The path has other methods.",
+    421: "The server does not have that host name.",
 }
+PROBLEMS = problems(
+    REFUSALS
+    | {
+        400: "The body is no text, or the client disconnected before it was complete.",
+        404: "There is no such model.",
+        408: "The body did not arrive in time.",
+        413: "A text, or the whole request, is too long, or has too many inputs.",
+        422: "The request is malformed, or can't be answered, as with an input that is too long for the model.",
+        503: "Too many requests are waiting, or the server is shutting down: try again after Retry-After seconds.",
+        504: "The request took too long.",
+    }
+)
+READING = problems(REFUSALS)
+SHUT: Responses = {503: {"description": "The server is shutting down.", "content": {"text/plain": {}}}}
 
 
 def application(
@@ -89,7 +111,7 @@ def application(
     app.add_exception_handler(RequestValidationError, unfit)
     app.add_exception_handler(StarletteException, refused)
     known = {route.path for route in app.routes if hasattr(route, "path")}  # type: ignore[attr-defined]
-    return Guard(app, limits, metrics, known, hosts, token)
+    return Guard(app, limits, metrics, known, hosts, token, pool.leave)
 
 
 class ModelPool:
@@ -99,18 +121,33 @@ class ModelPool:
         self.models = {model.name: model for model in models}
         self.limits, self.metrics = limits, metrics
         self.workers: dict[str, Worker] = {}
+        self.leaving: list[Worker] = []
+        # Set when what is still running is told that it will not be finished.
+        self.ending = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> None:
+        self.loop, self.ending = asyncio.get_running_loop(), asyncio.Event()
         for name, model in self.models.items():
             worker = Worker(name, work_of(model), self.limits, partial(self.metrics.worked, name))
             self.metrics.watch_queue(name, worker.__len__)
             self.workers[name] = worker
 
-    def close(self) -> None:
-        """Finish the queued jobs, and accept no more."""
+    def leave(self) -> None:
+        """Accept no more requests, and answer those that are running within `DRAIN_SECONDS`; from any thread."""
         workers, self.workers = self.workers, {}
         for worker in workers.values():
-            worker.close(DRAIN_SECONDS)
+            worker.refuse()
+        self.leaving += workers.values()
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.loop.call_later, DRAIN_SECONDS, self.ending.set)
+
+    def close(self) -> None:
+        """End the workers: what they do not finish in a moment is abandoned."""
+        self.leave()
+        until = time.monotonic() + STOP_SECONDS
+        for worker in self.leaving:
+            worker.close(max(0.0, until - time.monotonic()))
 
     def find(self, name: str | None) -> Served:
         if name is None:
@@ -139,7 +176,7 @@ class ModelPool:
         worker = self.workers.get(model.name)
         try:
             if worker is None:
-                raise FullError
+                raise HTTPException(503, SHUTTING_DOWN, {"Retry-After": "1"})
             return worker.submit(job)
         except FullError:
             raise HTTPException(503, "too many requests are waiting: try again", {"Retry-After": "1"}) from None
@@ -149,22 +186,25 @@ class ModelPool:
         waiting = asyncio.wrap_future(self.submit(model, job).future)
         # After the job was abandoned its exception is not retrieved: silence the warning.
         waiting.add_done_callback(lambda late: late.cancelled() or late.exception())
-        gone = asyncio.ensure_future(disconnected(request))
+        gone, ending = asyncio.ensure_future(disconnected(request)), asyncio.ensure_future(self.ending.wait())
         try:
             done, _ = await asyncio.wait(
-                {waiting, gone}, timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED
+                {waiting, gone, ending}, timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED
             )
             if waiting in done:
                 return waiting.result()
+            if ending in done:
+                raise HTTPException(503, SHUTTING_DOWN, {"Retry-After": "1"})
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
         except AbandonedError:
             raise HTTPException(504, "the request was abandoned") from None
         except asyncio.CancelledError:
-            raise HTTPException(503, "the server is shutting down", {"Retry-After": "1"}) from None
+            raise HTTPException(503, SHUTTING_DOWN, {"Retry-After": "1"}) from None
         finally:
             job.abandon()
             gone.cancel()
+            ending.cancel()
         raise HTTPException(504, f"it took more than {self.limits.seconds:g} seconds")
 
 
@@ -191,7 +231,7 @@ async def disconnected(request: Request) -> None:
 
 
 def add_models(app: FastAPI, pool: ModelPool) -> None:
-    @app.get("/v1/models", summary="The available models", tags=["models"])
+    @app.get("/v1/models", summary="The available models", tags=["models"], responses=READING)
     async def models() -> ModelsResponse:
         return ModelsResponse(models=[info(model) for model in pool.models.values()])
 
@@ -227,7 +267,7 @@ def add_models(app: FastAPI, pool: ModelPool) -> None:
         "/v1/stream",
         summary="An output token by token, each with its row of attention",
         tags=["models"],
-        responses=PROBLEMS,
+        responses={**PROBLEMS, 200: {"description": "Events.", "content": {"text/event-stream": {}}}},
         response_class=StreamingResponse,
     )
     async def stream(body: StreamRequest) -> StreamingResponse:
@@ -244,6 +284,7 @@ def info(model: Served) -> ModelInfo:
         name=model.name,
         reads=kinds[0] if len(kinds) == 1 else "fields",
         inputs=dict(model.inputs),
+        longest=dict(model.longest),
         output=model.output,
         steerable=model.steerable,
         beam=model.beam,
@@ -270,9 +311,14 @@ def events(pool: ModelPool, model: Served, body: StreamRequest) -> AsyncIterator
         except ValueError as error:
             put("error", {"status": 422, "detail": str(error)})
 
+    async def tell_of_end() -> None:
+        await pool.ending.wait()
+        put("error", {"status": 503, "detail": SHUTTING_DOWN})
+
     job = pool.submit(model, Job(work))
 
     async def written() -> AsyncIterator[str]:
+        ending = asyncio.ensure_future(tell_of_end())
         try:
             async with asyncio.timeout(pool.limits.seconds):
                 while True:
@@ -285,23 +331,26 @@ def events(pool: ModelPool, model: Served, body: StreamRequest) -> AsyncIterator
             yield f"event: error\ndata: {json.dumps({'status': 504, 'detail': detail})}\n\n"
         finally:
             job.abandon()
+            ending.cancel()
 
     return written()
 
 
 def add_state(app: FastAPI, pool: ModelPool, metrics: Metrics) -> None:
+    text: Any = {"tags": ["state"], "response_class": PlainTextResponse}
+
     @app.head("/healthz", include_in_schema=False)
-    @app.get("/healthz", summary="Whether the server is alive", tags=["state"], response_class=PlainTextResponse)
+    @app.get("/healthz", summary="Whether the server is alive", responses=READING, **text)
     async def healthz() -> str:
         return "ok\n"
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", summary="Whether it accepts requests", tags=["state"], response_class=PlainTextResponse)
+    @app.get("/readyz", summary="Whether it accepts requests", responses={**READING, **SHUT}, **text)
     async def readyz() -> Response:
         ready = bool(pool.workers)
         return PlainTextResponse("ready\n" if ready else "shutting down\n", 200 if ready else 503)
 
-    @app.get("/metrics", summary="Metrics for Prometheus", tags=["state"], response_class=PlainTextResponse)
+    @app.get("/metrics", summary="Metrics for Prometheus", responses=READING, **text)
     async def measured() -> Response:
         return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 

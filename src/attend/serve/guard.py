@@ -51,7 +51,8 @@ class Guard:
     """An ASGI application around another one.
 
     `hosts` are the accepted host names; with a `token` any IP address is accepted too, as the address alone gives no
-    access. `known` are the paths that metrics count by name.
+    access. `known` are the paths that metrics count by name. `leave` is to be called as soon as the server is to end:
+    what is running is then finished, or told of it.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class Guard:
         known: Collection[str],
         hosts: Collection[str] = LOOPBACK,
         token: str | None = None,
+        leave: Callable[[], None] = lambda: None,
     ) -> None:
         self.application, self.limits, self.metrics = application, limits, metrics
         self.known, self.hosts, self.token = set(known), {host.lower() for host in hosts}, token
+        self.leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

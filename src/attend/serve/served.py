@@ -26,6 +26,11 @@ class Served(Protocol):
         ...
 
     @property
+    def longest(self) -> Mapping[str, int]:
+        """The most tokens of each input that varies in length."""
+        ...
+
+    @property
     def output(self) -> str:
         """The kind of its output: "sequence", "classes"."""
         ...
@@ -53,10 +58,10 @@ class Served(Protocol):
     def predict(
         self, inputs: Sequence[Input], beam: int | None, best: int, stop: Callable[[], None]
     ) -> list[list[Predicted]]:
-        """The best outputs of each input."""
+        """The best outputs of each input; none for an empty text."""
         ...
 
-    def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored]:
+    def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored | None]:
         """The log-probability of the output in each pair (input, output)."""
         ...
 

@@ -19,7 +19,7 @@ from attend.show.glimpses import pictured_windows, scan_animation, scan_path
 from attend.show.overlays import grid_looks, word_animation, word_maps
 from attend.show.page import page
 from attend.show.steps import step_animation, step_panels
-from attend.show.words import drawable, readable
+from attend.show.words import drawable, even, readable
 
 Draw = Callable[[Trace, Path], object]
 
@@ -58,6 +58,8 @@ def _writer(path: Path, trace: Trace, words: bool | None) -> Callable[[], object
                 raise ValueError(
                     f"{path}: links are between tokens, and the trace has no weights of tokens over tokens"
                 )
+            if any(map(even, looks)):
+                raise ValueError(f"{path}: every token has the same weight: without attention there are no links")
             return lambda: write_pharaoh(path, [readable(look, words) for look in looks])
     raise ValueError(f"{path}: name a file {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
 

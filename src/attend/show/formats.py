@@ -10,11 +10,11 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 import numpy as np
 
-from attend.atomic import write_atomically
+from attend.atomic import whole_file, write_atomically
 from attend.attention.trace import Axis, Token, Tokens, Trace, Weights
 
 Link = tuple[int, int]
@@ -123,6 +123,19 @@ def write_npz(path: Path, trace: Trace) -> None:
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, trace=np.array(json.dumps(form)), **arrays)
     write_atomically(path, lambda partial: partial.write_bytes(file.getvalue()))
+
+
+def write_matrices(path: Path, looks: Iterable[Weights]) -> None:
+    """Many looks as one archive of NumPy arrays, which load without pickle.
+
+    That of example 7, counted from 1, is "7/weights", steps by cells, with the labels "7/target" and "7/source".
+    """
+    with whole_file(path) as partial, ZipFile(partial, "w", ZIP_DEFLATED) as archive:
+        for number, look in enumerate(looks, start=1):
+            source, target = np.array(look.memory.labels(), np.str_), np.array(look.steps.labels(), np.str_)
+            for name, array in (("weights", look.weights), ("source", source), ("target", target)):
+                with archive.open(f"{number}/{name}.npy", "w") as file:
+                    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
 
 
 def read_npz(path: Path) -> Trace:

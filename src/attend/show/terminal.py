@@ -38,6 +38,8 @@ def describe(trace: Trace, width: int, colour: bool, words: bool | None = None) 
         head = f"{inputs[0]}: {head}" if len(inputs) == 1 else "\n".join([*inputs, head])
     if trace.finished is False:
         head += " (cut off at the maximum length)"
+    if unknown := list(dict.fromkeys(_unknown(trace))):
+        head += f"\n(in no vocabulary: {', '.join(unknown)})"
     parts = [head]
     for name, look in shown.items():
         if len(shown) > 1:
@@ -48,6 +50,14 @@ def describe(trace: Trace, width: int, colour: bool, words: bool | None = None) 
     steps = list(_steps(trace))
     # Lines about each step follow the output directly.
     return "\n\n".join(parts if not steps else [*parts[:-1], "\n".join([parts[-1], *steps])])
+
+
+def _unknown(trace: Trace) -> Iterator[str]:
+    """The pieces of input and output that are in no vocabulary."""
+    for look in trace.looks.values():
+        for axis in (look.steps, look.memory) if isinstance(look, Weights) else (look.steps,):
+            if isinstance(axis, Tokens):
+                yield from (visible(token.text.strip()) for token in axis.tokens if token.unknown)
 
 
 def _steps(trace: Trace) -> Iterator[str]:

@@ -12,6 +12,8 @@ from rich.cells import cell_len, set_cell_size
 
 from attend.attention.trace import Axis, Named, Token, Tokens, Trace, Weights
 
+# Weights that differ by less were computed as the same number.
+SAME = 1e-6
 BIDI_CONTROLS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
@@ -24,6 +26,11 @@ def drawable(trace: Trace) -> dict[str, Weights]:
         and look.weights.size
         and not (isinstance(look.memory, Named) and len(look.memory) == 1)
     }
+
+
+def even(look: Weights) -> bool:
+    """Whether every step weighs all of several cells alike, as a control without attention does by construction."""
+    return len(look.memory) > 1 and bool((look.weights.max(1) - look.weights.min(1) < SAME).all())
 
 
 def readable(look: Weights, words: bool | None = None) -> Weights:
@@ -70,12 +77,12 @@ def _merge_axis(axis: Axis) -> tuple[Axis, Float[np.ndarray, "token word"]]:
         if not overlapped:
             words.append(token)
         else:
-            start, end = overlapped[0][0], overlapped[-1][1]
-            last = words[-1] if words else None
+            (start, _), (_, end) = overlapped[0], overlapped[-1]
+            unknown, last = token.unknown, words[-1] if words else None
             if last is not None and last.end is not None and last.start is not None and start < last.end:
-                start, end = min(start, last.start), max(end, last.end)
+                start, end, unknown = min(start, last.start), max(end, last.end), unknown or last.unknown
                 words.pop()
-            words.append(Token(axis.text[start:end], start, end))
+            words.append(Token(axis.text[start:end], start, end, unknown))
         word_of.append(len(words) - 1)
     return Tokens(axis.text, tuple(words)), np.eye(len(words))[word_of]
 

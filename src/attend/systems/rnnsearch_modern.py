@@ -13,12 +13,14 @@ It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in the
 - a tanh readout with an output layer tied to the target embeddings (Press & Wolf 2017) instead of maxout;
 - dropout on embeddings, annotations and readout; label smoothing.
 
-The constructor takes other scores than the additive one. With the additive one, teacher forcing uses the hand-written
-recurrence `attend.recurrence.conditional_gru`, which repeats the score's equation; `step`, and training with any other
-score, use `attention/score.py`. A test holds the two equal.
+`attention` selects what each step reads: "additive" is the model. "general" (a bilinear form), "dot" and "cosine" are
+other scores (Luong et al. 2015; Graves et al. 2014); the last two have no parameters, and score the sum of an
+annotation's two directions, which has the state's size. "uniform" (the mean annotation) and "last" (the last state of
+each direction, a fixed summary) are the controls. Everything else is equal. The constructor takes scores of one's own.
 
-`attention` selects what each step reads: "additive" is the model; "uniform" (the mean annotation) and "last" (the last
-state of each direction, a fixed summary) are its controls, with everything else equal.
+With the additive score, teacher forcing uses the hand-written recurrence `attend.recurrence.conditional_gru`, which
+repeats the score's equation; `step`, and training with any other score, which takes longer, use `attention/score.py`.
+A test holds the two equal.
 """
 
 from dataclasses import dataclass
@@ -31,13 +33,16 @@ from torch import Tensor, nn
 from attend.attention.mechanism import Attend
 from attend.attention.memory import Memory, Read
 from attend.attention.normalise import check_mask, softmax, uniform
-from attend.attention.score import Additive, Score
+from attend.attention.score import Additive, Bilinear, Cosine, Dot, Score
 from attend.contract import BEGIN, Batch, Cells, Loss, State, Step
 from attend.fast import Linear, linear
 from attend.layers import BidirectionalGRU, masked_mean, project, shift_right
 from attend.learning import cross_entropy
 from attend.recurrence import conditional_gru, fixed_read_gru, gru_step
 from attend.settings import check_config
+
+# Of the cosine, which is at most 1: softmax weights of two cells then differ by a factor of up to e^20.
+SHARPNESS = 10.0
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,9 @@ class Config:
     """Size of the decoder's state, and of each direction of the encoder."""
     alignment: int = 256
     """Size of the hidden layer of the alignment model."""
-    attention: Literal["additive", "uniform", "last"] = "additive"
-    """What a step reads: "additive" is the model, "uniform" and "last" are the controls without attention."""
+    attention: Literal["additive", "general", "dot", "cosine", "uniform", "last"] = "additive"
+    """What a step reads: "additive" is the model, "general", "dot" and "cosine" are other scores, "uniform" and "last"
+    the controls without attention."""
     embedding_dropout: float = 0.3
     """On source and target embeddings."""
     annotation_dropout: float = 0.3
@@ -63,6 +69,39 @@ class Config:
 
     def __post_init__(self) -> None:
         check_config(self)
+
+
+class OfBothDirections(nn.Module):
+    """A score of states with sums of the two directions' annotations, which are of the states' size."""
+
+    def __init__(self, score: Score) -> None:
+        super().__init__()
+        self.score = score
+
+    def prepare(self, values: Float[Tensor, "batch memory two_hidden"]) -> Float[Tensor, "batch memory hidden"]:
+        forward, backward = values.chunk(2, dim=-1)
+        return self.score.prepare(forward + backward)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query hidden"],
+        keys: Float[Tensor, "batch memory hidden"],
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Float[Tensor, "batch query memory"]:
+        return self.score(query, keys, previous)
+
+
+def score_of(config: Config) -> Score:
+    """The score that a configuration names."""
+    match config.attention:
+        case "general":
+            return Bilinear(config.hidden, 2 * config.hidden)
+        case "dot":
+            return OfBothDirections(Dot())
+        case "cosine":
+            return OfBothDirections(Cosine(SHARPNESS))
+        case _:
+            return Additive(config.hidden, 2 * config.hidden, config.alignment, bias=True)
 
 
 class System(nn.Module):
@@ -78,8 +117,8 @@ class System(nn.Module):
         self.target_embedding = nn.Embedding(target_vocabulary, embedding)
         self.encoder = BidirectionalGRU(embedding, hidden)
         self.attend = None
-        if config.attention == "additive":
-            self.attend = Attend(score or Additive(hidden, 2 * hidden, config.alignment, bias=True), softmax)
+        if config.attention not in ("uniform", "last"):
+            self.attend = Attend(score or score_of(config), softmax)
         self.initial = Linear(2 * hidden, hidden)
         self.unit1 = nn.GRUCell(embedding, hidden)
         self.unit2 = nn.GRUCell(2 * hidden, hidden)

@@ -20,9 +20,11 @@ from torch import nn
 from attend.attention.glimpse import Views
 from attend.attention.trace import Media, Named, Picture, PictureEachStep, Trace, Windows
 from attend.contract import Direction, Drawings, Evaluation, Pictures, Split
+from attend.data.check import known_from_training
 from attend.data.digits import binarise
 from attend.data.files import DataError
 from attend.data.image import Images, as_data_uri, rows_first
+from attend.data.ragged import hashes_of
 from attend.fields.field import Fault
 from attend.fields.image import ImageField, ImageValue
 from attend.inspect.glimpses import deviation_over_images
@@ -116,6 +118,7 @@ class Drawing:
     ) -> None:
         self.recipe, self.settings, self.field = recipe, settings, field
         self.parts: dict[Split, Images] = {}
+        self.hashes: dict[Split, np.ndarray] = {}  # of images before they are made black and white
 
     @classmethod
     def prepare(
@@ -124,9 +127,13 @@ class Drawing:
         settings: SupervisedSettings[Any, Any, Any, Any, Any],
         folder: Path,
         log: Callable[[str], None],
+        learnt: Path | None = None,
     ) -> "Drawing":
         source = settings.data.open([settings.inputs.image.column(IMAGE)], settings.training.seed, log)
-        field = settings.inputs.image.learn((row.values[IMAGE] for row in source.rows("train")), log)
+        if learnt is None:
+            field = settings.inputs.image.learn((row.values[IMAGE] for row in source.rows("train")), log)
+        else:
+            field = settings.inputs.image.open(learnt, IMAGE)
         field.save(folder, IMAGE)
         task = cls(recipe, settings, field)
         task.read(log, source)
@@ -146,6 +153,9 @@ class Drawing:
         source = source or settings.data.open([settings.inputs.image.column(IMAGE)], settings.training.seed, log)
         for split in source.splits:
             self.parts[split] = self.read_part(source, split, log)
+        for split, hashes in self.hashes.items():
+            if split != "train" and (count := int(np.isin(hashes, self.hashes["train"]).sum())):
+                log(known_from_training(split, count, len(hashes)))
         how = "black and white, once and for all" if settings.output.made == "binarised" else "in their shades"
         counts = ", ".join(f"{len(images):,} {part}" for part, images in self.parts.items())
         log(f"{self.field.about()}, {how}: {counts}")
@@ -168,6 +178,7 @@ class Drawing:
             log(f"{split}: {remark}")
         if not pixels:
             raise DataError(", ".join(self.files(split)), f"no {split} image is left to use", "give at least one")
+        self.hashes[split] = hashes_of(pixels)
         return self.as_drawn(Images(np.stack(pixels), names=tuple(names)), split)
 
     def as_drawn(self, images: Images, part: str) -> Images:

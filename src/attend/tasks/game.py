@@ -13,6 +13,7 @@ from torch import nn
 from attend.contract import Direction, Evaluation, Games, Split
 from attend.data.catch import MOVES, STAY, Catch
 from attend.inspect.glimpses import deviation_over_images
+from attend.metrics import share_interval
 from attend.progress import Tell
 from attend.recipe import Recipe, Settings
 from attend.settings import check_range
@@ -65,7 +66,12 @@ class Game:
 
     @classmethod
     def prepare(
-        cls, recipe: Recipe, settings: Settings[Any, Any, Any], folder: Path, log: Callable[[str], None]
+        cls,
+        recipe: Recipe,
+        settings: Settings[Any, Any, Any],
+        folder: Path,
+        log: Callable[[str], None],
+        learnt: Path | None = None,
     ) -> "Game":
         task = cls(recipe, settings)
         task.read(log)
@@ -130,14 +136,19 @@ class Game:
         seen = (np.abs(places - ball) <= played.patch / size).all(-1)
         figures = {
             "caught": float(played.reward.mean()),
-            "caught_at_random": caught_at_random(self.games(self.measured(split)), self.seed),
+            "baseline_chance": caught_at_random(self.games(self.measured(split)), self.seed),
             "fixation_deviation": float(deviation_over_images(places).mean()),
             "pointing_accuracy": float(seen.mean()),
         }
         undecided = played.entropy.mean(0).tolist()
         figures |= {f"move_entropy_step_{step}": value for step, value in enumerate(undecided, start=1)}
         outputs = ["caught" if caught else "missed" for caught in played.reward.tolist()]
-        return Evaluation(outputs, figures, ["caught"] * len(outputs))
+        lower, upper = share_interval(figures["caught"], len(outputs))
+        remarks = []
+        if lower <= figures["baseline_chance"]:
+            remarks.append(f"no better than random moves: the 95% interval of caught is {lower:.3f} to {upper:.3f}")
+        intervals = {"caught": (lower, upper)}
+        return Evaluation(outputs, figures, ["caught"] * len(outputs), intervals=intervals, remarks=remarks)
 
 
 class PlayerModel:

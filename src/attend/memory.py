@@ -1,0 +1,61 @@
+"""How much memory there is, and a refusal of what would need more than that, before it is asked for."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# Share of the memory that is free that may be asked for: an estimate is none to the byte.
+SHARE = 0.9
+# Numbers that fit into any memory.
+LARGE = 10**7
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be had: of the GPU, or of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if (known := Path("/proc/meminfo")).exists():
+        for line in known.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def require(needed: float, device: torch.device, what: str, advice: str) -> None:
+    """Raise `ValueError` if `what` needs more bytes than are free."""
+    free = free_memory(device)
+    if needed > SHARE * free:
+        raise ValueError(f"{what} needs about {shown(needed)} of memory, and {shown(free)} are free: {advice}")
+
+
+def shown(size: float) -> str:
+    return f"{size / 2**30:,.1f} GiB"
+
+
+class _Counting(TorchDispatchMode):
+    """Adds up what is made on the way, and refuses it before it is."""
+
+    def __init__(self, what: str, advice: str, copies: int) -> None:
+        super().__init__()
+        self.what, self.advice, self.copies, self.numbers = what, advice, copies, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        arguments = func._schema.arguments
+        if arguments and arguments[0].name == "size":
+            self.numbers += prod(args[0])
+            if self.numbers > LARGE:
+                require(4 * self.copies * self.numbers, torch.device("cpu"), self.what, self.advice)
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def within_memory(what: str, advice: str, copies: int = 1) -> Iterator[None]:
+    """Raises `ValueError` before the arrays made inside, each in so many `copies`, need more than is free."""
+    with _Counting(what, advice, copies):
+        yield

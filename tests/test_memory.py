@@ -1,0 +1,35 @@
+"""What would need more memory than there is, is refused before it is asked for."""
+
+import pytest
+import torch
+from torch import nn
+
+from attend.memory import free_memory, require, within_memory
+
+CPU = torch.device("cpu")
+
+
+def test_what_fits_is_not_refused() -> None:
+    assert free_memory(CPU) > 2**20
+    require(2**20, CPU, "this", "nothing to do")
+    with within_memory("this", "nothing to do"):
+        layer = nn.Linear(3, 4)
+    assert layer.weight.shape == (4, 3)
+
+
+def test_what_does_not_fit_is_refused_before_it_is_made() -> None:
+    with pytest.raises(ValueError, match=r"a beam.*GiB.*choose a smaller one"):
+        require(2.0**60, CPU, "a beam of a million", "choose a smaller one")
+    with pytest.raises(ValueError, match=r"this layer.*choose"), within_memory("this layer", "choose a smaller one"):
+        nn.Linear(10**9, 10**9)
+    with pytest.raises(ValueError, match="copies"), within_memory("copies", "choose fewer", copies=10**6):
+        nn.Sequential(*(nn.Linear(2000, 2000) for _ in range(4)))
+
+
+def test_what_is_built_is_the_same() -> None:
+    torch.manual_seed(1)
+    plain = nn.GRUCell(3, 4)
+    torch.manual_seed(1)
+    with within_memory("this", "nothing to do"):
+        again = nn.GRUCell(3, 4)
+    assert torch.equal(plain.weight_hh, again.weight_hh)
