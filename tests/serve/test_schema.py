@@ -12,6 +12,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from attend.serve.adapter import served
 from attend.serve.application import application
 
+# Schemathesis itself draws from `random` now and then.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the .random. module inside strategies")
 POSTS = [f"/v1/{verb}" for verb in ("predict", "score", "trace", "stream")]
 GETS = ["/v1/models", "/healthz", "/readyz", "/metrics"]
 QUICK = settings(
