@@ -2,9 +2,10 @@
 
 Graves, Wayne & Danihelka, 2014 (arXiv 1410.5401). A controller (an LSTM, or a feed-forward network) takes the input
 x_t and what was last read, r_{t-1}, and moves heads over a memory of slots. Each head's weights come from content (the
-cosine of a key and each slot) and from where the head was before (interpolation, a circular shift, sharpening): see
-`attend.attention.addressing`. A write head erases and adds, a read head reads a weighted sum. Everything is
-differentiable, and learnt by back-propagation from the bits of the output.
+cosine of a key and each slot) and from where the head was before (interpolation, a circular shift, sharpening). A write
+head erases and adds, a read head reads a weighted sum. Everything is differentiable, and learnt by back-propagation
+from the bits of the output. The equations are in `attend.attention.addressing`, a step of all heads is in
+`attend.attention.heads`.
 
 It differs from attention over an encoded input (`rnnsearch`) in that the memory is written by the network itself, slot
 by slot, and that a look starts from the look before: heads can walk. `Recurrent` is the paper's control, an LSTM
@@ -31,7 +32,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attend.attention import addressing
+from attend.attention.heads import move, sizes
 from attend.attention.mechanism import Attend
 from attend.attention.memory import Read
 from attend.attention.normalise import softmax
@@ -43,10 +44,6 @@ from attend.settings import check_config
 
 FIRST = 1e-6
 """What each number of the memory is at first."""
-SHIFTS = 3
-"""Shifts of a head: back by one, none, on by one."""
-LIMIT = 20.0
-"""Largest parameter of a head before it is squashed."""
 
 Answer = Literal["after", "during"]
 
@@ -100,11 +97,9 @@ class Heads(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.readers, self.writers, self.size = config.read_heads, config.write_heads, config.size
-        heads = self.readers + self.writers
-        # Of every head a key, its strength, the gate, the shifts and the power; of write heads erase and add vectors.
-        self.parts = (heads * self.size, heads, heads, heads * SHIFTS, heads, *[self.writers * self.size] * 2)
-        self.parameters_of = Linear(config.hidden, sum(self.parts))
+        self.readers = config.read_heads
+        heads = config.read_heads + config.write_heads
+        self.parameters_of = Linear(config.hidden, sum(sizes(config.read_heads, config.write_heads, config.size)))
         first = torch.zeros(heads, config.slots)
         first[:, 0] = config.start
         self.first = nn.Parameter(first)
@@ -119,15 +114,8 @@ class Heads(nn.Module):
         memory: Float[Tensor, "batch slot size"],
     ) -> tuple[Float[Tensor, "batch head slot"], Float[Tensor, "batch slot size"], Float[Tensor, "batch read"]]:
         """The heads' new weights, the memory after they wrote, and what they read of it."""
-        parts = self.parameters_of(state).clamp(-LIMIT, LIMIT).split(self.parts, 1)
-        key, strength, gate, shifts, power, erase, add = (part.unflatten(1, (count, -1)) for part, count in
-            zip(parts, (*[len(self.first)] * 5, *[self.writers] * 2), strict=True))  # fmt: skip
-        content = addressing.by_content(key.tanh(), F.softplus(strength), memory)
-        weights = addressing.interpolate(content, weights, gate.sigmoid())
-        weights = addressing.shift(weights, shifts.softmax(-1))
-        weights = addressing.sharpen(weights, 1 + F.softplus(power))
-        memory = addressing.write(memory, weights[:, self.readers :], erase.sigmoid(), add.tanh())
-        return weights, memory, addressing.read(memory, weights[:, : self.readers]).flatten(1)
+        weights, memory, read = move(full(self.parameters_of(state)), weights, memory, self.readers)
+        return weights, memory, read.flatten(1)
 
 
 class Controller(nn.Module):
