@@ -14,7 +14,7 @@ from torch import nn
 from attend import decoding
 from attend.attention.glimpse import Views
 from attend.attention.trace import Alternative, Axis, Look, Media, Named, Token, Trace, Weights, Windows
-from attend.contract import UNKNOWN, Decoder, Evaluation, Split
+from attend.contract import UNKNOWN, Decoder, Evaluation, Remarks, Split
 from attend.data.examples import TARGET, Row
 from attend.inspect.addresses import address_match
 from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
@@ -381,6 +381,12 @@ class Model:
         more = {"tokens": {"perplexity": math.exp(min(loss, 700.0))}, "sequences": {"bits": loss / math.log(2)}}
         return {"loss": loss, **more.get(unit, {})}
 
+    def remarks(self) -> list[str]:
+        """What was done to the values that were read since the last call (resized, turned), and what may be wrong with
+        them, a sentence each."""
+        saying = [*self.task.fields.values(), *(system for system in self.systems if isinstance(system, Remarks))]
+        return [remark for one in saying for remark in one.remarks()]
+
     def by_group(
         self, part: Part, outputs: Sequence[Prediction], references: Sequence[Any], forced: Sequence[Prediction]
     ) -> dict[str, float]:
@@ -424,7 +430,7 @@ class Model:
             )
         if left_out.names:
             say(f"{files}: {left_out}")
-        for remark in (remark for one in self.task.fields.values() for remark in one.remarks()):
+        for remark in self.remarks():
             say(f"{files}: {remark}")
         return part
 

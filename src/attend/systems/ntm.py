@@ -153,6 +153,7 @@ class System(nn.Module):
     def __init__(self, config: Config, sequence_size: int, target_size: int) -> None:
         super().__init__()
         self.config = config
+        self.beyond = 0  # sequences longer than the memory, since they were last asked for
         read = config.read_heads * config.size
         self.controller = Controller(config, sequence_size + read)
         self.heads = Heads(config)
@@ -181,12 +182,19 @@ class System(nn.Module):
     def answer(self, batch: Batch) -> Answers:
         """The log-odds of each bit of the answer, and where each head was at every step."""
         inputs, places, real = with_answer(batch, self.config.answer)
+        if self.config.answer == "after":
+            self.beyond += int((batch.inputs["sequence"].mask.sum(1) > self.config.slots).sum())
         logits, weights = self.run(inputs)
         kinds = [(kind, count) for kind in ("read", "write") for count in [getattr(self.config, f"{kind}_heads")]]
         names = [kind if count == 1 else f"{kind} {head + 1}" for kind, count in kinds for head in range(count)]
         steps = "sequence+output" if self.config.answer == "after" else "sequence"
         looks = {name: Look(weights[:, head], "", steps, rows=real) for head, name in enumerate(names)}
         return Answers(chosen(logits, places), looks)
+
+    def remarks(self) -> list[str]:
+        count, self.beyond = self.beyond, 0
+        slots = f"the {self.config.slots} slots of the memory (--system.slots)"
+        return [f"inputs of more vectors than {slots}: {count:,}; not each vector can have its own"] if count else []
 
 
 class Recurrent(nn.Module):
