@@ -14,7 +14,7 @@ from attend.training import Training
 
 PAPER = "Graves, Wayne & Danihelka 2014"
 TRAINING = Training(
-    epochs=15, batch=16, learning_rate=1e-3, schedule="constant", watch="loss", clip=10.0, mean_over="examples"
+    epochs=40, batch=16, learning_rate=1e-3, schedule="cosine", watch="loss", clip=10.0, mean_over="examples"
 )
 
 
