@@ -343,6 +343,7 @@ class Model:
         are also given by group.
         """
         cases, references = self.task.cases(part), [row.values[TARGET] for row in part.rows]
+        how = self.task.output.to_evaluate(how, part.lengths()[1])
         with torch.random.fork_rng():
             torch.manual_seed(0)  # for controls that look at random places
             outputs = [several[0] for several in self.predict_cases(cases, how, None, report)]
