@@ -398,6 +398,10 @@ class Model:
             texts = [outputs[place].text for place in here]
             measured = self.task.output.watched(texts, [references[place] for place in here])
             measured |= self.cost(of_rows(part, here, forced))
+            targets = zip(forced, part.row, strict=True)
+            known = [(one.looks, part.rows[row].truth) for one, row in targets if part.rows[row].group == group]
+            if pointed := pointing(known):
+                measured["pointing_accuracy"] = pointed["pointing_accuracy"]
             found |= {f"{name}_{group}": value for name, value in measured.items()}
         return found
 
