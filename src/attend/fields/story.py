@@ -62,7 +62,8 @@ class Story:
         return StoryField(self, Codec.load(str(folder / f"{name}.tokenizer.json")))
 
     def example(self, rng: np.random.Generator) -> str:
-        return "\n".join(" ".join(rng.choice(list("abcdef"), rng.integers(1, 5))) for _ in range(rng.integers(1, 5)))
+        counts = rng.integers(1, 5, size=rng.integers(1, 5))
+        return " ".join(" ".join(rng.choice(list("abcdef"), count)) + "." for count in counts)
 
 
 class StoryField:
@@ -97,7 +98,7 @@ class StoryField:
 
     def padded(self, sentences: Sequence[Sequence[int]]) -> Int[np.ndarray, "sentence word"]:
         most = self.settings.words
-        found = np.full((len(sentences), min(most, max(map(len, sentences)))), PAD, dtype=np.int64)
+        found: Any = np.full((len(sentences), min(most, max(map(len, sentences)))), PAD, dtype=np.int64)
         for row, words in zip(found, sentences, strict=True):
             row[: len(words)] = words[:most]
         return found
@@ -119,7 +120,7 @@ class StoryField:
         """Cells [batch sentence word]."""
         stories = list(encoded)
         sizes = [max(lengths) for lengths in zip(*(story.shape for story in stories), strict=True)]
-        values = np.full((len(stories), *sizes), PAD, dtype=np.int64)
+        values: Any = np.full((len(stories), *sizes), PAD, dtype=np.int64)
         mask = np.zeros(values.shape[:2], dtype=bool)
         for row, real, story in zip(values, mask, stories, strict=True):
             row[: story.shape[0], : story.shape[1]] = story

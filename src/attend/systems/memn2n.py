@@ -151,9 +151,9 @@ class System(nn.Module):
         keys: Float[Tensor, "batch sentence size"],
         mask: Bool[Tensor, "batch sentence"],
     ) -> Float[Tensor, "batch 1 sentence"]:
-        if self.config.uniform:
-            return (mask / mask.sum(1, keepdim=True)).unsqueeze(1)
         scores = query.unsqueeze(1) @ keys.mT
+        if self.config.uniform:
+            return softmax(0 * scores, mask).weights
         if int(self.updates) < self.config.linear:
             return scores * mask.unsqueeze(1)
         return softmax(scores, mask).weights
