@@ -1,5 +1,8 @@
 """What would need more memory than there is, is refused before it is asked for."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -33,3 +36,19 @@ def test_what_is_built_is_the_same() -> None:
     with within_memory("this", "nothing to do"):
         again = nn.GRUCell(3, 4)
     assert torch.equal(plain.weight_hh, again.weight_hh)
+
+
+def test_sizes_are_counted_however_they_are_given() -> None:
+    with within_memory("numbers", "choose fewer", copies=10**6):
+        torch.zeros(())
+        torch.empty(2, 3)
+        torch.full((2, 3), 1.0)
+        with pytest.raises(ValueError, match="numbers"):
+            torch.ones(size=(3000, 4000))
+
+
+def test_the_compiler_is_not_imported() -> None:
+    """It takes a second, in every command that loads a model."""
+    lines = "import sys; from torch import nn; from attend.memory import within_memory\n"
+    lines += "with within_memory('this', ''): nn.Linear(2, 2)\nsys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", lines], check=False).returncode == 0
