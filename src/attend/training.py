@@ -38,6 +38,8 @@ from attend.weights import UNKNOWN_ORIGIN, Origin, check_resumed, read_weights, 
 
 # A loss has diverged when it is above the first by so many times the size of that, and by so much more.
 FAR_TIMES, FAR_ABOVE = 4, 10.0
+# Epochs that follow the size of the data make so many updates, and are from so many to so many.
+UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 10_000, 10, 100
 # So many updates in a row, between validations: a single batch may be far off.
 IN_A_ROW = 50
 # Up to these values a measure is noise: no output is good yet, and weights are told apart by their loss.
@@ -51,7 +53,8 @@ class Training:
     seed: int = 1
     """Of the first weights, the order of batches, dropout and sampling."""
     epochs: int = 30
-    """Passes over the training data, unless patience runs out before."""
+    """Passes over the training data, unless patience runs out before; 0 for as many as make 10,000 updates, from 10 to
+    100."""
     batch: int = 64
     """Examples to a batch; those of like length go together."""
     batch_tokens: int = 0
@@ -92,9 +95,11 @@ class Training:
     """Write TensorBoard events into the run folder too."""
 
     def __post_init__(self) -> None:
-        check_range(self, "epochs batch accumulate threads", 1)
+        check_range(self, "batch accumulate threads", 1)
         check_range(self, "seed", 0, 2**63)
-        check_range(self, "batch_tokens measured warmup clip patience validate_every save_minutes learning_rate", 0)
+        check_range(
+            self, "epochs batch_tokens measured warmup clip patience validate_every save_minutes learning_rate", 0
+        )
         check_range(self, "average", 0, 1)
 
 
@@ -126,6 +131,14 @@ def rate(training: Training, progress: Progress, updates_an_epoch: int) -> float
         case "constant":
             pass
     return training.learning_rate * factor
+
+
+def settled(training: Training, task: Task) -> Training:
+    """With the number of epochs, where that follows the size of the data."""
+    if training.epochs:
+        return training
+    wanted = math.ceil(UPDATES * training.accumulate / len(task.plan(0)))
+    return replace(training, epochs=min(MOST_EPOCHS, max(LEAST_EPOCHS, wanted)))
 
 
 def optimiser(training: Training, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -439,6 +452,7 @@ def train(
     `log.jsonl`. Raises `Interrupted` after saving when asked to stop, `ValueError` when it can't go on.
     """
     check_training(task, training)
+    training = settled(training, task)
     run = Run(task, training, folder, origin)
     if resume:
         run.restore()
