@@ -47,7 +47,7 @@ from attend.stored import check, check_keys, read_object
 from attend.task import Supervised
 from attend.tasks.drawing import Drawing, DrawingModel
 from attend.tasks.game import Game, PlayerModel
-from attend.training import check_training, peak_memory_mb, settled, train
+from attend.training import check_memory, check_training, peak_memory_mb, settled, train
 from attend.weights import (
     OF_TRAINING,
     Origin,
@@ -246,6 +246,7 @@ def start(
             fitted = with_epochs(config, task)
             with within_memory("to train a system of these sizes", "choose smaller --system settings", TRAINED):
                 system = task.build()
+            check_memory(task, system)
             if initial is not None:
                 initial.check_fits(system)
                 save_weights(folder / "initial.safetensors", initial.weights, fitted.origin(folder))

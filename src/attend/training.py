@@ -31,6 +31,7 @@ from attend.atomic import write_atomically
 from attend.contract import Loss, Starts, Task
 from attend.fast import keep_memory
 from attend.log import Log, summary_writer
+from attend.memory import kept_for_backward, require, said_when_out
 from attend.precision import WORTH_IT, bf16_speed
 from attend.progress import OF_LOSS, Progress, Report, say
 from attend.settings import check_range
@@ -42,6 +43,9 @@ FAR_TIMES, FAR_ABOVE = 4, 10.0
 UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 10_000, 10, 100
 # So many updates in a row, between validations: a single batch may be far off.
 IN_A_ROW = 50
+# Examples of a batch that could need more memory than there is.
+MANY = 256
+SMALLER = "choose a smaller --training.batch (or --training.batch-tokens, which wins over it)"
 # Up to these values a measure is noise: no output is good yet, and weights are told apart by their loss.
 ABOUT_ZERO: Mapping[str, float] = {"bleu": 1.0, "bleu4": 1.0}
 
@@ -442,6 +446,17 @@ def check_training(task: Task, training: Training) -> None:
         )
 
 
+def check_memory(task: Task, system: nn.Module) -> None:
+    """Raise `ValueError` if an update on the largest batch needs more memory than is free: estimated from two of its
+    examples, where it has so many that they could."""
+    largest = max(task.plan(0), key=len)
+    if len(largest) > MANY:
+        few = [largest[0], largest[-1]]
+        needed = kept_for_backward(system.train(), task.batch(0, few)) * len(largest) / len(few)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        require(needed, device, f"training on {len(largest):,} examples at once", SMALLER)
+
+
 def train(
     task: Task, training: Training, folder: Path, resume: bool, report: Report, origin: Origin = UNKNOWN_ORIGIN
 ) -> Progress:
@@ -465,7 +480,7 @@ def train(
     started, cpu_started = saved - progress.seconds, time.process_time() - progress.cpu_seconds
     run.system.train()
     high = 0  # updates in a row whose loss is far above the first
-    with stop_signals() as received:
+    with stop_signals() as received, said_when_out(SMALLER):
         while not progress.done:
             plan = task.plan(progress.epoch)
             while progress.batch < len(plan) and not progress.done:
