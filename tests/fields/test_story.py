@@ -51,8 +51,11 @@ def test_of_a_long_story_the_newest_sentences_are_read_and_that_is_said():
     (story,) = field.encode([TOLD])
     assert story.shape == (2, 2)
     assert field.prepare(TOLD, encoded=story).axis(2, ()).labels() == ["John took the milk!", "Where to?"]
-    (remark,) = field.remarks()
-    assert "--inputs.story.longest" in remark
+    cut, shortened = field.remarks()
+    assert "--inputs.story.longest" in cut
+    assert cut.endswith(": 1")
+    assert "--inputs.story.words" in shortened
+    assert shortened.endswith(": 2")
     assert field.remarks() == []
 
 

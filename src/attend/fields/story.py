@@ -17,7 +17,6 @@ from attend.contract import PAD, UNKNOWN, Cells
 from attend.data.captions import tidy
 from attend.data.codec import Codec
 from attend.data.examples import Column, Log
-from attend.data.files import counted
 from attend.data.ragged import Listed
 from attend.fields.field import Fault
 from attend.fields.text import check_text
@@ -74,7 +73,7 @@ class StoryField:
 
     def __init__(self, settings: Story, codec: Codec) -> None:
         self.settings, self.codec = settings, codec
-        self._cut = 0
+        self._cut, self._shortened = 0, 0
 
     def read(self, given: str | bytes) -> str:
         if isinstance(given, bytes):
@@ -84,20 +83,18 @@ class StoryField:
     def encode(self, values: Sequence[str], training: bool = False) -> list[Any]:
         for value in values:
             check_text(value)
-        stories = [[text for _, text in self.sentences(value)] for value in values]
+        found = [sentences_of(value) for value in values]
+        longest = self.settings.longest
+        self._cut += sum(len(story) > longest for story in found)
+        stories = [[text for _, text in story[-longest:]] for story in found]
         numbers = iter(self.codec.encode_many(map(tidy, chain.from_iterable(stories))))
         return [
             self.padded([next(numbers) for _ in sentences]) if sentences else Fault("is empty") for sentences in stories
         ]
 
-    def sentences(self, story: str) -> list[tuple[int, str]]:
-        """The newest sentences of a story, and the characters that they start at."""
-        found = [(match.start(), match[0].rstrip()) for match in SENTENCE.finditer(story)]
-        self._cut += len(found) > self.settings.longest
-        return found[-self.settings.longest :]
-
     def padded(self, sentences: Sequence[Sequence[int]]) -> Int[np.ndarray, "sentence word"]:
         most = self.settings.words
+        self._shortened += sum(len(words) > most for words in sentences)
         found: Any = np.full((len(sentences), min(most, max(map(len, sentences)))), PAD, dtype=np.int64)
         for row, words in zip(found, sentences, strict=True):
             row[: len(words)] = words[:most]
@@ -108,7 +105,7 @@ class StoryField:
         found = self.encode([raw])[0] if encoded is None else encoded
         if isinstance(found, Fault):
             raise ValueError(f"the story {found}")
-        return StoryValue(raw, self.sentences(raw), found)
+        return StoryValue(raw, sentences_of(raw)[-self.settings.longest :], found)
 
     def column(self) -> Listed:
         return Listed()
@@ -131,9 +128,15 @@ class StoryField:
         return {"vocabulary": len(self.codec)}
 
     def remarks(self) -> list[str]:
-        count, self._cut = self._cut, 0
-        most = f"{self.settings.longest:,} sentences, of which the newest are read (--inputs.story.longest)"
-        return [f"{counted(count, 'story')} of more than {most}"] if count else []
+        found = []
+        if self._cut:
+            most = f"{self.settings.longest:,} sentences, of which the newest are read (--inputs.story.longest)"
+            found.append(f"stories of more than {most}: {self._cut:,}")
+        if self._shortened:
+            most = f"{self.settings.words:,} words, of which the first are read (--inputs.story.words)"
+            found.append(f"sentences of more than {most}: {self._shortened:,}")
+        self._cut = self._shortened = 0
+        return found
 
     def about(self) -> str:
         return f"stories of {len(self.codec):,} words"
@@ -143,6 +146,11 @@ class StoryField:
 
     def piece(self, token: int) -> str:
         return self.codec.piece(token)
+
+
+def sentences_of(story: str) -> list[tuple[int, str]]:
+    """The sentences of a story, and the characters that they start at."""
+    return [(match.start(), match[0].rstrip()) for match in SENTENCE.finditer(story)]
 
 
 class StoryValue:

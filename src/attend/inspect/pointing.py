@@ -73,7 +73,8 @@ def right_cells(memory: Axis, truth: Truth) -> Bool[np.ndarray, "memory"] | None
             for token in memory.tokens
             for start, end in spans
         ]
-        return np.any(np.array(inside, dtype=bool).reshape(len(memory), -1), axis=1, keepdims=True)[:, 0]
+        found = np.any(np.array(inside, dtype=bool).reshape(len(memory), -1), axis=1, keepdims=True)[:, 0]
+        return found if found.any() else None  # of a long text the place may not have been read
     return None
 
 

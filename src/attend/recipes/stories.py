@@ -19,7 +19,7 @@ SUMMED = Training(
     epochs=100, batch=32, optimiser="sgd", learning_rate=0.32, schedule="cosine", clip=1.25, watch="accuracy"
 )
 JOINT = memn2n.Config(linear=11_000)  # twenty epochs of the twenty tasks
-TASK = memn2n.Config(size=20)
+TASK = replace(JOINT, linear=580)  # of one
 
 
 def recipe(about: str, config: memn2n.Config, data: Any, training: Training = SUMMED, **more: Any) -> Recipe:
