@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from attend.recipe import Recipe
-from attend.recipes import captions, dates, draw, entailment, glimpses, translation, wake_sleep
+from attend.recipes import captions, dates, draw, entailment, glimpses, memory, stories, translation, wake_sleep
 from attend.settings import nearest
 
 GROUP = "attend.recipes"
@@ -26,6 +26,8 @@ RECIPES: dict[str, Recipe] = {
     **captions.RECIPES,
     **wake_sleep.RECIPES,
     **entailment.RECIPES,
+    **memory.RECIPES,
+    **stories.RECIPES,
 }
 
 

@@ -100,15 +100,17 @@ def _chosen(value: Cells | Tensor, rows: Int[Tensor, "chosen"]) -> Cells | Tenso
 class Look:
     """Where a system looked, before anyone names cells: weights of a batch, or the windows of each example.
 
-    `over` is the field that was looked at. `steps` is what each row belongs to: "output" (the output's steps), or the
-    name of a field, whose cells they then are. Where cells are coarser than the input, as those of a convolutional
-    network are, `shape` has their rows and columns.
+    `over` is the field that was looked at; empty for slots that are no field's. `steps` is what each row belongs to:
+    "output" (the output's steps), the name of a field, whose cells they then are, or both one after the other, as in
+    "sequence+output", where `rows` is True on the real ones. Where cells are coarser than the input, as those of a
+    convolutional network are, `shape` has their rows and columns.
     """
 
     values: Float[Tensor, "batch step memory"] | Sequence[Views]
     over: str
     steps: str = "output"
     shape: tuple[int, ...] = ()
+    rows: Bool[Tensor, "batch step"] | None = None
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,15 @@ class Starts(Protocol):
     """A system that a new run prepares further before it is trained, such as with the weights of a backbone."""
 
     def prepare_training(self) -> None: ...
+
+
+@runtime_checkable
+class Remarks(Protocol):
+    """A system that has something to say of the inputs that it was given."""
+
+    def remarks(self) -> list[str]:
+        """What may be wrong with those since the last call, a sentence each."""
+        ...
 
 
 @runtime_checkable

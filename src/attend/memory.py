@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 # Share of the memory that is free that may be asked for: an estimate is none to the byte.
@@ -37,6 +38,42 @@ def require(needed: float, device: torch.device, what: str, advice: str) -> None
 
 def shown(size: float) -> str:
     return f"{size / 2**30:,.1f} GiB"
+
+
+@contextmanager
+def said_when_out(advice: str) -> Iterator[None]:
+    """Memory that can't be had inside is a `ValueError` with this advice."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        # On a CPU it is a plain RuntimeError.
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error):
+            raise ValueError(f"out of memory: {advice}") from error
+        raise
+
+
+def kept_for_backward(system: nn.Module, batch: Any) -> int:
+    """Bytes of intermediate results that a forward pass on the batch keeps for the backward pass.
+
+    Nothing else of the system, or of what is random, is changed by that.
+    """
+    own = {parameter.untyped_storage().data_ptr() for parameter in system.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    before = {name: buffer.clone() for name, buffer in system.named_buffers()}
+    with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = system(batch)
+        del loss
+    with torch.no_grad():
+        for name, buffer in system.named_buffers():
+            buffer.copy_(before[name])
+    return sum(kept.values())
 
 
 class _Counting(TorchFunctionMode):

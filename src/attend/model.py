@@ -1,5 +1,6 @@
 """A trained model: what `attend.load` gives for every supervised run, and what it predicts."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,13 +14,14 @@ from torch import nn
 from attend import decoding
 from attend.attention.glimpse import Views
 from attend.attention.trace import Alternative, Axis, Look, Media, Named, Token, Trace, Weights, Windows
-from attend.contract import UNKNOWN, Decoder, Evaluation, Split
+from attend.contract import UNKNOWN, Decoder, Evaluation, Remarks, Split
 from attend.data.examples import TARGET, Row
+from attend.inspect.addresses import address_match
 from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
 from attend.inspect.pointing import pointing
 from attend.outputs.output import Result, Seen, Wanted
 from attend.progress import Tell, say
-from attend.task import Case, Part, Supervised
+from attend.task import Case, Part, Supervised, as_a_whole
 
 TINY = float(np.finfo(np.float32).tiny)
 # What makes a loop of an output.
@@ -103,7 +105,8 @@ class Prediction:
             if not isinstance(seen.values, np.ndarray):
                 found[name] = windows(seen.values, len(self.result.steps))
                 continue
-            memory = self.case[seen.over].axis(seen.values.shape[1], seen.shape)
+            count = seen.values.shape[1]
+            memory = self.case[seen.over].axis(count, seen.shape) if seen.over else numbered(count)
             found[name] = Weights(seen.values, self.steps_of(seen, len(seen.values)), memory)
             if seen.sampled and len(memory) > 1:
                 # What hard attention would have looked at: here it read the expectation.
@@ -112,9 +115,11 @@ class Prediction:
         return found
 
     def steps_of(self, seen: Seen, count: int) -> Axis:
-        if seen.steps == "output":
-            return self.result.steps
-        return self.case[seen.steps].axis(count, ())
+        """The names of a look's rows: of the output's steps, of a field's cells, or of these and then those."""
+        axes = [
+            self.result.steps if name == "output" else self.case[name].axis(count, ()) for name in seen.steps.split("+")
+        ]
+        return axes[0] if len(axes) == 1 else Named(tuple(label for axis in axes for label in axis.labels()))
 
     def trace(self, **about: str) -> Trace:
         """The prediction as data for every viewer; `about` says what made it."""
@@ -165,6 +170,16 @@ class Prediction:
         from attend.show.page import frame
 
         return frame([self.trace()], self.input)
+
+
+def of_rows(part: Part, rows: Iterable[int], forced: Sequence[Prediction]) -> list[Prediction]:
+    """Of a part's targets those of some rows."""
+    wanted = set(rows)
+    return [one for one, row in zip(forced, part.row, strict=True) if row in wanted]
+
+
+def numbered(count: int) -> Named:
+    return Named(tuple(str(number + 1) for number in range(count)))
 
 
 class Model:
@@ -328,19 +343,17 @@ class Model:
         are also given by group.
         """
         cases, references = self.task.cases(part), [row.values[TARGET] for row in part.rows]
+        how = self.task.output.to_evaluate(how, part.lengths()[1])
         with torch.random.fork_rng():
             torch.manual_seed(0)  # for controls that look at random places
             outputs = [several[0] for several in self.predict_cases(cases, how, None, report)]
             forced = self.force_cases([cases[row] for row in part.row], part.given)
-        output = self.task.output
-        figures, signatures = output.figures([found.result for found in outputs], references)
-        loss = -sum(found.log_prob for found in forced) / sum(len(found.token_log_probs) for found in forced)
-        figures["loss"] = loss
-        if output.unit == "tokens":
-            figures["perplexity"] = float(np.exp(min(loss, 700.0)))
+        output, whole = self.task.output, as_a_whole(part)
+        figures, signatures = output.figures([outputs[row].result for row in whole], [references[row] for row in whole])
+        figures |= self.cost(of_rows(part, whole, forced))
         texts = [one.text for one in outputs]
-        assessed = output.assess(texts, references)
-        figures |= assessed.figures | self.by_group(part, outputs, references)
+        assessed = output.assess([texts[row] for row in whole], [references[row] for row in whole])
+        figures |= assessed.figures | self.by_group(part, outputs, references, forced)
         # Of a row with several targets, its first.
         firsts = [forced[place] for place in np.unique(np.array(part.row), return_index=True)[1]]
         figures |= self.audit(part, cases, how, outputs, firsts)
@@ -361,14 +374,35 @@ class Model:
             },
         )
 
-    def by_group(self, part: Part, outputs: Sequence[Prediction], references: Sequence[Any]) -> dict[str, float]:
+    def cost(self, forced: Sequence[Prediction]) -> dict[str, float]:
+        """The loss of given targets a unit, in nats; its exponential for tokens; in bits for sequences of bits."""
+        unit = self.task.output.unit
+        units = sum(len(one.token_log_probs) for one in forced) if unit == "tokens" else len(forced)
+        loss = -sum(one.log_prob for one in forced) / units
+        more = {"tokens": {"perplexity": math.exp(min(loss, 700.0))}, "sequences": {"bits": loss / math.log(2)}}
+        return {"loss": loss, **more.get(unit, {})}
+
+    def remarks(self) -> list[str]:
+        """What was done to the values that were read since the last call (resized, turned), and what may be wrong with
+        them, a sentence each."""
+        saying = [*self.task.fields.values(), *(system for system in self.systems if isinstance(system, Remarks))]
+        return [remark for one in saying for remark in one.remarks()]
+
+    def by_group(
+        self, part: Part, outputs: Sequence[Prediction], references: Sequence[Any], forced: Sequence[Prediction]
+    ) -> dict[str, float]:
         groups = sorted({row.group for row in part.rows} - {""})
         found = {}
         for group in groups:
             here = [place for place, row in enumerate(part.rows) if row.group == group]
             texts = [outputs[place].text for place in here]
-            for name, value in self.task.output.watched(texts, [references[place] for place in here]).items():
-                found[f"{name}_{group}"] = value
+            measured = self.task.output.watched(texts, [references[place] for place in here])
+            measured |= self.cost(of_rows(part, here, forced))
+            targets = zip(forced, part.row, strict=True)
+            known = [(one.looks, part.rows[row].truth) for one, row in targets if part.rows[row].group == group]
+            if pointed := pointing(known):
+                measured["pointing_accuracy"] = pointed["pointing_accuracy"]
+            found |= {f"{name}_{group}": value for name, value in measured.items()}
         return found
 
     def audit(
@@ -380,7 +414,9 @@ class Model:
         figures |= audit_windows([one.looks for one in outputs])
         grids = audit_grids([one.looks for one in forced])
         figures |= grids
-        figures |= pointing([(one.looks, row.truth) for one, row in zip(forced, part.rows, strict=True)])
+        known = [(one, row.truth) for one, row in zip(forced, part.rows, strict=True)]
+        figures |= pointing([(one.looks, truth) for one, truth in known])
+        figures |= address_match([(one.looks, truth, len(one.result.steps)) for one, truth in known])
         if grids and isinstance(self.system, Decoder):
             shuffled = decoding.Shuffled(self.system, torch.Generator().manual_seed(0))
             worse = [several[0] for several in self.task.predict(shuffled, cases, how, Wanted())]
@@ -399,7 +435,7 @@ class Model:
             )
         if left_out.names:
             say(f"{files}: {left_out}")
-        for remark in (remark for one in self.task.fields.values() for remark in one.remarks()):
+        for remark in self.remarks():
             say(f"{files}: {remark}")
         return part
 

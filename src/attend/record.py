@@ -66,7 +66,10 @@ The weights are in `model.safetensors`, all settings in `config.json`, the figur
 # What the card says of the part that the best weights are chosen by.
 OPTIMISTIC = ", by which the weights were chosen, so that the figures are optimistic"
 # What is said of a finished run, where it has that.
-SHOWN = ("bleu", "chrf", "exact_match", "cider", "accuracy", "error", "nats", "caught", "perplexity")
+SHOWN = (
+    *("bleu", "chrf", "exact_match", "cider", "accuracy", "error", "nats", "caught", "perplexity"),
+    *("sequences_right", "bits"),
+)
 
 
 def finish(folder: Path, recipe: Any = None) -> Evaluation:
@@ -177,7 +180,8 @@ def diagnose(folder: Path, config: RunConfig) -> list[str]:
         found += few_examples(
             min(training.measured or counts["validation examples"], counts["validation examples"]), watch
         )
-    for name, entries in counts.items():
+    # With --init a vocabulary is what it was.
+    for name, entries in counts.items() if "init" not in config.provenance else ():
         if (field := name.removesuffix(" vocabulary")) != name and f"{field} tokens" in counts:
             found += rare_entries(entries, counts[f"{field} tokens"], field, config.settings.vocabulary_flag(field))
     if not lower:

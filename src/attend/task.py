@@ -139,6 +139,10 @@ class Supervised:
         output.save(folder)
         task = cls(recipe, settings, fields, output)
         task.read(log, source)
+        if learnt is None and task.train is not None:  # a vocabulary that is there already is kept
+            for name, (entries, tokens) in task.vocabularies(task.train).items():
+                for remark in rare_entries(entries, tokens, name, settings.vocabulary_flag(name)):
+                    log(remark)
         return task
 
     @classmethod
@@ -178,10 +182,6 @@ class Supervised:
         for name, one in self.fields.items():
             log(f"{name}: {one.about()}")
         log(f"{TARGET}: {self.output.about()}")
-        vocabularies = {} if self.train is None else self.vocabularies(self.train)
-        for name, (entries, tokens) in vocabularies.items():
-            for remark in rare_entries(entries, tokens, name, self.settings.vocabulary_flag(name)):
-                log(remark)
         for remark in self.output.remarks(self.frozen["valid"].given):
             log(remark)
 
@@ -362,11 +362,11 @@ class Supervised:
     @cached_property
     def measured(self) -> Part:
         """The validation part, or so many of its rows as are to be measured, evenly chosen."""
-        part, most = self.frozen["valid"], self.settings.training.measured
-        if not most or most >= len(part.rows):
-            return part
-        chosen = np.arange(most) * len(part.rows) // most
-        return self.select(part, chosen.tolist())
+        part = self.frozen["valid"]
+        rows, most = as_a_whole(part), self.settings.training.measured
+        if most and most < len(rows):
+            rows = [rows[place * len(rows) // most] for place in range(most)]
+        return part if len(rows) == len(part.rows) else self.select(part, rows)
 
     def select(self, part: Part, rows: Sequence[int]) -> Part:
         """These rows of a part that keeps its rows."""
@@ -487,6 +487,11 @@ class Supervised:
             if report:
                 report(done, len(cases), cells / int(lengths.sum()))
         return found
+
+
+def as_a_whole(part: Part) -> list[int]:
+    """The rows that a part is measured by as a whole: those without a group, where there are any; else all."""
+    return [number for number, row in enumerate(part.rows) if not row.group] or list(range(len(part.rows)))
 
 
 def without(

@@ -19,8 +19,11 @@ Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 Log = Callable[[str], None]
 
+WRITTEN = "write"
+"""What a truth is over whose cells are memory slots: those that were written at some steps of the input."""
+
 Span = tuple[int, int]
-"""Characters of a text, from and to before."""
+"""Characters of a text, or steps, from and to before."""
 Box = tuple[float, float, float, float]
 """A region of an image: left, top, right, bottom in [-1, 1], from corner to corner."""
 
@@ -45,12 +48,13 @@ class Column:
 class Truth:
     """The part of an input that determines a part of the output: where a model should look.
 
-    `over` is the field, `where` its characters or region. `of` are the characters of the target that depend on it; None
-    for every step of the output.
+    `over` is the field, `where` its region or characters (of one place, or of several). `of` are the characters of the
+    target that depend on it; None for every step of the output. Over `WRITTEN` `where` are steps of the input, which a
+    memory was written at.
     """
 
     over: str
-    where: Span | Box
+    where: Span | Box | tuple[Span, ...]
     of: Span | None = None
 
 

@@ -116,6 +116,35 @@ class Stacked:
         return self._array
 
 
+class Listed:
+    """Arrays of several lengths, as they are."""
+
+    def __init__(self) -> None:
+        self._values: list[Any] = []
+
+    def append(self, value: Any) -> None:
+        self._values.append(value)
+
+    def extend(self, values: Sequence[Any]) -> None:
+        self._values.extend(values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._values[index]
+
+    def take(self, index: Integer[np.ndarray, "chosen"]) -> list[Any]:
+        return [self._values[place] for place in index.tolist()]
+
+    def lengths(self) -> Int[np.ndarray, "value"]:
+        return np.array([len(value) for value in self._values], dtype=np.int64)
+
+    def hashes(self) -> UInt64[np.ndarray, "value"]:
+        """A hash of each array."""
+        return hashes_of(self._values)
+
+
 def hashes_of(values: Iterable[Any]) -> UInt64[np.ndarray, "value"]:
     """A hash of each of several arrays, or numbers, of one size."""
     digests = (blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8).digest() for value in values)
