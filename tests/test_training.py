@@ -67,11 +67,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("batches", "accumulate", "epochs"), [(1000, 1, 10), (101, 1, 100), (400, 1, 25), (400, 2, 50), (1, 1, 100)]
 )
 def test_epochs_follow_the_size_of_the_data(batches: int, accumulate: int, epochs: int):
-    class Sized:
+    class Sized(Lines):
         def plan(self, epoch: int) -> list[list[int]]:
             return [[0]] * batches
 
-    task: Any = Sized()
+    task = Sized()
     assert settled(Training(epochs=0, accumulate=accumulate), task).epochs == epochs
     assert settled(Training(epochs=7), task) == Training(epochs=7)
 

@@ -87,7 +87,8 @@ def move(
 
     `raw` is what the controller says, `weights` are those of the step before; the first `readers` heads read.
     """
-    return _Move.apply(raw, weights, memory, readers)  # type: ignore[no-any-return]
+    with torch.autocast(raw.device.type, enabled=False):
+        return _Move.apply(raw, weights, memory, readers)  # type: ignore[no-any-return]
 
 
 class _Move(torch.autograd.Function):
