@@ -253,6 +253,11 @@ def test_a_class_has_evidence_over_what_it_looked_at(bag: Model):
     assert explain(bag, answer).evidence is not None
 
 
+def test_a_search_that_needs_more_memory_than_there_is_is_refused(searching: Model):
+    with pytest.raises(ValueError, match=r"memory.*beam"):
+        asked(searching, "ab ba", beam=10**9)
+
+
 def test_what_a_class_lacks_is_said(bag: Model, tmp_path: Path):
     for query, named in (
         (Query(["x"]), "'classes'.*prefix"),

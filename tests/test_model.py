@@ -203,6 +203,9 @@ def test_the_search_is_the_run_s_unless_it_is_changed(writer: Model, sorter: Mod
         writer.predict_many(["a"], best=4)
     with pytest.raises(ValueError, match=r"beam.*'classes'"):
         sorter.predict("a", beam=2)
+    for beam in ("3", 2.0, True):
+        with pytest.raises(ValueError, match=r"beam.*int"):
+            writer.how(beam=beam)
     assert len(sorter.predict_many(["a"], best=3)[0]) == 3
 
 

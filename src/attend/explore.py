@@ -18,7 +18,7 @@ from attend.contract import BEGIN, END, PAD, UNKNOWN, Batch
 from attend.decoding import Hypothesis, Looks, Taken
 from attend.fields.text import TextField
 from attend.model import Model, Prediction
-from attend.outputs.output import Seen
+from attend.outputs.output import Seen, Wanted
 from attend.outputs.sequence import SequenceOutput
 from attend.task import Case, device_of
 
@@ -166,6 +166,7 @@ def prepare(model: Model, case: Case, query: Query) -> Prepared:
     assert isinstance(output, SequenceOutput)
     how = model.how(beam=query.beam)
     prefix, looks = by_hand(output.field, query)
+    model.task.within_memory(model.system, [case], how, Wanted())
     batch = model.task.inputs([case], device_of(model.system))
     # A prefix that is as long already is all of the output.
     longest = max(int(output.longest(batch, how)), len(prefix))

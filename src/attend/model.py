@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
 from attend.inspect.pointing import pointing
 from attend.outputs.output import Result, Seen, Wanted
 from attend.progress import Tell, say
+from attend.settings import convert
 from attend.task import Case, Part, Supervised, as_a_whole
 
 TINY = float(np.finfo(np.float32).tiny)
@@ -221,10 +222,12 @@ class Model:
         """The run's decoding options, changed where a value is not None. Raises `ValueError` for one it hasn't."""
         how = self.config.settings.decoding
         changes = {name: value for name, value in changes.items() if value is not None}
-        for name in changes:
+        hints = get_type_hints(type(how))
+        for name, value in changes.items():
             if not hasattr(how, name):
                 kind = self.config.settings.output.kind
                 raise ValueError(f"{name} is an option of search, and the output {kind!r} is not searched for")
+            changes[name] = convert(value, hints[name], name)
         return replace(how, **changes)
 
     def case(self, given: Any, name: str = "") -> Case:
@@ -317,7 +320,9 @@ class Model:
             parts = ", ".join(one for one in task.source.splits if one != "train")
             raise ValueError(f"the run's data has no part {split!r} to measure on: name another with --split ({parts})")
         if split not in task.frozen:  # the training data, which may be large, is not read
-            task.frozen[split] = task.read_part(task.source, split, lambda line: None)
+            part = task.frozen[split] = task.read_part(task.source, split, lambda line: None)
+            if part.left_out.names:
+                say(f"{split}: {part.left_out}")
         return task.frozen[split]
 
     def evaluate(self, split: Split | Iterable[tuple[Any, Any]] = "valid", report: Tell | None = None) -> Evaluation:
@@ -370,7 +375,7 @@ class Model:
             {
                 "finished": sum(one.finished for one in outputs),
                 "unknown": sum(one.unknown() for one in outputs),
-                "left_out": part.left_out,
+                "left_out": part.left_out.total,
             },
         )
 
@@ -428,13 +433,12 @@ class Model:
     def rows(self, rows: Iterable[Row], files: str) -> Part:
         """A person's rows, encoded to be measured on; what is left out is said. Raises `ValueError` if nothing is
         left."""
-        part, left_out = self.task.encode(rows, files, training=False)
+        part = self.task.encode(rows, files, training=False)
         if not len(part):
-            raise ValueError(
-                f"{files}: no example is left to measure on" + (f" ({left_out})" if left_out.names else "")
-            )
-        if left_out.names:
-            say(f"{files}: {left_out}")
+            why = f" ({part.left_out})" if part.left_out.names else ""
+            raise ValueError(f"{files}: no example is left to measure on{why}")
+        if part.left_out.names:
+            say(f"{files}: {part.left_out}")
         for remark in self.remarks():
             say(f"{files}: {remark}")
         return part

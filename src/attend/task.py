@@ -39,6 +39,7 @@ CHUNK = 1024
 CELLS = 4096
 # Most memory that a batch is to take, in bytes, as its output estimates it.
 MEMORY = 2**30
+LESS = "ask for a smaller beam (--beam), fewer samples (--samples) or a shorter output (--longest)"
 # Rows of each kind that a report names.
 SHOWN = 3
 
@@ -80,7 +81,7 @@ class Part:
     """Encoded rows: the inputs of each row, and the targets with the number of the row that each belongs to.
 
     `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from. `left_out`
-    counts the examples read that can't be used.
+    says which of the examples read can't be used.
     """
 
     inputs: dict[str, Any]
@@ -88,7 +89,7 @@ class Part:
     row: Any = field(default_factory=lambda: array("q"))
     rows: list[Row] = field(default_factory=list)
     given: list[Any] = field(default_factory=list)
-    left_out: int = 0
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -218,7 +219,8 @@ class Supervised:
 
     def read_part(self, source: Fixed | Fresh, split: Split, log: Log) -> Part:
         files = ", ".join(self.settings.data.files(split))
-        part, left_out = self.encode(source.rows(split), files, split == "train")
+        part = self.encode(source.rows(split), files, split == "train")
+        left_out = part.left_out
         used = left_out.read - left_out.total
         log(f"{split}: {counted(used, 'example')}" + (f"; {left_out}" if left_out.names else ""))
         for remark in (remark for one in self.fields.values() for remark in one.remarks()):
@@ -228,10 +230,10 @@ class Supervised:
             raise DataError(files, problem, "give examples that can be used")
         return part
 
-    def encode(self, rows: Iterable[Row], files: str, training: bool) -> tuple[Part, LeftOut]:
-        """Rows as encoded columns, and what is left out. Raises `DataError` for what makes the data wrong."""
+    def encode(self, rows: Iterable[Row], files: str, training: bool) -> Part:
+        """Rows as encoded columns. Raises `DataError` for what makes the data wrong."""
         part = Part({name: one.column() for name, one in self.fields.items()}, self.output.column())
-        left_out, rest, used = LeftOut(), iter(rows), 0
+        left_out, rest, used = part.left_out, iter(rows), 0
         while chunk := list(islice(rest, CHUNK)):
             inputs = {
                 name: one.encode([row.values[name] for row in chunk], training) for name, one in self.fields.items()
@@ -251,8 +253,7 @@ class Supervised:
             if not training:
                 part.rows += chunk
                 part.given += [target for singles in several for target in singles]
-        part.left_out = left_out.total
-        return part, left_out
+        return part
 
     def faults(
         self,
@@ -293,7 +294,7 @@ class Supervised:
         if self.train is not None:
             found |= {f"{name} tokens": tokens for name, (_, tokens) in self.vocabularies(self.train).items()}
             found |= {f"{split} examples of inputs that training has too": count for split, count in self.known.items()}
-            found["examples left out"] = self.train.left_out + self.frozen["valid"].left_out
+            found["examples left out"] = self.train.left_out.total + self.frozen["valid"].left_out.total
         for name, one in (*self.fields.items(), (TARGET, self.output)):
             found |= {f"{name} {size}": count for size, count in one.sizes().items()}
         return found
@@ -440,13 +441,19 @@ class Supervised:
                 wanted.stop()
             return self.output.predict(system, batch, how, wanted)
 
+        lengths, memory = self.within_memory(system, cases, how, wanted)
+        return self.in_groups(system, cases, lengths, memory, some, report)
+
+    def within_memory(
+        self, system: Any, cases: Sequence[Case], how: Any, wanted: Wanted
+    ) -> tuple[Int[np.ndarray, "case"], Float[np.ndarray, "case"]]:
+        """The length of each case, and the bytes that a prediction from it needs. Raises `ValueError` if one needs more
+        than there is."""
         lengths = np.array(self.case_lengths(cases), dtype=np.int64)
         memory = self.output.memory(how, wanted, lengths, np.zeros_like(lengths))
         if len(cases):
-            require(
-                memory.max(), device_of(system), "one input", "ask for a smaller beam, fewer samples or less length"
-            )
-        return self.in_groups(system, cases, lengths, memory, some, report)
+            require(memory.max(), device_of(system), "one input", LESS)
+        return lengths, memory
 
     def force(
         self, system: Any, cases: Sequence[Case], targets: Sequence[Any], how: Any, report: Tell | None = None

@@ -86,6 +86,13 @@ def test_only_the_part_that_is_measured_is_read(run: Path, data: Path, tmp_path:
     assert json.loads(attend("evaluate", moved, "--split", "test", "--json").out)["count"] == 24
 
 
+def test_what_is_left_out_of_the_run_s_own_part_is_said(run: Path, attend: Attend) -> None:
+    found = attend("evaluate", run, "--longest-input", "3", "--json")
+    left_out = json.loads(found.out)["left_out"]
+    assert left_out > 0
+    assert f"valid: {left_out} of" in found.err
+
+
 def test_empty_sides_are_left_out(run: Path, tmp_path: Path, attend: Attend, fails: Callable[..., str]) -> None:
     pairs, gold = tmp_path / "pairs.tsv", tmp_path / "gold"
     pairs.write_text("\tA\na dog\tA GOD\n")

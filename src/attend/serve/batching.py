@@ -11,7 +11,8 @@ from typing import Any
 
 from attend.serve.limits import Limits
 
-# Seconds that a batch keeps its turn for while others wait: long enough for most to be done in one.
+# Seconds of processor time that a batch keeps its turn for while others wait: most are done in one. Not of the clock:
+# on a busy machine all batches would take turns, and each would be answered later.
 TURN = 0.1
 # Batches that may be under way at the same time, taking turns.
 UNDER_WAY = 16
@@ -53,7 +54,7 @@ Work = Callable[[Any, Sequence[Any], Callable[[], None]], Sequence[Any]]
 class Worker:
     """The threads that run the jobs of one model: one computes at a time, and the others wait for their turn.
 
-    A batch that has had its turn for `TURN` seconds goes behind those that wait, at its next call of `stop`: a short
+    A batch that has computed for `TURN` seconds goes behind those that wait, at its next call of `stop`: a short
     job is answered while a long one is under way. `watch` is called with the number of inputs of each batch and the
     seconds that it took.
     """
@@ -67,15 +68,19 @@ class Worker:
         self._jobs: deque[Job] = deque()
         self._line: deque[int] = deque()  # the batches under way that wait for their turn
         self._under_way: list[Job] = []
-        self._idle = UNDER_WAY  # threads without a batch
+        self._idle = 0  # threads without a batch
         self._computing = False
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._run, name=f"model {name} {number}", daemon=True)
-            for number in range(UNDER_WAY)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._name = name
+        self._threads: list[threading.Thread] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Another thread, which is idle."""
+        name = f"model {self._name} {len(self._threads)}"
+        self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+        self._idle += 1
+        self._threads[-1].start()
 
     def __len__(self) -> int:
         """Number of queued jobs."""
@@ -168,6 +173,9 @@ class Worker:
     def _give_way(self) -> None:
         """Let those have their turn who wait already, and come back after them."""
         with self._changed:
+            # Only now: idle threads are woken with each change, and hold the others up.
+            if self._jobs and not self._idle and len(self._threads) < UNDER_WAY:
+                self._begin()
             if not self._line and not (self._jobs and self._idle):
                 return
             number = next(self._numbers)
@@ -180,13 +188,13 @@ class Worker:
             self._computing = True
 
     def _do(self, batch: list[Job]) -> None:
-        since = time.monotonic()
+        since = time.thread_time()
 
         def stop() -> None:
             nonlocal since
-            if time.monotonic() - since > TURN:
+            if time.thread_time() - since > TURN:
                 self._give_way()
-                since = time.monotonic()
+                since = time.thread_time()
             if all(job.abandoned.is_set() for job in batch):
                 raise AbandonedError
 
