@@ -63,3 +63,18 @@ def test_a_log_that_can_not_be_written_is_named(tmp_path: Path):
     (tmp_path / "log.jsonl").mkdir()
     with pytest.raises(ValueError, match=r"log\.jsonl: can't be written"):
         log.write(Progress(update=10), {"loss": 1.0})
+
+
+def test_events_that_can_not_be_written_name_their_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Full:
+        log_dir = str(tmp_path / "tensorboard")
+
+        def __init__(self, folder: str, purge_step: int) -> None:
+            pass
+
+        def add_scalar(self, name: str, value: float, update: int) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("attend.log.summary_writer", lambda: Full)
+    with pytest.raises(ValueError, match=r"tensorboard: can't be written: No space left"):
+        Log(tmp_path, 0, True).write(Progress(update=10), {"loss": 1.0})

@@ -1,6 +1,8 @@
 """A run's learning curve, `log.jsonl`: an object a line, for every tenth update and for every validation."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,9 @@ class Log:
             say(f"attend: {self.path} is not there: the learning curve lacks all up to update {update:,}")
         self.events = None
         if tensorboard:
-            self.events = summary_writer()(str(folder / "tensorboard"), purge_step=update + 1)
+            events = folder / "tensorboard"
+            with written(events):
+                self.events = summary_writer()(str(events), purge_step=update + 1)
 
     def write(self, progress: Progress, figures: dict[str, float]) -> None:
         """Raises `ValueError`, naming the file, if it can't be written."""
@@ -47,14 +51,21 @@ class Log:
             return
         where = {"update": progress.update, "epoch": progress.epoch + 1, "seconds": round(progress.seconds, 3)}
         line = json.dumps(where | {name: float(f"{value:.6g}") for name, value in figures.items()}) + "\n"
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
-        except OSError as error:
-            raise ValueError(f"{self.path}: can't be written: {error.strerror or error}") from error
+        with written(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(line)
         if self.events:
-            for name, value in figures.items():
-                self.events.add_scalar(name, value, progress.update)
+            with written(Path(self.events.log_dir)):
+                for name, value in figures.items():
+                    self.events.add_scalar(name, value, progress.update)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """What can't be written inside is a `ValueError` that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path}: can't be written: {error.strerror or error}") from error
 
 
 def summary_writer() -> Any:

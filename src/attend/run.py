@@ -401,7 +401,12 @@ def load(*paths: str | Path, weights: WeightsName = "model", recipe: Recipe | st
         filled(config, folder, tensors, weights).eval().to("cuda" if torch.cuda.is_available() else "cpu")
         for config, folder, tensors in zip(configs, folders, found, strict=True)
     ]
-    return MODELS[configs[0].made_by.task](configs[0], first, systems)
+    task = configs[0].made_by.task
+    model = next((model for base, model in MODELS.items() if issubclass(task, base)), None)
+    if model is None:
+        known = ", ".join(base.__name__ for base in MODELS)
+        raise ValueError(f"{folders[0]}: its task, {task.__name__}, has no model: make it a subclass of one of {known}")
+    return model(configs[0], first, systems)
 
 
 def weights_of(config: RunConfig, folder: Path, weights: WeightsName) -> dict[str, Tensor]:

@@ -82,8 +82,10 @@ def test_only_the_part_that_is_measured_is_read(run: Path, data: Path, tmp_path:
     config = json.loads((moved / "config.json").read_text())
     (tmp_path / "wrong").write_bytes(b"\xff\n")
     config["settings"]["data"]["train"] = [str(tmp_path / "wrong"), str(tmp_path / "wrong")]
-    (moved / "config.json").write_text(json.dumps(config))
-    assert json.loads(attend("evaluate", moved, "--split", "test", "--json").out)["count"] == 24
+    for valid in (config["settings"]["data"]["valid"], []):
+        config["settings"]["data"]["valid"] = valid
+        (moved / "config.json").write_text(json.dumps(config))
+        assert json.loads(attend("evaluate", moved, "--split", "test", "--json").out)["count"] == 24
 
 
 def test_what_is_left_out_of_the_run_s_own_part_is_said(run: Path, attend: Attend) -> None:

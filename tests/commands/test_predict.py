@@ -2,12 +2,15 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from attend.attention.trace import Trace
-from attend.commands.predict import one_line
+from attend.attention.trace import Token, Tokens, Trace, Weights
+from attend.commands.predict import one_line, replace_unknown
+from attend.contract import END, UNKNOWN
 from attend.inspect.alignment import read_pharaoh
 from attend.show.formats import read_nematus
 
@@ -211,6 +214,17 @@ def test_no_alignments_without_attention_to_tokens(
 def test_an_ensemble_of_one_run_twice(run: Path, lines: Path, attend: Attend) -> None:
     twice = attend("predict", run, lines, "--ensemble", run, "--format", "tsv").out
     assert twice == attend("predict", run, lines, "--format", "tsv").out
+
+
+def test_an_unknown_word_is_the_one_that_was_looked_at_most() -> None:
+    source = Tokens("", tuple(Token(text) for text in ("ein", "Hund", "bellt", "</s>")))
+    written = ("a", "<unk>", "barks", "</s>")
+    weights = np.eye(4)
+    weights[1] = [0.1, 0.3, 0.1, 0.5]  # the end is no word
+    tokens = tuple(Token(text) for text in written)
+    prediction: Any = SimpleNamespace(tokens=tokens, ids=(7, UNKNOWN, 8, END))
+    look = Weights(weights, Tokens("", tokens), source)
+    assert replace_unknown(prediction, look) == "a Hund barks"
 
 
 def test_unknown_words_are_replaced(

@@ -123,6 +123,7 @@ def test_nothing_to_set_aside(given, names):
 def test_a_file_that_changes_while_it_is_read(tmp_path):
     path = put(tmp_path, "t.tsv", [f"s{n}\tt{n}" for n in range(20)])
     source = Files(train=(path,)).open(PAIR, 1, silent)
+    assert len(list(source.rows("valid"))) == 2
     put(tmp_path, "t.tsv", [f"s{n}\tt{n}" for n in range(25)])
     with pytest.raises(DataError, match=r"t\.tsv: has 25 rows now, but had 20"):
         list(source.rows("train"))

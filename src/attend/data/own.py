@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool
@@ -77,10 +78,7 @@ class Files:
             if not readable_again(paths):
                 problem = "is not a file, and must be read more than once"
                 raise DataError(", ".join(paths), problem, "save it to a file first")
-        source = Tables(self, columns, log)
-        if not self.valid:
-            source.held = set_aside(source.read("train"), self.held_out, seed, ", ".join(self.train), log)
-        return source
+        return Tables(self, columns, seed, log)
 
     def open_folder(self, columns: Sequence[Column], seed: int, log: Log) -> Fixed:
         found = read_folder(self.folder, columns, self.mapping())
@@ -131,18 +129,14 @@ def check_fields(mapping: Mapping[str, str], columns: Sequence[Column]) -> None:
 
 
 class Tables:
-    """Parts that are read from files, again each time except for arrays; see `attend.data.examples.Fixed`.
+    """Parts that are read from files, again each time except for arrays; see `attend.data.examples.Fixed`."""
 
-    `held` marks the training rows held out for validation.
-    """
-
-    def __init__(self, files: Files, columns: Sequence[Column], log: Log) -> None:
+    def __init__(self, files: Files, columns: Sequence[Column], seed: int, log: Log) -> None:
         self.paths: dict[Split, tuple[str, ...]] = {
             split: getattr(files, split) for split in SPLITS if getattr(files, split)
         }
         self.columns, self.mapping = columns, files.mapping()
-        self.held: np.ndarray | None = None
-        self._log = log
+        self._share, self._seed, self._log = files.held_out, seed, log
         self._said: set[str] = set()
         self._arrays: dict[Split, list[Row]] = {}
 
@@ -150,8 +144,14 @@ class Tables:
     def splits(self) -> tuple[Split, ...]:
         return tuple(split for split in SPLITS if split in self.paths or split == "valid")
 
+    @cached_property
+    def held(self) -> Bool[np.ndarray, "row"]:
+        """Which training rows are held out for validation."""
+        files = ", ".join(self.paths["train"])
+        return set_aside(self.read("train"), self._share, self._seed, files, self._log)
+
     def rows(self, split: Split) -> Iterator[Row]:
-        if self.held is None or split == "test":
+        if "valid" in self.paths or split == "test":
             yield from self.read(split)
             return
         count = 0
