@@ -377,7 +377,7 @@ class Model:
     def cost(self, forced: Sequence[Prediction]) -> dict[str, float]:
         """The loss of given targets a unit, in nats; its exponential for tokens; in bits for sequences of bits."""
         unit = self.task.output.unit
-        units = sum(len(one.token_log_probs) for one in forced) if unit == "tokens" else len(forced)
+        units = sum(len(one.token_log_probs) for one in forced) if unit in ("tokens", "places") else len(forced)
         loss = -sum(one.log_prob for one in forced) / units
         more = {"tokens": {"perplexity": math.exp(min(loss, 700.0))}, "sequences": {"bits": loss / math.log(2)}}
         return {"loss": loss, **more.get(unit, {})}

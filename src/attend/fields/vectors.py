@@ -19,6 +19,7 @@ from attend.data.files import DataError
 from attend.data.ragged import Listed
 from attend.data.vectors import parse, word_of, written
 from attend.fields.field import Fault, TooLong
+from attend.fields.text import END_SHOWN
 from attend.settings import check_range
 
 # A sequence may be so many times as long as those that were learnt from.
@@ -112,7 +113,9 @@ class VectorsValue:
         return written(self.encoded)
 
     def axis(self, cells: int, shape: tuple[int, ...]) -> Axis:
-        return axis_of(self.encoded)
+        found = axis_of(self.encoded)
+        # A system that chooses among the vectors, or ends, has the end before them.
+        return found if cells == len(found) else Tokens(found.text, (Token(END_SHOWN), *found.tokens))
 
     def media(self) -> None:
         return None

@@ -201,6 +201,20 @@ class Output(Protocol):
 
 
 @runtime_checkable
+class Among(Protocol):
+    """An output whose targets point to the cells of an input: they can only be checked, and measured, beside it."""
+
+    @property
+    def among(self) -> str:
+        """The input."""
+        ...
+
+    def joined(self, targets: Sequence[Any], inputs: Sequence[Any | Fault]) -> list[Any]:
+        """Raw targets, each with its encoded input; alone where that can't be used."""
+        ...
+
+
+@runtime_checkable
 class OutputSettings(Protocol):
     """What is predicted, before anything is learnt of it."""
 

@@ -1,0 +1,48 @@
+"""Pointer networks: sorting and convex hulls, with a control that can't point, and for your own sets."""
+
+from dataclasses import replace
+from typing import Any
+
+from attend.data.own import Files
+from attend.data.points import Hull, Sort
+from attend.fields.vectors import Vectors
+from attend.outputs.candidate import Candidate, Decoding
+from attend.recipe import Recipe, SupervisedSettings, inputs
+from attend.systems import pointer
+from attend.task import Supervised
+from attend.training import Training
+
+PAPER = "Vinyals et al. 2015"
+TRAINING = Training(epochs=30, batch=128, learning_rate=1e-3, schedule="cosine", watch="exact_match", clip=2.0)
+SMALL = pointer.Config(hidden=128)
+POLYGON = Candidate(metrics="polygon")
+
+
+def recipe(
+    about: str,
+    data: Any,
+    config: pointer.Config = SMALL,
+    training: Training = TRAINING,
+    output: Candidate = POLYGON,
+    **more: Any,
+) -> Recipe:
+    settings: Any = SupervisedSettings(config, inputs(points=Vectors()), output, data, training, Decoding())
+    return Recipe(about, settings, pointer.System, Supervised, PAPER, **more)
+
+
+RECIPES = {
+    "pointer": recipe(
+        "points at its input, place by place, for your own vectors",
+        Files(),
+        training=replace(TRAINING, batch=32, epochs=60),
+        output=Candidate(),
+    ),
+    "pointer-sort": recipe("sorts numbers", Sort(), output=Candidate(), variant=True),
+    "pointer-hull": recipe("convex hulls", Hull(), variant=True),
+    "pointer-hull-places": recipe(
+        "convex hulls, chosen among a fixed number of places without attention",
+        Hull(),
+        replace(SMALL, choice="places"),
+        control=True,
+    ),
+}
