@@ -106,13 +106,20 @@ class Prediction:
                 found[name] = windows(seen.values, len(self.result.steps))
                 continue
             count = seen.values.shape[1]
-            memory = self.case[seen.over].axis(count, seen.shape) if seen.over else numbered(count)
+            memory = self.memory_of(seen, count)
             found[name] = Weights(seen.values, self.steps_of(seen, len(seen.values)), memory)
             if seen.sampled and len(memory) > 1:
                 # What hard attention would have looked at: here it read the expectation.
                 cells = drawn_cells(seen.values, self.number)
                 found["sampled"] = Weights(np.eye(len(memory))[cells], found[name].steps, memory, hard=True)
         return found
+
+    def memory_of(self, seen: Seen, count: int) -> Axis:
+        """The names of a look's cells: of a field's, with any before them; or numbers."""
+        if not seen.over:
+            return numbered(count)
+        cells = self.case[seen.over].axis(count - len(seen.before), seen.shape)
+        return Named((*seen.before, *cells.labels())) if seen.before else cells
 
     def steps_of(self, seen: Seen, count: int) -> Axis:
         """The names of a look's rows: of the output's steps, of a field's cells, or of these and then those."""

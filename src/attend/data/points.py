@@ -24,7 +24,7 @@ class Sets:
 
     name: str = ""
     """What the data is called in results and model cards."""
-    examples: int = 20_000
+    examples: int = 25_000
     """Training sets an epoch."""
     measured: int = 1000
     """Sets of each group of the validation part, and of the test part."""
@@ -118,7 +118,7 @@ class Drawn:
     def drawn(self, rng: np.random.Generator, count: int, size: int = 0) -> Iterator[Row]:
         """Random rows: of sets of `size` points, or of as many as in training where that is 0."""
         task = self.task
-        sizes: Int[np.ndarray, "set"] = (
+        sizes: Int[np.ndarray, set] = (
             np.full(count, size) if size else rng.integers(task.shortest, task.longest + 1, count)
         )
         group = f"at_{size}" if size else ""

@@ -181,14 +181,13 @@ class CandidateOutput:
                 tokens.append(Token(word, start, start + len(word)))
                 start += len(word) + 1
         text = " ".join(token.text for token in tokens if token.start is not None)
-        looks = {} if found.weights is None else {found.over: Seen(found.weights, found.over)}
-        # Without ids: to leave a cell out is to leave out an answer, and evidence can't be asked for.
+        looks = {} if found.weights is None else {found.over: Seen(found.weights, found.over, before=(END_SHOWN,))}
         return Result(
             text,
             found.log_prob,
             found.log_prob,
             tuple(tokens),
-            (),
+            tuple(found.tokens),
             tuple(found.token_log_probs),
             Tokens(text, tuple(tokens)),
             looks,
@@ -263,11 +262,13 @@ def places_of(target: Any) -> Int[np.ndarray, "step"]:
         if array.ndim != 1 or array.dtype.kind not in "iu":
             raise ValueError(f"is an array of {array.dtype} {list(array.shape)}, not of whole numbers [step]")
         places = np.trim_zeros(array.astype(np.int64), "b")
-    if len(places) and places.min() < 1:
-        raise ValueError(f"has place {places.min()}: they are counted from 1")
-    values, counts = np.unique(places, return_counts=True)
-    if len(values) < len(places):
-        raise ValueError(f"has place {values[counts > 1][0]} twice")
+    seen: set[int] = set()
+    for place in places.tolist():
+        if place < 1:
+            raise ValueError(f"has place {place}: they are counted from 1")
+        if place in seen:
+            raise ValueError(f"has place {place} twice")
+        seen.add(place)
     return places
 
 

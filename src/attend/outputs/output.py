@@ -22,7 +22,8 @@ from attend.fields.field import Fault, Field
 class Seen:
     """Where a system looked as it gave one result: weights, or windows; see `attend.contract.Look`.
 
-    `sampled` says that the weights are sampling probabilities (hard attention).
+    `sampled` says that the weights are sampling probabilities (hard attention). `before` names cells that stand before
+    those of `over`, such as one for the end of the output.
     """
 
     values: Float[np.ndarray, "step memory"] | Views
@@ -30,6 +31,7 @@ class Seen:
     steps: str = "output"
     shape: tuple[int, ...] = ()
     sampled: bool = False
+    before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

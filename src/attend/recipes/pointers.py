@@ -13,7 +13,9 @@ from attend.task import Supervised
 from attend.training import Training
 
 PAPER = "Vinyals et al. 2015"
-TRAINING = Training(epochs=30, batch=128, learning_rate=1e-3, schedule="cosine", watch="exact_match", clip=2.0)
+TRAINING = Training(epochs=50, batch=128, learning_rate=3e-3, schedule="cosine", watch="exact_match", clip=2.0)
+# The paper's gradient is a mean over the sets of a batch.
+SLOW = replace(TRAINING, optimiser="sgd", learning_rate=1.0, epochs=100, mean_over="examples")
 SMALL = pointer.Config(hidden=128)
 POLYGON = Candidate(metrics="polygon")
 
@@ -26,7 +28,9 @@ def recipe(
     output: Candidate = POLYGON,
     **more: Any,
 ) -> Recipe:
-    settings: Any = SupervisedSettings(config, inputs(points=Vectors()), output, data, training, Decoding())
+    settings: Any = SupervisedSettings(
+        config, inputs(points=Vectors(standardise=True)), output, data, training, Decoding()
+    )
     return Recipe(about, settings, pointer.System, Supervised, PAPER, **more)
 
 
@@ -34,11 +38,18 @@ RECIPES = {
     "pointer": recipe(
         "points at its input, place by place, for your own vectors",
         Files(),
-        training=replace(TRAINING, batch=32, epochs=60),
+        training=replace(TRAINING, batch=32, learning_rate=1e-3),
         output=Candidate(),
     ),
     "pointer-sort": recipe("sorts numbers", Sort(), output=Candidate(), variant=True),
     "pointer-hull": recipe("convex hulls", Hull(), variant=True),
+    "pointer-hull-paper": recipe(
+        "convex hulls of up to 50 points, with the paper's size and rate: for a GPU",
+        Hull(shortest=5, longest=50, examples=100_000, groups=(10, 50, 100)),
+        pointer.Config(),
+        SLOW,
+        variant=True,
+    ),
     "pointer-hull-places": recipe(
         "convex hulls, chosen among a fixed number of places without attention",
         Hull(),

@@ -7,7 +7,7 @@ read. The vector that was pointed to is the second LSTM's next input. The places
 however many that are, so that a network can be used on longer inputs than it was trained on.
 
 It differs from its nearest relative, `rnnsearch` (Bahdanau et al. 2014), in that the weights, which there blend the
-memory for a softmax over a fixed vocabulary, are the output themselves. Weights are soft, and learnt by back-propagation
+memory for a softmax over a fixed vocabulary, are the output themselves. They are soft, and learnt by back-propagation
 from the cross-entropy of the right places.
 
 The control, `choice` "places", has no attention: an ordinary softmax over a fixed number of places, with the same two
@@ -17,8 +17,8 @@ Deviations from the paper:
 
 - A place is pointed to once at most: its score is minus infinity from then on, in training too. So outputs that end
   where they began, such as closed tours, leave the last place out.
-- The end is a cell of the memory before all others, with a learnt vector in the place of a state, so that the weights of
-  each look sum to one over the places and the end. The first input of the second LSTM is learnt too.
+- The end is a cell of the memory before all others, with a learnt vector in the place of a state, so that each look's
+  weights sum to one over the places and the end. The first input of the second LSTM is learnt too.
 - The LSTMs have torch's two bias vectors a gate.
 - The control, too, chooses among the places of the input alone, each once.
 """
