@@ -60,13 +60,13 @@ class Sets:
 
 @dataclass(frozen=True)
 class Sort(Sets):
-    """Different whole numbers from 0 to 99, divided by 100, in ascending order:
+    """Different whole numbers from 0 to 999, divided by 1,000, in ascending order:
 
-    points   0.41 0.07 0.93      -> target   2 1 3
+    points   0.416 0.07 0.935      -> target   2 1 3
     """
 
     name: str = "sorting"
-    values: int = 100
+    values: int = 1000
     """How many numbers there are: two of a set differ by at least one part in so many."""
 
     def __post_init__(self) -> None:

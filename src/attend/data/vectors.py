@@ -6,14 +6,18 @@ from jaxtyping import Float, Real
 Vectors = Float[np.ndarray, "_ _"]
 
 
-class NotFinite(ValueError):
+# Of the numbers that 32 bits can hold.
+LARGEST = np.finfo(np.float32).max
+
+
+class NotFiniteError(ValueError):
     """Numbers are infinite, or none: NaN."""
 
 
 def parse(text: str) -> Vectors:
     """Vectors are separated by white space; one is digits 0 and 1 without anything between, or numbers with commas.
 
-    Raises `ValueError` for anything else, and for vectors of several sizes; `NotFinite` for infinite ones and NaN.
+    Raises `ValueError` for anything else, and for vectors of several sizes; `NotFiniteError` for infinite ones and NaN.
     """
     rows = [vector(word, number) for number, word in enumerate(text.split(), start=1)]
     if not rows:
@@ -33,8 +37,8 @@ def vector(word: str, number: int) -> list[float]:
     except ValueError as error:
         what = f"has {word!r} as vector {number}, which is neither bits such as 0110 nor numbers as in 0.5,-1"
         raise ValueError(what) from error
-    if not np.isfinite(np.array(found, dtype=np.float32)).all():
-        raise NotFinite(f"has {word!r} as vector {number}, which is not finite in 32 bits")
+    if not (np.abs(found) <= LARGEST).all():  # NaN is caught too
+        raise NotFiniteError(f"has {word!r} as vector {number}, which is not finite in 32 bits")
     return found
 
 

@@ -17,7 +17,7 @@ from attend.contract import Cells
 from attend.data.examples import Column, Log
 from attend.data.files import DataError
 from attend.data.ragged import Listed
-from attend.data.vectors import NotFinite, parse, word_of, written
+from attend.data.vectors import NotFiniteError, parse, word_of, written
 from attend.fields.field import Fault, TooLong
 from attend.settings import check_range
 
@@ -162,7 +162,7 @@ def as_vectors(value: Any) -> Float[np.ndarray, "step size"]:
         raise ValueError(f"is an array of {array.dtype} {list(array.shape)}, not of numbers [step size]")
     if not np.isfinite(array).all():
         place = int(np.argwhere(~np.isfinite(array))[0][0]) + 1
-        raise NotFinite(f"has a number that is not finite in vector {place}")
+        raise NotFiniteError(f"has a number that is not finite in vector {place}")
     return array.astype(np.float32)
 
 
@@ -183,7 +183,7 @@ def size_of(values: Iterable[Any]) -> int:
 def encoded(value: Any, size: int, longest: int | None) -> Float[np.ndarray, "step size"] | Fault:
     try:
         found = as_vectors(value)
-    except NotFinite as error:  # a computation went wrong, and who knows what else is
+    except NotFiniteError as error:  # a computation went wrong, and who knows what else is
         return Fault.refuse(str(error))
     except ValueError as error:
         return Fault(str(error))

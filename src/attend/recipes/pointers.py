@@ -28,9 +28,8 @@ def recipe(
     output: Candidate = POLYGON,
     **more: Any,
 ) -> Recipe:
-    settings: Any = SupervisedSettings(
-        config, inputs(points=Vectors(standardise=True)), output, data, training, Decoding()
-    )
+    read_as = inputs(points=Vectors(standardise=True))
+    settings: Any = SupervisedSettings(config, read_as, output, data, training, Decoding())
     return Recipe(about, settings, pointer.System, Supervised, PAPER, **more)
 
 
@@ -41,7 +40,9 @@ RECIPES = {
         training=replace(TRAINING, batch=32, learning_rate=1e-3),
         output=Candidate(),
     ),
-    "pointer-sort": recipe("sorts numbers", Sort(), output=Candidate(), variant=True),
+    "pointer-sort": recipe(
+        "sorting numbers", Sort(), training=replace(TRAINING, epochs=10), output=Candidate(), variant=True
+    ),
     "pointer-hull": recipe("convex hulls", Hull(), variant=True),
     "pointer-hull-paper": recipe(
         "convex hulls of up to 50 points, with the paper's size and rate: for a GPU",
