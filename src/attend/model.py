@@ -115,11 +115,14 @@ class Prediction:
         return found
 
     def memory_of(self, seen: Seen, count: int) -> Axis:
-        """The names of a look's cells: of a field's, with any before them; or numbers."""
+        """The names of a look's cells: of a field's; with numbers, by which an output calls them, behind any before
+        them; or numbers alone."""
         if not seen.over:
             return numbered(count)
         cells = self.case[seen.over].axis(count - len(seen.before), seen.shape)
-        return Named((*seen.before, *cells.labels())) if seen.before else cells
+        if not seen.before:
+            return cells
+        return Named((*seen.before, *(f"{number}: {name}" for number, name in enumerate(cells.labels(), start=1))))
 
     def steps_of(self, seen: Seen, count: int) -> Axis:
         """The names of a look's rows: of the output's steps, of a field's cells, or of these and then those."""

@@ -246,7 +246,7 @@ class CandidateOutput:
 
 
 def places_of(target: Any) -> Int[np.ndarray, "step"]:
-    """The places of a target: a text, or whole numbers, of which zeros at the end are padding.
+    """The places of a target: a text, or an array of whole numbers.
 
     Raises `ValueError` for what is neither, for places below 1, and for one that comes twice.
     """
@@ -261,7 +261,7 @@ def places_of(target: Any) -> Int[np.ndarray, "step"]:
         array = np.asarray(target)
         if array.ndim != 1 or array.dtype.kind not in "iu":
             raise ValueError(f"is an array of {array.dtype} {list(array.shape)}, not of whole numbers [step]")
-        places = np.trim_zeros(array.astype(np.int64), "b")
+        places = array.astype(np.int64)
     seen: set[int] = set()
     for place in places.tolist():
         if place < 1:

@@ -23,7 +23,7 @@ class Seen:
     """Where a system looked as it gave one result: weights, or windows; see `attend.contract.Look`.
 
     `sampled` says that the weights are sampling probabilities (hard attention). `before` names cells that stand before
-    those of `over`, such as one for the end of the output.
+    those of `over`, such as one for the end of the output; these are then numbered from 1.
     """
 
     values: Float[np.ndarray, "step memory"] | Views
