@@ -44,3 +44,15 @@ def test_the_size_is_that_of_the_first_that_can_be_read(standardise):
     assert settings.learn(["x", "0,nan", "0.5,1,2", "1,1,1"], print).sizes() == {"size": 3}
     with pytest.raises(ValueError, match="'x'"):
         settings.learn(["x", ""], print)
+
+
+def test_whole_numbers_are_no_bits():
+    settings = Vectors()
+    field = settings.learn(["10 11", "3 10 7", "1 0"], print)
+    assert field.sizes() == {"size": 1}
+    assert [one.ravel().tolist() for one in field.encode(["10 11", "3 10 7"])] == [[10, 11], [3, 10, 7]]
+    assert field.prepare(field.read("11 0 5")).text == "11 0 5"
+    bits = settings.learn(["10 11", "01"], print)
+    assert bits.encode(["10 11"])[0].tolist() == [[1, 0], [1, 1]]
+    # A vector of a larger sequence may look like bits.
+    assert settings.learn(["0.5,1 01"], print).encode(["0.5,1 01"])[0].tolist() == [[0.5, 1], [0, 1]]

@@ -17,7 +17,7 @@ from attend.contract import Cells
 from attend.data.examples import Column, Log
 from attend.data.files import DataError
 from attend.data.ragged import Listed
-from attend.data.vectors import NotFiniteError, parse, word_of, written
+from attend.data.vectors import NotFiniteError, is_bits, parse, word_of, written
 from attend.fields.field import Fault, TooLong
 from attend.settings import check_range
 
@@ -86,7 +86,7 @@ class VectorsField:
     def read(self, given: str | bytes) -> Float[np.ndarray, "step size"]:
         if isinstance(given, bytes):
             raise ValueError("vectors were expected as text, not a file")
-        return parse(given)
+        return parse(given, self.size)
 
     def encode(self, values: Sequence[Any], training: bool = False) -> list[Any]:
         longest = self.settings.longest if training else self.limit
@@ -153,10 +153,13 @@ def axis_of(vectors: Float[np.ndarray, "step size"]) -> Tokens:
     return Tokens(written(vectors), tuple(tokens))
 
 
-def as_vectors(value: Any) -> Float[np.ndarray, "step size"]:
-    """An array, or its text. Raises `ValueError` for what is neither, or has numbers that are not finite."""
+def as_vectors(value: Any, size: int | None = None) -> Float[np.ndarray, "step size"]:
+    """An array, or its text, whose meaning may depend on the vectors' size.
+
+    Raises `ValueError` for what is neither, `NotFiniteError` for numbers that are not finite.
+    """
     if isinstance(value, str):
-        return parse(value)
+        return parse(value, size)
     array = np.asarray(value)
     if array.ndim != 2 or array.dtype.kind not in "fiub" or not array.size:
         raise ValueError(f"is an array of {array.dtype} {list(array.shape)}, not of numbers [step size]")
@@ -169,20 +172,27 @@ def as_vectors(value: Any) -> Float[np.ndarray, "step size"]:
 def size_of(values: Iterable[Any]) -> int:
     """The size of the vectors of the first sequence that can be read; what can't is named when it is encoded.
 
-    Raises `ValueError` if none can.
+    A text that may be of bits or of whole numbers, such as "10 11", counts only where there is no other. Raises
+    `ValueError` if none can be read.
     """
-    found: str | None = None
+    fault, bits = "", 0
     for value in values:
         try:
-            return as_vectors(value).shape[1]
+            size = as_vectors(value).shape[1]
         except ValueError as error:
-            found = found or str(error)
-    raise ValueError(f"no sequence of vectors can be read: the first {found}")
+            fault = fault or str(error)
+            continue
+        if not (isinstance(value, str) and is_bits(value)):
+            return size
+        bits = bits or size
+    if not bits:
+        raise ValueError(f"no sequence of vectors can be read: the first {fault}")
+    return bits
 
 
 def encoded(value: Any, size: int, longest: int | None) -> Float[np.ndarray, "step size"] | Fault:
     try:
-        found = as_vectors(value)
+        found = as_vectors(value, size)
     except NotFiniteError as error:  # a computation went wrong, and who knows what else is
         return Fault.refuse(str(error))
     except ValueError as error:

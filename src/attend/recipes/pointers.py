@@ -41,9 +41,14 @@ RECIPES = {
         output=Candidate(),
     ),
     "pointer-sort": recipe(
-        "sorting numbers", Sort(), training=replace(TRAINING, epochs=10), output=Candidate(), variant=True
+        "sorting numbers",
+        Sort(),
+        training=replace(TRAINING, epochs=10),
+        output=Candidate(),
+        variant=True,
+        reaches={"exact_match_at_10": 0.95},
     ),
-    "pointer-hull": recipe("convex hulls", Hull(), variant=True),
+    "pointer-hull": recipe("convex hulls", Hull(), variant=True, reaches={"area": 0.99}),
     "pointer-hull-paper": recipe(
         "convex hulls of up to 50 points, with the paper's size and rate: for a GPU",
         Hull(shortest=5, longest=50, examples=100_000, groups=(10, 50, 100)),
