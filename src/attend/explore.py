@@ -88,16 +88,13 @@ def explore(model: Model, case: Case, query: Query, stop: Callable[[], None] = l
 
 
 def explore_answer(model: Model, case: Case, query: Query, stop: Callable[[], None]) -> Trace:
-    """The same for an output that is given in one go."""
+    """The same for an output that is no sequence of tokens."""
     kind = model.config.settings.output.kind
     if query.prefix or query.weights:
-        raise ValueError(
-            f"the output {kind!r} is not written step by step: it has no prefix, nor weights to set by hand"
-        )
-    if query.beam is not None:
-        raise ValueError(f"the output {kind!r} is not searched for: it has no beam")
+        raise ValueError(f"the output {kind!r} is no sequence of tokens: it has no prefix, nor weights to set by hand")
+    how = model.how(beam=query.beam)
     stop()
-    prediction = model.predict_cases([case])[0][0]
+    prediction = model.predict_cases([case], how)[0][0]
     if not query.evidence:
         return prediction.trace()
     if attributable(prediction) is None:

@@ -107,13 +107,23 @@ class Prediction:
                 found[name] = windows(seen.values, len(self.result.steps))
                 continue
             count = seen.values.shape[1]
-            memory = self.case[seen.over].axis(count, seen.shape) if seen.over else numbered(count)
+            memory = self.memory_of(seen, count)
             found[name] = Weights(seen.values, self.steps_of(seen, len(seen.values)), memory)
             if seen.sampled and len(memory) > 1:
                 # What hard attention would have looked at: here it read the expectation.
                 cells = drawn_cells(seen.values, self.number)
                 found["sampled"] = Weights(np.eye(len(memory))[cells], found[name].steps, memory, hard=True)
         return found
+
+    def memory_of(self, seen: Seen, count: int) -> Axis:
+        """The names of a look's cells: of a field's; with numbers, by which an output calls them, behind any before
+        them; or numbers alone."""
+        if not seen.over:
+            return numbered(count)
+        cells = self.case[seen.over].axis(count - len(seen.before), seen.shape)
+        if not seen.before:
+            return cells
+        return Named((*seen.before, *(f"{number}: {name}" for number, name in enumerate(cells.labels(), start=1))))
 
     def steps_of(self, seen: Seen, count: int) -> Axis:
         """The names of a look's rows: of the output's steps, of a field's cells, or of these and then those."""
@@ -382,7 +392,7 @@ class Model:
     def cost(self, forced: Sequence[Prediction]) -> dict[str, float]:
         """The loss of given targets a unit, in nats; its exponential for tokens; in bits for sequences of bits."""
         unit = self.task.output.unit
-        units = sum(len(one.token_log_probs) for one in forced) if unit == "tokens" else len(forced)
+        units = sum(len(one.token_log_probs) for one in forced) if unit in ("tokens", "places") else len(forced)
         loss = -sum(one.log_prob for one in forced) / units
         more = {"tokens": {"perplexity": math.exp(min(loss, 700.0))}, "sequences": {"bits": loss / math.log(2)}}
         return {"loss": loss, **more.get(unit, {})}

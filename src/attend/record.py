@@ -68,7 +68,7 @@ OPTIMISTIC = ", by which the weights were chosen, so that the figures are optimi
 # What is said of a finished run, where it has that.
 SHOWN = (
     *("bleu", "chrf", "exact_match", "cider", "accuracy", "error", "nats", "caught", "perplexity"),
-    *("sequences_right", "bits"),
+    *("sequences_right", "bits", "area"),
 )
 
 

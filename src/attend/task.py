@@ -7,7 +7,7 @@ knows no system: any that takes a `Batch` of these fields, and answers as the ou
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from attend.data.own import Files
 from attend.fields.field import Fault, Field, Value
 from attend.inspect.diagnosis import rare_entries
 from attend.memory import require
-from attend.outputs.output import Output, Result, Wanted
+from attend.outputs.output import Among, Output, Result, Wanted
 from attend.progress import Tell
 from attend.recipe import Recipe, SupervisedSettings
 from attend.settings import nearest
@@ -238,6 +238,10 @@ class Supervised:
             inputs = {
                 name: one.encode([row.values[name] for row in chunk], training) for name, one in self.fields.items()
             }
+            if isinstance(self.output, Among):
+                joined = self.joined([row.values[TARGET] for row in chunk], inputs)
+                pairs = zip(chunk, joined, strict=True)
+                chunk = [replace(row, values={**row.values, TARGET: target}) for row, target in pairs]
             several = [self.output.singles(row.values[TARGET]) for row in chunk]
             left_out.read += sum(map(len, several))
             targets = self.output.encode([target for singles in several for target in singles], training)
@@ -254,6 +258,10 @@ class Supervised:
                 part.rows += chunk
                 part.given += [target for singles in several for target in singles]
         return part
+
+    def joined(self, targets: Sequence[Any], inputs: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+        """Raw targets with the encoded inputs that they point to, where the output's do."""
+        return self.output.joined(targets, inputs[self.output.among]) if isinstance(self.output, Among) else targets
 
     def faults(
         self,
@@ -459,6 +467,7 @@ class Supervised:
         self, system: Any, cases: Sequence[Case], targets: Sequence[Any], how: Any, report: Tell | None = None
     ) -> list[Result]:
         """The given target of each case as if it were the output. Raises `ValueError` for one that can't be one."""
+        targets = self.joined(targets, {name: [case[name].encoded for case in cases] for name in self.fields})
         encoded = self.output.encode(targets)
         for number, found in enumerate(encoded, start=1):
             if isinstance(found, Fault):

@@ -202,6 +202,8 @@ def that_decide(config: Any, folder: Path) -> dict[str, Any]:
 
 def measured(name: str, model: Any, options: Options) -> Measured:
     """A run on the examples that are asked for."""
+    from attend.data.check import hash_of
+
     if not hasattr(model, "evaluate_part"):
         if options.data:
             raise ValueError(f"--data: {name} is a run of {kind_of(model)}, which is measured on its own data alone")
@@ -219,8 +221,9 @@ def measured(name: str, model: Any, options: Options) -> Measured:
     with counting(f"outputs of {name}") as report:
         found = model.evaluate_part(part, model.how(), report)
     each = [part.inputs[key].lengths().tolist() for key, one in model.task.fields.items() if one.varies]
-    # Inputs may be large (images): names tell them apart.
-    examples = [(row.name, model.task.output.singles(row.values["target"])) for row in part.rows]
+    # Inputs may be large (images): names tell them apart. Targets may be arrays.
+    targets = [model.task.output.singles(row.values["target"]) for row in part.rows]
+    examples = [(row.name, list(map(hash_of, several))) for row, several in zip(part.rows, targets, strict=True)]
     return Measured(model, found, examples, [max(lengths) for lengths in zip(*each, strict=True)])
 
 

@@ -125,7 +125,7 @@ class Given:
         task = self.model.task
         rows = [row for row in chunk if not isinstance(row, DataError)]
         columns = {name: one.encode([row.values[name] for row in rows]) for name, one in task.fields.items()}
-        columns[TARGET] = task.output.encode([row.values[TARGET] for row in rows])
+        columns[TARGET] = task.output.encode(task.joined([row.values[TARGET] for row in rows], columns))
         faults = [self.fault(row, {name: found[n] for name, found in columns.items()}) for n, row in enumerate(rows)]
         good = [number for number, fault in enumerate(faults) if fault is None]
 

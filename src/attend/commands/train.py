@@ -179,7 +179,7 @@ def unit_of(recipe: "Recipe", settings: Any) -> str:
     unit = getattr(recipe.task, "unit", None)
     if isinstance(unit, str):
         return unit
-    return {"sequence": "tokens", "bits": "sequences"}.get(settings.output.kind, "examples")
+    return {"sequence": "tokens", "bits": "sequences", "candidate": "places"}.get(settings.output.kind, "examples")
 
 
 def train(

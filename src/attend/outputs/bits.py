@@ -16,7 +16,7 @@ from attend.data.examples import TARGET, Column, Log
 from attend.data.ragged import Listed
 from attend.data.vectors import written
 from attend.fields.field import Fault, Field
-from attend.fields.vectors import as_vectors, axis_of, encoded, padded, save_size, size_in
+from attend.fields.vectors import as_vectors, axis_of, encoded, padded, save_size, size_in, size_of
 from attend.outputs.output import Assessment, Figures, Result, Seen, Wanted
 from attend.settings import check_range
 
@@ -43,7 +43,7 @@ class Bits:
 
     def learn(self, targets: Iterable[Any], log: Log, like: Field | None = None) -> "BitsOutput":
         """The size of the first target's vectors."""
-        return BitsOutput(as_vectors(next(iter(targets))).shape[1])
+        return BitsOutput(size_of(targets))
 
     def open(self, folder: Path) -> "BitsOutput":
         return BitsOutput(size_in(folder / f"{TARGET}.json"))

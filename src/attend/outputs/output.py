@@ -22,7 +22,8 @@ from attend.fields.field import Fault, Field
 class Seen:
     """Where a system looked as it gave one result: weights, or windows; see `attend.contract.Look`.
 
-    `sampled` says that the weights are sampling probabilities (hard attention).
+    `sampled` says that the weights are sampling probabilities (hard attention). `before` names cells that stand before
+    those of `over`, such as one for the end of the output; these are then numbered from 1.
     """
 
     values: Float[np.ndarray, "step memory"] | Views
@@ -30,6 +31,7 @@ class Seen:
     steps: str = "output"
     shape: tuple[int, ...] = ()
     sampled: bool = False
+    before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +199,20 @@ class Output(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write the files that its settings name as `kept`."""
+        ...
+
+
+@runtime_checkable
+class Among(Protocol):
+    """An output whose targets point to the cells of an input: they can only be checked, and measured, beside it."""
+
+    @property
+    def among(self) -> str:
+        """The input."""
+        ...
+
+    def joined(self, targets: Sequence[Any], inputs: Sequence[Any | Fault]) -> list[Any]:
+        """Raw targets, each with its encoded input; alone where that can't be used."""
         ...
 
 
