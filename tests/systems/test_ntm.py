@@ -68,7 +68,7 @@ def test_a_memory_read_by_its_own_content_is_read_exactly():
         parts["add"].copy_(torch.tensor([5.0, -5.0]))
     weights, memory = heads.start(1), torch.zeros(1, 5, 2)
     for step in range(1, 4):
-        weights, memory, read = heads(torch.zeros(1, 2), weights, memory)
+        _, _, _, weights, memory, read = heads(torch.zeros(1, 2), weights, memory)
         assert weights.argmax(-1).tolist() == [[step, step]]
         torch.testing.assert_close(read, torch.tensor([[5.0, -5.0]]).tanh())
     assert memory[0, 4].eq(0).all()

@@ -67,8 +67,8 @@ class Options:
     longest_input: LongestInput = None
     """Greatest length of an input, in tokens of a text."""
     out: OutFiles = ()
-    """Files to write instead: a picture (.png, .svg; of images also a moving one, .gif), a page (.html), or data
-    (.json, .npz; of tokens also .pharaoh)."""
+    """Files to write instead: a picture (.png, .svg; of images and memory slots also a moving one, .gif), a page
+    (.html), or data (.json, .npz; of tokens also .pharaoh)."""
     recipe: RecipeName = None
     """The run's recipe, where it is of a module from outside of attend."""
 
@@ -124,7 +124,7 @@ def check(options: Options) -> None:
 
 def predicted(model: "Model", options: Options) -> "Trace":
     """The trace of a prediction, or of a given target, with all that the files show."""
-    from attend.explore import explain
+    from attend.explore import explain, worked
 
     case = case_of(model, options)
     say_remarks(model)
@@ -133,7 +133,7 @@ def predicted(model: "Model", options: Options) -> "Trace":
     else:
         prediction = model.force_cases([case], [options.target])[0]
     about = {"run": str(options.run), "recipe": model.config.recipe}
-    trace = prediction.trace(**about)
+    trace = replace(worked(model, prediction), about=about)
     if any(path.suffix.lower() == ".html" for path in options.files):
         if len(trace.input) > LONGEST_EXPLAINED:
             limit = f"that is for inputs of up to {LONGEST_EXPLAINED} characters"

@@ -22,9 +22,9 @@ Deviations from the paper, which leaves them open:
 - Adam with a limit on the norm of the gradient, where the paper has RMSProp with one on each element.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -36,7 +36,7 @@ from attend.attention.mechanism import Attend
 from attend.attention.memory import Read
 from attend.attention.normalise import softmax
 from attend.attention.score import Additive
-from attend.contract import Answers, Batch, Cells, Look, Loss
+from attend.contract import Answers, Batch, Cells, Look, Loss, Workings
 from attend.fast import Linear
 from attend.precision import full, recur
 from attend.settings import check_config
@@ -47,6 +47,9 @@ SHIFTS = 3
 """Shifts of a head: back by one, none, on by one."""
 LIMIT = 20.0
 """Largest parameter of a head before it is squashed."""
+
+STAGES = ("content", "gate", "shift")
+"""What a head's weights are made from, in order; the last stage, sharpening, gives the weights."""
 
 Answer = Literal["after", "during"]
 
@@ -95,6 +98,17 @@ class RecurrentConfig:
         check_config(self)
 
 
+class Moved(NamedTuple):
+    """All heads at one step: the stages of their weights, the weights, the memory after writing, and what was read."""
+
+    content: Float[Tensor, "batch head slot"]
+    gate: Float[Tensor, "batch head slot"]
+    shift: Float[Tensor, "batch head slot"]
+    weights: Float[Tensor, "batch head slot"]
+    memory: Float[Tensor, "batch slot size"]
+    read: Float[Tensor, "batch read"]
+
+
 class Heads(nn.Module):
     """All heads of a controller: read heads first."""
 
@@ -117,17 +131,18 @@ class Heads(nn.Module):
         state: Float[Tensor, "batch hidden"],
         weights: Float[Tensor, "batch head slot"],
         memory: Float[Tensor, "batch slot size"],
-    ) -> tuple[Float[Tensor, "batch head slot"], Float[Tensor, "batch slot size"], Float[Tensor, "batch read"]]:
+    ) -> Moved:
         """The heads' new weights, the memory after they wrote, and what they read of it."""
         parts = self.parameters_of(state).clamp(-LIMIT, LIMIT).split(self.parts, 1)
         key, strength, gate, shifts, power, erase, add = (part.unflatten(1, (count, -1)) for part, count in
             zip(parts, (*[len(self.first)] * 5, *[self.writers] * 2), strict=True))  # fmt: skip
         content = addressing.by_content(key.tanh(), F.softplus(strength), memory)
-        weights = addressing.interpolate(content, weights, gate.sigmoid())
-        weights = addressing.shift(weights, shifts.softmax(-1))
-        weights = addressing.sharpen(weights, 1 + F.softplus(power))
+        gated = addressing.interpolate(content, weights, gate.sigmoid())
+        shifted = addressing.shift(gated, shifts.softmax(-1))
+        weights = addressing.sharpen(shifted, 1 + F.softplus(power))
         memory = addressing.write(memory, weights[:, self.readers :], erase.sigmoid(), add.tanh())
-        return weights, memory, addressing.read(memory, weights[:, : self.readers]).flatten(1)
+        read = addressing.read(memory, weights[:, : self.readers]).flatten(1)
+        return Moved(content, gated, shifted, weights, memory, read)
 
 
 class Controller(nn.Module):
@@ -175,17 +190,23 @@ class System(nn.Module):
         self, inputs: Float[Tensor, "batch step input"]
     ) -> tuple[Float[Tensor, "batch step bit"], Float[Tensor, "batch head step slot"]]:
         """The log-odds of the output bits, and the heads' weights, at every step."""
+        seen, looks = [], []
+        for state, moved in self.steps(inputs):
+            seen.append(torch.cat([state, moved.read], 1))
+            looks.append(moved.weights)
+        return self.output(torch.stack(seen, 1)), torch.stack(looks, 2)
+
+    def steps(self, inputs: Float[Tensor, "batch step input"]) -> Iterator[tuple[Float[Tensor, "batch hidden"], Moved]]:
+        """The controller's state, and the heads, at every step."""
         batch = len(inputs)
         states, weights = self.controller.start(batch), self.heads.start(batch)
         read = self.first_read.expand(batch, -1)
         memory = inputs.new_full((batch, self.config.slots, self.config.size), FIRST)
-        seen, looks = [], []
         for value in inputs.unbind(1):
             state, states = self.controller(torch.cat([value, read], 1), states)
-            weights, memory, read = self.heads(state, weights, memory)
-            seen.append(torch.cat([state, read], 1))
-            looks.append(weights)
-        return self.output(torch.stack(seen, 1)), torch.stack(looks, 2)
+            moved = self.heads(state, weights, memory)
+            weights, memory, read = moved.weights, moved.memory, moved.read
+            yield state, moved
 
     def forward(self, batch: Batch) -> Loss:
         return bit_loss(self.answer(batch).logits, batch.target)
@@ -194,11 +215,30 @@ class System(nn.Module):
         """The log-odds of each bit of the answer, and where each head was at every step."""
         inputs, places, real = with_answer(batch, self.config.answer)
         logits, weights = self.run(inputs)
-        kinds = [(kind, count) for kind in ("read", "write") for count in [getattr(self.config, f"{kind}_heads")]]
-        names = [kind if count == 1 else f"{kind} {head + 1}" for kind, count in kinds for head in range(count)]
-        steps = "sequence+output" if self.config.answer == "after" else "sequence"
-        looks = {name: Look(weights[:, head], "", steps, rows=real) for head, name in enumerate(names)}
+        looks = {name: self.look(weights[:, head], real) for head, name in enumerate(self.names)}
         return Answers(chosen(logits, places), looks)
+
+    def workings(self, batch: Batch) -> Workings:
+        """The stages of each head's weights, such as "write: content", and the memory after each step."""
+        inputs, _, real = with_answer(batch, self.config.answer)
+        moved = [step for _, step in self.steps(inputs)]
+        stages = {
+            f"{name}: {stage}": self.look(torch.stack([getattr(step, stage)[:, head] for step in moved], 1), real)
+            for head, name in enumerate(self.names)
+            for stage in STAGES
+        }
+        # All write heads write one memory: it is shown with the first.
+        writer = self.names[self.config.read_heads]
+        return Workings(stages, {writer: torch.stack([step.memory for step in moved], 1)})
+
+    @property
+    def names(self) -> list[str]:
+        """Of all heads, in their order."""
+        kinds = {"read": self.config.read_heads, "write": self.config.write_heads}
+        return [kind if count == 1 else f"{kind} {head + 1}" for kind, count in kinds.items() for head in range(count)]
+
+    def look(self, weights: Float[Tensor, "batch step slot"], real: Bool[Tensor, "batch step"]) -> Look:
+        return Look(weights, "", "sequence+output" if self.config.answer == "after" else "sequence", rows=real)
 
 
 class Recurrent(nn.Module):
