@@ -76,4 +76,4 @@ def test_a_gif_has_a_frame_for_each_step(tmp_path: Path):
         write(tmp_path / name, copying())
     with Image.open(tmp_path / "x.gif") as image:
         assert getattr(image, "n_frames", 1) == 4
-    assert "never visited" in (tmp_path / "x.svg").read_text()
+    assert "3 of 5 slots" in (tmp_path / "x.svg").read_text()

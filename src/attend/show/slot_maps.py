@@ -131,7 +131,7 @@ def draw_vectors(
 ) -> None:
     """Rows of bits over the steps, upwards from `corner`, the last at the bottom."""
     left, bottom = corner
-    for name, rows in reversed(vectors.items()):
+    for name, rows in reversed(list(vectors.items())):
         size = rows.shape[1]
         axes = sheet.axes(left, bottom - size * cell, slots.steps * cell, size * cell)
         low, high = min(0.0, float(np.nanmin(rows))), max(1.0, float(np.nanmax(rows)))

@@ -51,7 +51,7 @@ class Slots:
     input: Float[np.ndarray, "step given"]
     output: Float[np.ndarray, "step bit"]
     kinds: Sequence[Sequence[Head]]
-    names: Sequence[str]
+    names: tuple[str, ...]
     shown: Int[np.ndarray, "shown"]
     memory: Float[np.ndarray, "step slot size"] | None
 
@@ -72,7 +72,8 @@ class Slots:
     @property
     def labels(self) -> list[str]:
         """Of the rows that `rows` gives."""
-        return [self.names[slot] for slot in self.shown] + (["other"] if len(self.shown) < len(self.names) else [])
+        shown = [self.names[slot] for slot in self.shown]
+        return [*shown, "other"] if len(shown) < len(self.names) else shown
 
     @property
     def gaps(self) -> list[int]:
@@ -104,8 +105,9 @@ class Slots:
         hidden = len(self.names) - len(self.shown)
         if not hidden:
             return ""
-        never = "never visited" if self.unit == "slot" else "never looked at"
-        return f"{hidden} of {len(self.names)} {self.unit}s are {never} (weights below {VISITED:g}): other is their sum"
+        return (
+            f"{hidden} of {len(self.names)} {self.unit}s never have a weight of {VISITED:g} or more: other is their sum"
+        )
 
 
 def slots_of(trace: Trace) -> Slots | None:
@@ -142,7 +144,7 @@ def is_stage(name: str, looks: Mapping[str, Any]) -> bool:
 def vectors_of(
     trace: Trace, labels: Sequence[str]
 ) -> tuple[Float[np.ndarray, "step given"], Float[np.ndarray, "step bit"]] | None:
-    """Input and output, each at its steps: the output after the input or, where all steps are the input's, at its end."""
+    """Input and output, each at its steps: the output after the input or, where all are the input's, at their end."""
     given, answered = trace.input.split(), trace.output.split()
     if list(labels) not in ([*given, *answered], given) or len(answered) > len(labels):
         return None

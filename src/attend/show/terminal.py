@@ -7,6 +7,7 @@ from rich.cells import cell_len, set_cell_size, split_graphemes
 
 from attend.attention.trace import Grid, Named, Tokens, Trace, Weights, Windows
 from attend.show.reading import predictions
+from attend.show.slots import is_stage
 from attend.show.words import drawable, readable, shorten, visible
 
 SHADES = " ░▒▓█"
@@ -28,7 +29,8 @@ def describe(trace: Trace, width: int, colour: bool, words: bool | None = None) 
     the most probable alternatives after each step; without alternatives the windows of each step. `words` is as in
     `attend.show.words.readable`.
     """
-    shown = {name: readable(look, words) for name, look in drawable(trace).items()}
+    looks = drawable(trace)
+    shown = {name: readable(look, words) for name, look in looks.items() if not is_stage(name, looks)}
     # The looks below already show an input text.
     known = any(isinstance(look.memory, Tokens) and look.memory.text == trace.input for look in shown.values())
     # Of several inputs each has a line.
