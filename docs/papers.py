@@ -38,6 +38,14 @@ METRICS = {
     "unseen_exact_match": ("unseen: exact match", ".3f"),
     "unseen_pointing_accuracy": ("unseen: pointing", ".3f"),
     "error": ("error", ".2%"),
+    **{f"error_task{number}": (f"task {number}", ".1%") for number in range(1, 21)},
+    "bits": ("bits", ".2f"),
+    "bits_at_2x": ("bits at 2x", ".2f"),
+    "bits_at_4x": ("bits at 4x", ".2f"),
+    "sequences_right": ("sequences right", ".2f"),
+    "sequences_right_at_2x": ("right at 2x", ".2f"),
+    "sequences_right_at_4x": ("right at 4x", ".2f"),
+    "address_match": ("address match", ".3f"),
     "fixation_deviation": ("standard deviation of fixations", ".2f"),
     "glimpses_on_object": ("glimpses on the object", ".0%"),
     "updates_to_10_percent_error": ("updates to 10% error", ",.0f"),
@@ -69,7 +77,7 @@ FORMER = {
     "pointing_accuracy_either_word": "pointing_accuracy_any_step",
 }
 # Which of a record's metrics stands for it in the index, where that is not what its training was watched by.
-HEADLINES = ("bleu", "error", "bleu4", "exact_match")
+HEADLINES = ("bleu", "error", "bleu4", "exact_match", "bits")
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ def row_of(content: Mapping[str, Any], path: Path) -> str:
 
 def training_flags(command: str) -> dict[str, str]:
     """The settings that the first training of a command line changes, but for the seed and the folder."""
-    words = shlex.split(command.split(" && ")[0])
+    words = [word for word in shlex.split(command.split(" && ")[0]) if word != "--overwrite"]
     if words[:2] != ["attend", "train"]:
         return {}
     flags = {}

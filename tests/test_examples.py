@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -92,6 +93,17 @@ def test_a_system_of_ones_own_learns_and_is_looked_into(folder: Path) -> None:
     (look,) = json.loads((folder / "shown.json").read_text())["looks"].values()
     assert [token["text"] for token in look["memory"]["tokens"]] == ["white", "red", "</s>"]
     assert sum(look["weights"][0]) == pytest.approx(1, abs=1e-4)
+
+
+def test_an_algorithm_of_ones_own_is_generated_and_learnt(folder: Path) -> None:
+    small = "--data.examples 64 --data.measured 4 --system.hidden 8 --system.slots 16 --training.epochs 2"
+    attend(f"train own_algorithm:RECIPE --out runs/reverse {small}")
+    found = json.loads(attend("evaluate runs/reverse --recipe own_algorithm:RECIPE --json"))
+    assert {"bits", "bits_at_2x", "bits_at_4x"} <= found.keys()
+    task = importlib.import_module("own_algorithm").Reverse()
+    sequence, target, _ = task.pair(np.random.default_rng(0))
+    assert sequence[:-1, :4].tolist() == target[::-1].tolist()
+    assert sequence[-1].tolist() == [0, 0, 0, 0, 1]
 
 
 def test_the_notebook_trains_predicts_and_measures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ ONLY = {
     "evidence": {"contract", "decoding"},
     "log": {"atomic", "data.files", "progress", "stored"},
     "weights": {"atomic", "data.checksum", "settings", "stored"},
-    "training": {"atomic", "contract", "fast", "log", "precision", "progress", "settings", "weights"},
+    "training": {"atomic", "contract", "fast", "log", "memory", "precision", "progress", "settings", "weights"},
     # Data, and what is shown and measured of looks: without torch.
     "data": {"atomic", "settings"},
     "show": {"atomic", "attention.trace", "data.vectors"},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from attend.catalogue import RECIPES
+from attend.catalogue import RECIPES, find
 from attend.data.examples import TARGET
 from attend.data.own import Files
 from attend.fields.grid import Grid
@@ -59,6 +59,7 @@ def test_columns_are_those_of_the_inputs_and_the_target():
     written = replace(settings, output=Sequence(metrics="captions"))
     assert written.kinds()[TARGET] == "text"
     assert written.columns()[-1].several
+    assert set(find("ntm").settings.kinds().values()) == {"file"}
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -136,7 +136,7 @@ def test_settings_are_changed_by_section_or_whole(made_by: Recipe, tmp_path: Pat
         ({"trainig": {"epochs": 3}}, "trainig.*training"),
         ({"epochs": 3}, "epochs"),
         ({"training": 3}, "training"),
-        ({"training": {"epochs": 0}}, "epochs"),
+        ({"training": {"epochs": -1}}, "epochs"),
         ({"training": {"watch": "accuracy"}}, r"training\.watch.*accuracy.*bleu"),
         ({"data": {"train": ("none.tsv",)}}, r"none\.tsv"),
     ],
@@ -364,7 +364,7 @@ def test_settings_of_the_system_are_those_of_the_run_to_begin_with(trained: Path
     ("changes", "named"),
     [
         ({"system": {"hidden": 5}}, r"is of size \[.*\] in .*trained.*run, and \[.*\] here"),
-        ({"inputs": {"source": {"vocabulary": 50}}}, r"inputs\.source\.vocabulary was 8000, and is 50"),
+        ({"inputs": {"source": {"vocabulary": 50}}}, r"inputs\.source\.vocabulary was 0, and is 50"),
         ({"output": {"unit": "bpe"}}, r"output\.unit was 'character', and is 'bpe'"),
     ],
 )

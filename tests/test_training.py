@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from attend.contract import Direction, Loss, Task
-from attend.training import Interrupted, Progress, Training, check_training, rate, train
+from attend.training import Interrupted, Progress, Training, check_training, rate, settled, train
 from attend.weights import save_weights
 from toy_run import ALONE, toy
 
@@ -61,6 +61,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     toy(folder, False)
     return folder
+
+
+@pytest.mark.parametrize(
+    ("batches", "accumulate", "epochs"), [(1000, 1, 10), (101, 1, 100), (400, 1, 25), (400, 2, 50), (1, 1, 100)]
+)
+def test_epochs_follow_the_size_of_the_data(batches: int, accumulate: int, epochs: int):
+    class Sized(Lines):
+        def plan(self, epoch: int) -> list[list[int]]:
+            return [[0]] * batches
+
+    task = Sized()
+    assert settled(Training(epochs=0, accumulate=accumulate), task).epochs == epochs
+    assert settled(Training(epochs=7), task) == Training(epochs=7)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -380,7 +393,7 @@ def test_a_log_line_cut_short_by_a_kill_does_not_stop_a_resumed_run(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("epochs", 0), ("accumulate", 0), ("threads", 0), ("warmup", -1), ("average", 1.0)]
+    ("name", "value"), [("epochs", -1), ("accumulate", 0), ("threads", 0), ("warmup", -1), ("average", 1.0)]
 )
 def test_settings_out_of_range_are_refused(name: str, value: float):
     with pytest.raises(ValueError, match=f"{name} must be at least"):

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from unittest.mock import MagicMock
 
 import torch
+
 from memory import peak_memory_mb
 
 # The ids that the data folder uses.

@@ -4,9 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from memory import peak_memory_mb
-
 from attend.task import Supervised
+from memory import peak_memory_mb
 
 sys.path.append(str(Path(__file__).parents[1]))
 from corpus import recipe, silent

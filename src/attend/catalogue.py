@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from attend.recipe import Recipe
-from attend.recipes import captions, dates, draw, entailment, glimpses, memory, translation, wake_sleep
+from attend.recipes import captions, dates, draw, entailment, glimpses, memory, stories, translation, wake_sleep
 from attend.settings import nearest
 
 GROUP = "attend.recipes"
@@ -27,6 +27,7 @@ RECIPES: dict[str, Recipe] = {
     **wake_sleep.RECIPES,
     **entailment.RECIPES,
     **memory.RECIPES,
+    **stories.RECIPES,
 }
 
 

@@ -277,6 +277,15 @@ class Starts(Protocol):
 
 
 @runtime_checkable
+class Remarks(Protocol):
+    """A system that has something to say of the inputs that it was given."""
+
+    def remarks(self) -> list[str]:
+        """What may be wrong with those since the last call, a sentence each."""
+        ...
+
+
+@runtime_checkable
 class Drawer(Protocol):
     """A system that draws images step by step, from noise that it is given: the same noise, the same drawing."""
 

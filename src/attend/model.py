@@ -14,7 +14,7 @@ from torch import nn
 from attend import decoding
 from attend.attention.glimpse import Views
 from attend.attention.trace import Alternative, Axis, Look, Media, Named, Token, Trace, Weights, Windows
-from attend.contract import UNKNOWN, Decoder, Evaluation, Split
+from attend.contract import UNKNOWN, Decoder, Evaluation, Remarks, Split
 from attend.data.examples import TARGET, Row
 from attend.inspect.addresses import address_match
 from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
@@ -343,6 +343,7 @@ class Model:
         are also given by group.
         """
         cases, references = self.task.cases(part), [row.values[TARGET] for row in part.rows]
+        how = self.task.output.to_evaluate(how, part.lengths()[1])
         with torch.random.fork_rng():
             torch.manual_seed(0)  # for controls that look at random places
             outputs = [several[0] for several in self.predict_cases(cases, how, None, report)]
@@ -381,6 +382,12 @@ class Model:
         more = {"tokens": {"perplexity": math.exp(min(loss, 700.0))}, "sequences": {"bits": loss / math.log(2)}}
         return {"loss": loss, **more.get(unit, {})}
 
+    def remarks(self) -> list[str]:
+        """What was done to the values that were read since the last call (resized, turned), and what may be wrong with
+        them, a sentence each."""
+        saying = [*self.task.fields.values(), *(system for system in self.systems if isinstance(system, Remarks))]
+        return [remark for one in saying for remark in one.remarks()]
+
     def by_group(
         self, part: Part, outputs: Sequence[Prediction], references: Sequence[Any], forced: Sequence[Prediction]
     ) -> dict[str, float]:
@@ -391,6 +398,10 @@ class Model:
             texts = [outputs[place].text for place in here]
             measured = self.task.output.watched(texts, [references[place] for place in here])
             measured |= self.cost(of_rows(part, here, forced))
+            targets = zip(forced, part.row, strict=True)
+            known = [(one.looks, part.rows[row].truth) for one, row in targets if part.rows[row].group == group]
+            if pointed := pointing(known):
+                measured["pointing_accuracy"] = pointed["pointing_accuracy"]
             found |= {f"{name}_{group}": value for name, value in measured.items()}
         return found
 
@@ -424,7 +435,7 @@ class Model:
             )
         if left_out.names:
             say(f"{files}: {left_out}")
-        for remark in (remark for one in self.task.fields.values() for remark in one.remarks()):
+        for remark in self.remarks():
             say(f"{files}: {remark}")
         return part
 

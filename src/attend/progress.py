@@ -92,7 +92,7 @@ def counting(what: str) -> Iterator[Tell]:
 def training_report(settings: Any, unit: str = "tokens") -> Iterator[Report]:
     """A report for `attend.training.train` with a recipe's settings: a bar and a line on a terminal, else a line every
     ten seconds."""
-    epochs, search = settings.training.epochs, getattr(getattr(settings, "output", None), "validation_search", "")
+    search = getattr(getattr(settings, "output", None), "validation_search", "")
     if not first_process():
         yield lambda progress, figures: None
     elif sys.stderr.isatty():
@@ -107,12 +107,12 @@ def training_report(settings: Any, unit: str = "tokens") -> Iterator[Report]:
                 total = progress.updates_expected
                 bar.update(task, description=line, completed=progress.update, total=total, visible=True)
 
-            yield reporting(epochs, show, LIVE, unit, search)
+            yield reporting(show, LIVE, unit, search)
     else:
-        yield reporting(epochs, lambda line, progress: say(line), EVERY, unit, search)
+        yield reporting(lambda line, progress: say(line), EVERY, unit, search)
 
 
-def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, unit: str, search: str = "") -> Report:
+def reporting(show: Callable[[str, Progress], None], every: float, unit: str, search: str = "") -> Report:
     """A report that shows a line every `every` seconds, and prints each validation."""
     then, units = time.monotonic(), -1
 
@@ -121,7 +121,7 @@ def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, 
         now = time.monotonic()
         if units < 0 or now - then >= every:
             speed = (progress.units - units) / (now - then) if units >= 0 else 0.0
-            show(training_line(progress, figures, epochs, speed, unit), progress)
+            show(training_line(progress, figures, speed, unit), progress)
             then, units = now, progress.units
         if any(name.startswith("valid_") for name in figures):
             say(validation_line(progress, figures, search))
@@ -129,14 +129,12 @@ def reporting(epochs: int, show: Callable[[str, Progress], None], every: float, 
     return report
 
 
-def training_line(
-    progress: Progress, figures: Mapping[str, float], epochs: int, speed: float, unit: str = "tokens"
-) -> str:
+def training_line(progress: Progress, figures: Mapping[str, float], speed: float, unit: str = "tokens") -> str:
     """How far training is; `speed` in units a second, 0 if not known yet."""
     # Epochs differ by a few batches: the last one may exceed the number expected from the first.
     left = max(0, progress.updates_expected - progress.update) * progress.seconds / progress.update
     parts = [
-        f"epoch {progress.epoch + 1}/{epochs}",
+        f"epoch {progress.epoch + 1}/{progress.epochs_expected}",
         f"update {progress.update:,}/{progress.updates_expected:,}",
         f"{duration(left)} left",
         f"loss {figures['loss']:.3f}",

@@ -19,6 +19,9 @@ Target = TypeVar("Target")
 Data = TypeVar("Data")
 How = TypeVar("How")
 
+# What a column's values are, by the kind of its field or output; those of others are files or arrays.
+KINDS: Mapping[str, ColumnKind] = {"text": "text", "sequence": "text", "classes": "label"}
+
 
 @dataclass(frozen=True)
 class Settings(Generic[Config, Data, How]):
@@ -63,11 +66,8 @@ class SupervisedSettings(Generic[Config, Inputs, Target, Data, How]):
     def kinds(self) -> dict[str, ColumnKind]:
         """What each column's values are, for checks."""
         output: Any = self.output
-        found: dict[str, ColumnKind] = {}
-        for name, one in self.fields().items():
-            found[name] = "text" if one.kind == "text" else "file"
-        found[output.column().name] = "text" if output.kind == "sequence" else "label"
-        return found
+        found = {name: one.kind for name, one in self.fields().items()} | {output.column().name: output.kind}
+        return {name: KINDS.get(kind, "file") for name, kind in found.items()}
 
     def vocabulary_flag(self, name: str) -> str:
         """The flag that sets the vocabulary of an input or the target, which may be another's that it shares."""

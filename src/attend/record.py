@@ -180,7 +180,8 @@ def diagnose(folder: Path, config: RunConfig) -> list[str]:
         found += few_examples(
             min(training.measured or counts["validation examples"], counts["validation examples"]), watch
         )
-    for name, entries in counts.items():
+    # With --init a vocabulary is what it was.
+    for name, entries in counts.items() if "init" not in config.provenance else ():
         if (field := name.removesuffix(" vocabulary")) != name and f"{field} tokens" in counts:
             found += rare_entries(entries, counts[f"{field} tokens"], field, config.settings.vocabulary_flag(field))
     if not lower:

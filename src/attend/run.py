@@ -47,7 +47,7 @@ from attend.stored import check, check_keys, read_object
 from attend.task import Supervised
 from attend.tasks.drawing import Drawing, DrawingModel
 from attend.tasks.game import Game, PlayerModel
-from attend.training import check_training, peak_memory_mb, train
+from attend.training import check_memory, check_training, peak_memory_mb, settled, train
 from attend.weights import (
     OF_TRAINING,
     Origin,
@@ -243,18 +243,28 @@ def start(
             task = made_by.task.prepare(made_by, settings, folder, log, initial.folder if initial else None)
             # What can't be trained must not cost the run that was here, nor leave one that can't go on.
             check_training(task, settings.training)
+            fitted = with_epochs(config, task)
             with within_memory("to train a system of these sizes", "choose smaller --system settings", TRAINED):
                 system = task.build()
+            check_memory(task, system)
             if initial is not None:
                 initial.check_fits(system)
-                save_weights(folder / "initial.safetensors", initial.weights, config.origin(folder))
-            task.plan(0)
+                save_weights(folder / "initial.safetensors", initial.weights, fitted.origin(folder))
             write_json(folder / "data.json", checksums(settings.data.reads()))
-            config.save(folder)
+            fitted.save(folder)
         return task
 
     task = first_process_first(prepare, lambda: open_task(config, folder, log))
+    config = with_epochs(config, task)
+    if not settings.training.epochs:
+        log(f"training for {config.settings.training.epochs} epochs, as the size of the data asks (--training.epochs)")
     return run_training(config, task, folder, False, report)
+
+
+def with_epochs(config: RunConfig, task: StoredTask) -> RunConfig:
+    """The same, with the number of epochs, where that follows the size of the data."""
+    training = settled(config.settings.training, task)
+    return replace(config, settings=replace(config.settings, training=training))
 
 
 def initial_of(made_by: Recipe, folder: Path) -> Initial:

@@ -139,6 +139,10 @@ class Supervised:
         output.save(folder)
         task = cls(recipe, settings, fields, output)
         task.read(log, source)
+        if learnt is None and task.train is not None:  # a vocabulary that is there already is kept
+            for name, (entries, tokens) in task.vocabularies(task.train).items():
+                for remark in rare_entries(entries, tokens, name, settings.vocabulary_flag(name)):
+                    log(remark)
         return task
 
     @classmethod
@@ -178,10 +182,6 @@ class Supervised:
         for name, one in self.fields.items():
             log(f"{name}: {one.about()}")
         log(f"{TARGET}: {self.output.about()}")
-        vocabularies = {} if self.train is None else self.vocabularies(self.train)
-        for name, (entries, tokens) in vocabularies.items():
-            for remark in rare_entries(entries, tokens, name, self.settings.vocabulary_flag(name)):
-                log(remark)
         for remark in self.output.remarks(self.frozen["valid"].given):
             log(remark)
 

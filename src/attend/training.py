@@ -31,6 +31,7 @@ from attend.atomic import write_atomically
 from attend.contract import Loss, Starts, Task
 from attend.fast import keep_memory
 from attend.log import Log, summary_writer
+from attend.memory import kept_for_backward, require, said_when_out
 from attend.precision import WORTH_IT, bf16_speed
 from attend.progress import OF_LOSS, Progress, Report, say
 from attend.settings import check_range
@@ -38,8 +39,13 @@ from attend.weights import UNKNOWN_ORIGIN, Origin, check_resumed, read_weights, 
 
 # A loss has diverged when it is above the first by so many times the size of that, and by so much more.
 FAR_TIMES, FAR_ABOVE = 4, 10.0
+# Epochs that follow the size of the data make so many updates, and are from so many to so many.
+UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 10_000, 10, 100
 # So many updates in a row, between validations: a single batch may be far off.
 IN_A_ROW = 50
+# Examples of a batch that could need more memory than there is.
+MANY = 256
+SMALLER = "choose a smaller --training.batch (or --training.batch-tokens, which wins over it)"
 # Up to these values a measure is noise: no output is good yet, and weights are told apart by their loss.
 ABOUT_ZERO: Mapping[str, float] = {"bleu": 1.0, "bleu4": 1.0}
 
@@ -51,7 +57,8 @@ class Training:
     seed: int = 1
     """Of the first weights, the order of batches, dropout and sampling."""
     epochs: int = 30
-    """Passes over the training data, unless patience runs out before."""
+    """Passes over the training data, unless patience runs out before; 0 for as many as make 10,000 updates, from 10 to
+    100."""
     batch: int = 64
     """Examples to a batch; those of like length go together."""
     batch_tokens: int = 0
@@ -92,9 +99,11 @@ class Training:
     """Write TensorBoard events into the run folder too."""
 
     def __post_init__(self) -> None:
-        check_range(self, "epochs batch accumulate threads", 1)
+        check_range(self, "batch accumulate threads", 1)
         check_range(self, "seed", 0, 2**63)
-        check_range(self, "batch_tokens measured warmup clip patience validate_every save_minutes learning_rate", 0)
+        check_range(
+            self, "epochs batch_tokens measured warmup clip patience validate_every save_minutes learning_rate", 0
+        )
         check_range(self, "average", 0, 1)
 
 
@@ -126,6 +135,14 @@ def rate(training: Training, progress: Progress, updates_an_epoch: int) -> float
         case "constant":
             pass
     return training.learning_rate * factor
+
+
+def settled(training: Training, task: Task) -> Training:
+    """With the number of epochs, where that follows the size of the data."""
+    if training.epochs:
+        return training
+    wanted = math.ceil(UPDATES * training.accumulate / len(task.plan(0)))
+    return replace(training, epochs=min(MOST_EPOCHS, max(LEAST_EPOCHS, wanted)))
 
 
 def optimiser(training: Training, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -429,6 +446,17 @@ def check_training(task: Task, training: Training) -> None:
         )
 
 
+def check_memory(task: Task, system: nn.Module) -> None:
+    """Raise `ValueError` if an update on the largest batch needs more memory than is free: estimated from two of its
+    examples, where it has so many that they could."""
+    largest = max(task.plan(0), key=len)
+    if len(largest) > MANY:
+        few = [largest[0], largest[-1]]
+        needed = kept_for_backward(system.train(), task.batch(0, few)) * len(largest) / len(few)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        require(needed, device, f"training on {len(largest):,} examples at once", SMALLER)
+
+
 def train(
     task: Task, training: Training, folder: Path, resume: bool, report: Report, origin: Origin = UNKNOWN_ORIGIN
 ) -> Progress:
@@ -439,6 +467,7 @@ def train(
     `log.jsonl`. Raises `Interrupted` after saving when asked to stop, `ValueError` when it can't go on.
     """
     check_training(task, training)
+    training = settled(training, task)
     run = Run(task, training, folder, origin)
     if resume:
         run.restore()
@@ -451,7 +480,7 @@ def train(
     started, cpu_started = saved - progress.seconds, time.process_time() - progress.cpu_seconds
     run.system.train()
     high = 0  # updates in a row whose loss is far above the first
-    with stop_signals() as received:
+    with stop_signals() as received, said_when_out(SMALLER):
         while not progress.done:
             plan = task.plan(progress.epoch)
             while progress.batch < len(plan) and not progress.done:

@@ -116,9 +116,9 @@ def test_flags_win_over_the_file(summary: Path) -> None:
     [
         ("--training.watch", "blue", "bleu"),
         ("--training.threads", "4096", "training.threads"),
-        ("--training.epochs", "0", "epochs"),
+        ("--training.epochs", "-1", "epochs"),
         ("--system.hidden", "0", "hidden"),
-        ("--inputs.source.vocabulary", "0", "vocabulary"),
+        ("--inputs.source.vocabulary", "4", "vocabulary"),
         ("--output.longest", "0", "longest"),
         ("--decoding.beam", "0", "beam"),
         ("--training.average", "2", "average"),
@@ -259,9 +259,9 @@ def test_interrupted_training_says_how_to_go_on_and_does(
 
 
 def test_training_line_says_how_far_it_is() -> None:
-    progress = Progress(epoch=1, update=100, updates_expected=400, seconds=50.0)
+    progress = Progress(epoch=1, update=100, updates_expected=400, epochs_expected=4, seconds=50.0)
     figures = {"loss": 2.0, "nll": 1.0, "learning_rate": 1e-3}
-    line = training_line(progress, figures, 4, 1234.4)
+    line = training_line(progress, figures, 1234.4)
     assert line == (
         "epoch 2/4, update 100/400, 0:02:30 left, loss 2.000, perplexity 2.72, 1,234 tokens/s, learning rate 0.001"
     )

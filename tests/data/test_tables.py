@@ -469,6 +469,21 @@ def test_vectors_are_views_of_one_array(tmp_path):
     assert found[0].values["target"].dtype == bool
 
 
+def test_sequences_in_an_array_have_lengths_of_their_own(tmp_path):
+    path, array = str(tmp_path / "v.npz"), RANDOM.normal(size=(3, 7, 2))
+    columns = (Column("sequence"), Column("target"))
+    np.savez(path, sequence=array, sequence_lengths=[7, 1, 3], target=array)
+    said: list[str] = []
+    found = list(read((path,), columns, log=said.append))
+    assert [len(row.values["sequence"]) for row in found] == [7, 1, 3]
+    assert [len(row.values["target"]) for row in found] == [7, 7, 7]
+    assert not said
+    for lengths, wrong in (([7, 0, 3], "0 in sequence_lengths, in row 2"), ([7, 8, 3], "8 in"), ([7.0, 1, 2], "float")):
+        np.savez(path, sequence=array, sequence_lengths=lengths, target=array)
+        with pytest.raises(DataError, match=wrong):
+            list(read((path,), columns))
+
+
 @pytest.mark.parametrize(
     ("arrays", "names"),
     [

@@ -7,13 +7,25 @@ from attend.attention.trace import Named, Tokens
 from attend.contract import END, UNKNOWN
 from attend.data.files import DataError
 from attend.fields.field import Fault, Field, Sharing, Value
-from attend.fields.text import Text, TextField
+from attend.fields.text import Text, TextField, fitting
 
 WORDS = Text("word", 30, longest=3)
 
 
 def learnt(settings: Text = WORDS) -> TextField:
     return settings.learn(["a b", "c d", "ä b"], print)
+
+
+def test_a_vocabulary_follows_the_size_of_the_data(monkeypatch):
+    monkeypatch.setattr("attend.fields.text.LEAST_ENTRIES", 10)
+    texts = [" ".join(f"{number % 97}x" for number in range(start, start + 20)) for start in range(200)]
+    characters = sum(map(len, texts))
+    assert fitting(texts)[0] == characters // 100
+    assert fitting(texts[:1])[0] == 10
+    assert fitting(iter(texts * 100))[0] == 8000
+    assert list(fitting(iter(texts))[1]) == texts  # none is lost by looking
+    assert len(Text("word").learn(texts, print).codec) == 4 + 97  # no more than there are
+    assert len(Text("word", 20).learn(texts, print).codec) == 20
 
 
 def test_both_faces_are_what_a_field_is():
@@ -127,7 +139,7 @@ def test_what_is_no_text_is_refused():
             call()
 
 
-@pytest.mark.parametrize("name", ["longest", "vocabulary"])
-def test_settings_out_of_range_are_named(name: str):
+@pytest.mark.parametrize(("name", "value"), [("longest", 0), ("vocabulary", 4)])
+def test_settings_out_of_range_are_named(name: str, value: int):
     with pytest.raises(ValueError, match=name):
-        Text(**{name: 0})
+        Text(**{name: value})

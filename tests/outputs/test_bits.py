@@ -32,6 +32,11 @@ def test_an_output_is_as_long_as_its_input_or_as_asked():
     assert [several[0].text for several in found] == ["10 10", "10 10"]
 
 
+def test_an_output_that_is_measured_is_as_long_as_the_longest_target():
+    assert OUTPUT.to_evaluate(Decoding(), np.array([2, 7, 3])) == Decoding(longest=7)
+    assert OUTPUT.to_evaluate(Decoding(longest=4), np.array([2, 7, 3])) == Decoding(longest=4)
+
+
 def test_a_log_probability_is_of_all_bits():
     (result,) = OUTPUT.force(Fixed(), inputs(3), Decoding(), OUTPUT.encode(["11"]), ["11"])
     expected = -np.log1p(np.exp(-2.0)) - np.log1p(np.exp(1.0))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from attend.attention.heads import LIMIT, Parameters, sizes
 from attend.contract import Batch, Cells
 from attend.systems import ntm
 
@@ -59,23 +60,20 @@ def test_a_memory_read_by_its_own_content_is_read_exactly():
     with torch.no_grad():
         heads.parameters_of.weight.zero_()
         heads.parameters_of.bias.zero_()
-        parts = dict(zip(("key", "strength", "gate", "shift", "power", "erase", "add"), split(heads), strict=True))
-        parts["gate"].fill_(-ntm.LIMIT)
-        parts["shift"].view(2, 3)[:, 2] = ntm.LIMIT
-        parts["power"].fill_(ntm.LIMIT)
-        parts["erase"].fill_(ntm.LIMIT)
+        parts = heads.parameters_of.bias.detach().split(sizes(1, 1, 2))
+        of = dict(zip(Parameters._fields, parts, strict=True))
+        of["gate"].fill_(-LIMIT)
+        of["shifts"].view(2, 3)[:, 2] = LIMIT
+        of["power"].fill_(LIMIT)
+        of["erase"].fill_(LIMIT)
         heads.first[:, 0] = 40.0
-        parts["add"].copy_(torch.tensor([5.0, -5.0]))
+        of["add"].copy_(torch.tensor([5.0, -5.0]))
     weights, memory = heads.start(1), torch.zeros(1, 5, 2)
     for step in range(1, 4):
-        _, _, _, weights, memory, read = heads(torch.zeros(1, 2), weights, memory)
+        weights, memory, read = heads(torch.zeros(1, 2), weights, memory)
         assert weights.argmax(-1).tolist() == [[step, step]]
         torch.testing.assert_close(read, torch.tensor([[5.0, -5.0]]).tanh())
     assert memory[0, 4].eq(0).all()
-
-
-def split(heads: ntm.Heads) -> tuple[torch.Tensor, ...]:
-    return heads.parameters_of.bias.detach().split(heads.parts)
 
 
 def test_the_control_attends_to_its_past_alone():
@@ -103,3 +101,9 @@ def test_the_workings_are_those_of_the_answer():
         assert isinstance(stage.values, torch.Tensor)
         torch.testing.assert_close(stage.values.sum(-1), torch.ones(2, 5))
     assert {name: memory.shape for name, memory in workings.memory.items()} == {"write 1": (2, 5, 5, 3)}
+
+
+def test_the_stages_of_a_step_end_in_its_weights():
+    heads = ntm.System(replace(CONFIG, read_heads=2), 2, 2).heads
+    before = torch.rand(4, CONFIG.hidden), heads.start(4), torch.rand(4, CONFIG.slots, CONFIG.size)
+    torch.testing.assert_close(heads.stages(*before).sharpened, heads(*before)[0])

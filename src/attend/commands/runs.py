@@ -80,8 +80,9 @@ def given_part(model: Any, paths: Sequence[str], columns: Sequence[str]) -> "tup
 
 
 def say_remarks(model: Any) -> None:
-    """Say what was done to the values that were read: resized, turned, of several frames the first taken."""
-    for remark in (remark for one in model.task.fields.values() for remark in one.remarks()):
+    """Say what was done to the values that were read (resized, turned, of several frames the first taken), and what may
+    be wrong with them."""
+    for remark in model.remarks():
         say(remark)
 
 

@@ -48,12 +48,13 @@ class Column:
 class Truth:
     """The part of an input that determines a part of the output: where a model should look.
 
-    `over` is the field, `where` its characters or region. `of` are the characters of the target that depend on it; None
-    for every step of the output. Over `WRITTEN` `where` are steps of the input, which a memory was written at.
+    `over` is the field, `where` its region or characters (of one place, or of several). `of` are the characters of the
+    target that depend on it; None for every step of the output. Over `WRITTEN` `where` are steps of the input, which a
+    memory was written at.
     """
 
     over: str
-    where: Span | Box
+    where: Span | Box | tuple[Span, ...]
     of: Span | None = None
 
 

@@ -2,7 +2,8 @@
 
 A table is a `.tsv` (or another file of lines with tabs; with or without a header), a `.csv` (quoted as in RFC 4180,
 with a header), a `.jsonl` (an object a line) or COCO's captions (`.json`). Line-aligned files are one per column:
-texts, a value a line, or arrays, a value a row. An `.npz` may have an array for each column. Texts are UTF-8, plain or
+texts, a value a line, or arrays, a value a row. An `.npz` may have an array for each column; where sequences differ in
+length, `sequence_lengths` says how much of each row of `sequence` is one. Texts are UTF-8, plain or
 compressed (`.gz`, `.xz`), "-" is standard input. Only "\\n" (or "\\r\\n") ends a line.
 
     a.png   a red dot                  file_name,caption
@@ -46,6 +47,8 @@ ALIKE = 0.7
 PICTURES = (".png", ".jpg")
 # Lines that a remark names.
 SHOWN = 3
+# An array's name and this: how many values of each of its rows count.
+LENGTHS = "_lengths"
 # Flickr8k numbers the captions of a picture: "a.jpg#0".
 NUMBERED = re.compile(r"(.+)#\d+")
 # Folders of captions whose pictures are in folders beside them: COCO's and Flickr8k's.
@@ -527,9 +530,10 @@ def array_lines(
             meant = misspelt(column, known)
             hint = f"did you mean {meant!r}?" if meant else f"there are: {', '.join(sorted(known)) or 'none'}"
             raise DataError(path, f"has no array {shown(column)}", hint)
-    arrays = read_named(path, list(dict.fromkeys(where.values())))
+    lengths = [name for key in dict.fromkeys(where.values()) if (name := f"{key}{LENGTHS}") in known]
+    arrays = read_named(path, [*dict.fromkeys(where.values()), *lengths])
     used = {column.name: column for column in columns if column.name in where}
-    if unused := sorted(set(known).difference(where.values())):
+    if unused := sorted(set(known).difference(where.values(), lengths)):
         log(f"{path}: not used: {'array' if len(unused) == 1 else 'arrays'} {', '.join(map(repr, unused))}")
     rows = {name: rows_of(path, key, arrays[key], used[name]) for name, key in where.items()}
     counts = {name: len(several) for name, several in rows.items()}
@@ -538,8 +542,24 @@ def array_lines(
         if count != expected:
             problem = f"has {counted(expected, 'row')} in {where[first]}, but {count:,} in {where[name]}"
             raise DataError(path, problem, "give all arrays as many rows", kind="line counts differ")
+    for name, key in where.items():
+        if (sized := f"{key}{LENGTHS}") in lengths:
+            rows[name] = shortened(path, key, rows[name], arrays[sized])
     for line, cells in enumerate(zip(*rows.values(), strict=True), start=1):
         yield line, dict(zip(rows, cells, strict=True))
+
+
+def shortened(path: str, name: str, rows: Sequence[Any], lengths: Shaped[np.ndarray, "*size"]) -> list[Any]:
+    """The beginnings of an array's rows, so many values of each. Raises `DataError` for lengths that rows lack."""
+    if lengths.shape != (len(rows),) or lengths.dtype.kind not in "iu":
+        problem = f"has {name}{LENGTHS} as {lengths.dtype} {list(lengths.shape)}"
+        raise DataError(path, problem, f"give a whole number for each of the {len(rows):,} rows of {name}")
+    longest = len(rows[0]) if len(rows) else 0
+    wrong = np.flatnonzero((lengths < 1) | (lengths > longest))
+    if len(wrong):
+        problem = f"has {lengths[wrong[0]]} in {name}{LENGTHS}, in row {wrong[0] + 1}"
+        raise DataError(path, problem, f"give the lengths of sequences, from 1 to {longest:,}")
+    return [row[:length] for row, length in zip(rows, lengths.tolist(), strict=True)]
 
 
 def rows_of(path: str, name: str, array: Shaped[np.ndarray, "*size"], column: Column) -> Sequence[Any]:

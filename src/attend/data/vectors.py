@@ -1,7 +1,7 @@
 """Sequences of vectors as text: "0110 1001" is two vectors of four bits, "0.5,-1 0,2" two of two numbers."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 Vectors = Float[np.ndarray, "_ _"]
 
@@ -35,12 +35,12 @@ def vector(word: str, number: int) -> list[float]:
     return found
 
 
-def written(vectors: Vectors) -> str:
+def written(vectors: Real[np.ndarray, "step size"]) -> str:
     """The text that `parse` reads."""
     return " ".join(map(word_of, vectors))
 
 
-def word_of(row: Float[np.ndarray, "size"]) -> str:
+def word_of(row: Real[np.ndarray, "size"]) -> str:
     if np.isin(row, (0, 1)).all():
         return "".join("1" if value else "0" for value in row)
     return ",".join(f"{value:g}" for value in row)

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ END_SHOWN = "</s>"
 LIMIT = 4
 # More characters than a token has on average in any text: what has more is too long, and need not be cut into tokens.
 TOKEN_CHARACTERS = 100
+# Of a vocabulary that follows the size of the data: some twenty words an entry, in any script.
+LEAST_ENTRIES, MOST_ENTRIES, CHARACTERS_AN_ENTRY = 100, 8000, 100
 MORE = "the most that is read: split it, or read more (--longest-input; in Python read_up_to)"
 
 
@@ -34,8 +37,9 @@ class Text:
 
     unit: Unit = "bpe"
     """What a token is: a whole word, a subword (bpe or unigram), or a character."""
-    vocabulary: int = 8000
-    """Entries of the vocabulary, the four special ones included."""
+    vocabulary: int = 0
+    """Entries of the vocabulary, the four special ones included; 0 for one for each 100 characters of the training
+    texts, from 100 to 8,000."""
     longest: int = 100
     """Longer texts (in tokens) are left out of training, and counted."""
     like: str = ""
@@ -49,7 +53,8 @@ class Text:
 
     def __post_init__(self) -> None:
         check_range(self, "longest", 1)
-        check_range(self, "vocabulary", 5)
+        if self.vocabulary:
+            check_range(self, "vocabulary", 5)
 
     def column(self, name: str) -> Column:
         return Column(name)
@@ -60,7 +65,10 @@ class Text:
     def learn(self, values: Iterable[str], log: Log) -> "TextField":
         texts = normalised_each(values) if self.normalise else values
         texts = (tidy(text) for text in texts) if self.tidy else texts
-        return TextField(self, Codec.train(texts, self.unit, self.vocabulary))
+        size = self.vocabulary
+        if not size:
+            size, texts = (MOST_ENTRIES, texts) if self.unit == "character" else fitting(texts)
+        return TextField(self, Codec.train(texts, self.unit, size))
 
     def share(self, other: Any) -> "TextField":
         return TextField(self, other.codec)
@@ -70,6 +78,18 @@ class Text:
 
     def example(self, rng: np.random.Generator) -> str:
         return " ".join(rng.choice(list("abcdef"), rng.integers(1, 6)))
+
+
+def fitting(texts: Iterable[str]) -> tuple[int, Iterable[str]]:
+    """A size of vocabulary with enough text to learn each entry from; and the texts, which are read no further than it
+    takes to find it."""
+    rest, begun, characters = iter(texts), [], 0
+    for text in rest:
+        begun.append(text)
+        characters += len(text)
+        if characters >= MOST_ENTRIES * CHARACTERS_AN_ENTRY:
+            break
+    return min(MOST_ENTRIES, max(LEAST_ENTRIES, characters // CHARACTERS_AN_ENTRY)), chain(begun, rest)
 
 
 class TextField:

@@ -1,6 +1,7 @@
 """Whether a memory is read where it was written."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -33,7 +34,8 @@ def address_match(examples: Sequence[tuple[Mapping[str, Look], Sequence[Truth], 
 def matches(looks: Mapping[str, Look], truth: Truth, count: int, delay: int) -> Bool[np.ndarray, "step"]:
     """For each step of an answer whether it reads where its part was written."""
     reads, writes = strongest(looks, "read"), strongest(looks, WRITTEN)
-    first, last = map(int, truth.where[:2])
+    where: Any = truth.where
+    first, last = map(int, where)
     start = reads.shape[1] - count
     whole = count - count % (last - first) or count  # an end marker repeats nothing
     answered = reads[:, start - delay : start - delay + whole]

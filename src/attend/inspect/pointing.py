@@ -1,6 +1,7 @@
 """Pointing accuracy, for every look whose correct cells or regions are known."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -56,21 +57,24 @@ def hits(look: Look, truth: Truth) -> tuple[Bool[np.ndarray, "step"], float] | N
 
 
 def box_of(truth: Truth) -> tuple[float, float, float, float]:
-    if len(truth.where) != 4:
-        raise ValueError(f"the truth over {truth.over!r} must be a region of the image, not {truth.where}")
-    return truth.where
+    where = truth.where
+    if len(where) != 4 or isinstance(where[0], tuple):
+        raise ValueError(f"the truth over {truth.over!r} must be a region of the image, not {where}")
+    return where  # type: ignore[return-value]
 
 
 def right_cells(memory: Axis, truth: Truth) -> Bool[np.ndarray, "memory"] | None:
-    if isinstance(memory, Grid) and len(truth.where) == 4:
-        return cells_in_box(np.array(truth.where, dtype=np.float64), memory.rows, memory.columns)
-    if isinstance(memory, Tokens) and len(truth.where) == 2:
-        start, end = truth.where
+    spans: Any = truth.where if isinstance(truth.where[0], tuple) else (truth.where,)
+    if isinstance(memory, Grid) and len(spans[0]) == 4:
+        return cells_in_box(np.array(spans[0], dtype=np.float64), memory.rows, memory.columns)
+    if isinstance(memory, Tokens) and len(spans[0]) == 2:
         inside = [
             token.start is not None and token.end is not None and token.start < end and token.end > start
             for token in memory.tokens
+            for start, end in spans
         ]
-        return np.array(inside, dtype=bool)
+        found = np.any(np.array(inside, dtype=bool).reshape(len(memory), -1), axis=1, keepdims=True)[:, 0]
+        return found if found.any() else None  # of a long text the place may not have been read
     return None
 
 

@@ -1,7 +1,7 @@
 """Sequences of bit vectors: each bit of each step is a yes or no of its own."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class Decoding:
     """How bits are decided: each for itself, the likelier value."""
 
     longest: int = 0
-    """Steps of an output; 0 for as many as the input has."""
+    """Steps of an output; 0 for as many as the input has or, where outputs are measured, as the longest target has."""
 
     def __post_init__(self) -> None:
         check_range(self, "longest", 0)
@@ -170,7 +170,11 @@ class BitsOutput:
     def to_measure(
         self, how: Decoding, inputs: Int[np.ndarray, "target"], targets: Int[np.ndarray, "target"]
     ) -> Decoding:
-        return how
+        return self.to_evaluate(how, targets)
+
+    def to_evaluate(self, how: Decoding, targets: Int[np.ndarray, "target"]) -> Decoding:
+        # An answer is as long as its target, as in the paper: of one that goes on, no more is looked at.
+        return how if how.longest else replace(how, longest=int(targets.max()))
 
     def figures(self, results: Sequence[Result], references: Sequence[Any]) -> Figures:
         return self.watched([result.text for result in results], references), {}

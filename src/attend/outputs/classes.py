@@ -144,6 +144,9 @@ class ClassesOutput:
     ) -> Decoding:
         return how
 
+    def to_evaluate(self, how: Decoding, targets: Int[np.ndarray, "target"]) -> Decoding:
+        return how
+
     def figures(self, results: Sequence[Result], references: Sequence[Any]) -> Figures:
         found = self.watched([result.text for result in results], references)
         probabilities = [result.probabilities for result in results if result.probabilities is not None]

@@ -165,6 +165,10 @@ class Output(Protocol):
         """
         ...
 
+    def to_evaluate(self, how: Any, targets: Int[np.ndarray, "target"]) -> Any:
+        """The options to decode by where outputs are measured against targets of these lengths."""
+        ...
+
     def figures(self, results: Sequence[Result], references: Sequence[Any]) -> Figures:
         """How good outputs are; and signatures of libraries that say how that was found."""
         ...

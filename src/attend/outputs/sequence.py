@@ -38,8 +38,9 @@ class Sequence:
 
     unit: Unit = "bpe"
     """What a token is: a whole word, a subword (bpe or unigram), or a character."""
-    vocabulary: int = 8000
-    """Entries of the vocabulary, the four special ones included."""
+    vocabulary: int = 0
+    """Entries of the vocabulary, the four special ones included; 0 for one for each 100 characters of the training
+    texts, from 100 to 8,000."""
     longest: int = 100
     """Longer targets (in tokens) are left out of training, and counted."""
     like: str = ""
@@ -252,6 +253,9 @@ class SequenceOutput:
             return replace(how, beam=1, length_penalty=0.0, longest=max(how.longest, self.settings.longest))
         needed = ((targets - SPARE) / inputs).max()
         return replace(how, beam=1, ratio=max(Decoding.ratio, math.ceil(needed)))
+
+    def to_evaluate(self, how: Decoding, targets: Int[np.ndarray, "target"]) -> Decoding:
+        return how
 
     def figures(self, results: abc.Sequence[Result], references: abc.Sequence[Any]) -> Figures:
         texts = [result.text for result in results]

@@ -14,8 +14,11 @@ from attend.training import Training
 
 PAPER = "Graves, Wayne & Danihelka 2014"
 TRAINING = Training(
-    epochs=15, batch=16, learning_rate=1e-3, schedule="constant", watch="loss", clip=10.0, mean_over="examples"
+    epochs=40, batch=16, learning_rate=1e-3, schedule="cosine", watch="loss", clip=10.0, mean_over="examples"
 )
+
+# What is learnt all of a sudden, and late, needs the full rate until then.
+STEADY = replace(TRAINING, epochs=15, schedule="constant")
 
 
 def recipe(about: str, data: Any, training: Training = TRAINING, config: Any = None, **more: Any) -> Recipe:
@@ -38,7 +41,7 @@ RECIPES = {
     "ntm": recipe("reads and writes a memory, for your own sequences of bits", Files(), replace(TRAINING, epochs=60)),
     **pair("copy", "copying", Copy(longest=10), ntm.Config(slots=64)),
     **pair("repeat-copy", "copying several times", RepeatCopy(), ntm.Config()),
-    **pair("recall", "associative recall", Recall(), ntm.Config(controller="feedforward", hidden=256)),
+    **pair("recall", "associative recall", Recall(), ntm.Config(controller="feedforward", hidden=256), STEADY),
     **pair("ngram", "6-grams", NGrams(), ntm.Config(answer="during")),
     **pair("sort", "sorting by priority", Sort(), ntm.Config(hidden=100, layers=2, read_heads=5, write_heads=5)),
     "ntm-copy-past": recipe(

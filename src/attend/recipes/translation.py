@@ -92,7 +92,7 @@ RECIPES = {
     ),
     "rnnsearch-modern": Recipe(
         "attention in a conditional GRU, with subwords, dropout, Adam: for your own parallel text",
-        settings(rnnsearch_modern.Config(), Text(), MODERN, Decoding(), Files()),
+        settings(rnnsearch_modern.Config(), Text(), replace(MODERN, epochs=0), Decoding(), Files()),
         rnnsearch_modern.System,
         Supervised,
         NEMATUS,

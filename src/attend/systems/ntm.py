@@ -2,9 +2,10 @@
 
 Graves, Wayne & Danihelka, 2014 (arXiv 1410.5401). A controller (an LSTM, or a feed-forward network) takes the input
 x_t and what was last read, r_{t-1}, and moves heads over a memory of slots. Each head's weights come from content (the
-cosine of a key and each slot) and from where the head was before (interpolation, a circular shift, sharpening): see
-`attend.attention.addressing`. A write head erases and adds, a read head reads a weighted sum. Everything is
-differentiable, and learnt by back-propagation from the bits of the output.
+cosine of a key and each slot) and from where the head was before (interpolation, a circular shift, sharpening). A write
+head erases and adds, a read head reads a weighted sum. Everything is differentiable, and learnt by back-propagation
+from the bits of the output. The equations are in `attend.attention.addressing`, a step of all heads is in
+`attend.attention.heads`.
 
 It differs from attention over an encoded input (`rnnsearch`) in that the memory is written by the network itself, slot
 by slot, and that a look starts from the look before: heads can walk. `Recurrent` is the paper's control, an LSTM
@@ -31,7 +32,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attend.attention import addressing
+from attend.attention.heads import Stages, address, move, parameters, sizes
 from attend.attention.mechanism import Attend
 from attend.attention.memory import Read
 from attend.attention.normalise import softmax
@@ -43,10 +44,6 @@ from attend.settings import check_config
 
 FIRST = 1e-6
 """What each number of the memory is at first."""
-SHIFTS = 3
-"""Shifts of a head: back by one, none, on by one."""
-LIMIT = 20.0
-"""Largest parameter of a head before it is squashed."""
 
 STAGES = ("content", "gate", "shift")
 """What a head's weights are made from, in order; the last stage, sharpening, gives the weights."""
@@ -98,12 +95,10 @@ class RecurrentConfig:
         check_config(self)
 
 
-class Moved(NamedTuple):
-    """All heads at one step: the stages of their weights, the weights, the memory after writing, and what was read."""
+class Step(NamedTuple):
+    """The controller's state, and the heads' weights, the memory after they wrote, and what they read of it."""
 
-    content: Float[Tensor, "batch head slot"]
-    gate: Float[Tensor, "batch head slot"]
-    shift: Float[Tensor, "batch head slot"]
+    state: Float[Tensor, "batch hidden"]
     weights: Float[Tensor, "batch head slot"]
     memory: Float[Tensor, "batch slot size"]
     read: Float[Tensor, "batch read"]
@@ -114,11 +109,9 @@ class Heads(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.readers, self.writers, self.size = config.read_heads, config.write_heads, config.size
-        heads = self.readers + self.writers
-        # Of every head a key, its strength, the gate, the shifts and the power; of write heads erase and add vectors.
-        self.parts = (heads * self.size, heads, heads, heads * SHIFTS, heads, *[self.writers * self.size] * 2)
-        self.parameters_of = Linear(config.hidden, sum(self.parts))
+        self.readers, self.writers = config.read_heads, config.write_heads
+        heads = config.read_heads + config.write_heads
+        self.parameters_of = Linear(config.hidden, sum(sizes(config.read_heads, config.write_heads, config.size)))
         first = torch.zeros(heads, config.slots)
         first[:, 0] = config.start
         self.first = nn.Parameter(first)
@@ -131,18 +124,20 @@ class Heads(nn.Module):
         state: Float[Tensor, "batch hidden"],
         weights: Float[Tensor, "batch head slot"],
         memory: Float[Tensor, "batch slot size"],
-    ) -> Moved:
+    ) -> tuple[Float[Tensor, "batch head slot"], Float[Tensor, "batch slot size"], Float[Tensor, "batch read"]]:
         """The heads' new weights, the memory after they wrote, and what they read of it."""
-        parts = self.parameters_of(state).clamp(-LIMIT, LIMIT).split(self.parts, 1)
-        key, strength, gate, shifts, power, erase, add = (part.unflatten(1, (count, -1)) for part, count in
-            zip(parts, (*[len(self.first)] * 5, *[self.writers] * 2), strict=True))  # fmt: skip
-        content = addressing.by_content(key.tanh(), F.softplus(strength), memory)
-        gated = addressing.interpolate(content, weights, gate.sigmoid())
-        shifted = addressing.shift(gated, shifts.softmax(-1))
-        weights = addressing.sharpen(shifted, 1 + F.softplus(power))
-        memory = addressing.write(memory, weights[:, self.readers :], erase.sigmoid(), add.tanh())
-        read = addressing.read(memory, weights[:, : self.readers]).flatten(1)
-        return Moved(content, gated, shifted, weights, memory, read)
+        weights, memory, read = move(full(self.parameters_of(state)), weights, memory, self.readers)
+        return weights, memory, read.flatten(1)
+
+    def stages(
+        self,
+        state: Float[Tensor, "batch hidden"],
+        weights: Float[Tensor, "batch head slot"],
+        memory: Float[Tensor, "batch slot size"],
+    ) -> Stages:
+        """How the new weights come about, from those and the memory of the step before."""
+        raw = full(self.parameters_of(state))
+        return address(parameters(raw, self.readers, self.writers, memory.shape[2]), weights, memory)
 
 
 class Controller(nn.Module):
@@ -180,6 +175,7 @@ class System(nn.Module):
     def __init__(self, config: Config, sequence_size: int, target_size: int) -> None:
         super().__init__()
         self.config = config
+        self.beyond = 0  # sequences longer than the memory, since they were last asked for
         read = config.read_heads * config.size
         self.controller = Controller(config, sequence_size + read)
         self.heads = Heads(config)
@@ -191,22 +187,23 @@ class System(nn.Module):
     ) -> tuple[Float[Tensor, "batch step bit"], Float[Tensor, "batch head step slot"]]:
         """The log-odds of the output bits, and the heads' weights, at every step."""
         seen, looks = [], []
-        for state, moved in self.steps(inputs):
-            seen.append(torch.cat([state, moved.read], 1))
-            looks.append(moved.weights)
+        for step in self.steps(inputs):
+            seen.append(torch.cat([step.state, step.read], 1))
+            looks.append(step.weights)
         return self.output(torch.stack(seen, 1)), torch.stack(looks, 2)
 
-    def steps(self, inputs: Float[Tensor, "batch step input"]) -> Iterator[tuple[Float[Tensor, "batch hidden"], Moved]]:
-        """The controller's state, and the heads, at every step."""
+    def steps(self, inputs: Float[Tensor, "batch step input"]) -> Iterator[Step]:
         batch = len(inputs)
-        states, weights = self.controller.start(batch), self.heads.start(batch)
+        states, weights, memory = self.controller.start(batch), self.heads.start(batch), self.blank(inputs)
         read = self.first_read.expand(batch, -1)
-        memory = inputs.new_full((batch, self.config.slots, self.config.size), FIRST)
         for value in inputs.unbind(1):
             state, states = self.controller(torch.cat([value, read], 1), states)
-            moved = self.heads(state, weights, memory)
-            weights, memory, read = moved.weights, moved.memory, moved.read
-            yield state, moved
+            weights, memory, read = self.heads(state, weights, memory)
+            yield Step(state, weights, memory, read)
+
+    def blank(self, inputs: Float[Tensor, "batch step input"]) -> Float[Tensor, "batch slot size"]:
+        """The memory before the first step."""
+        return inputs.new_full((len(inputs), self.config.slots, self.config.size), FIRST)
 
     def forward(self, batch: Batch) -> Loss:
         return bit_loss(self.answer(batch).logits, batch.target)
@@ -214,6 +211,8 @@ class System(nn.Module):
     def answer(self, batch: Batch) -> Answers:
         """The log-odds of each bit of the answer, and where each head was at every step."""
         inputs, places, real = with_answer(batch, self.config.answer)
+        if self.config.answer == "after":
+            self.beyond += int((batch.inputs["sequence"].mask.sum(1) > self.config.slots).sum())
         logits, weights = self.run(inputs)
         looks = {name: self.look(weights[:, head], real) for head, name in enumerate(self.names)}
         return Answers(chosen(logits, places), looks)
@@ -221,15 +220,18 @@ class System(nn.Module):
     def workings(self, batch: Batch) -> Workings:
         """The stages of each head's weights, such as "write: content", and the memory after each step."""
         inputs, _, real = with_answer(batch, self.config.answer)
-        moved = [step for _, step in self.steps(inputs)]
+        steps = list(self.steps(inputs))
+        weights = [self.heads.start(len(inputs)), *[step.weights for step in steps]]
+        memory = [self.blank(inputs), *[step.memory for step in steps]]
+        made = [self.heads.stages(step.state, *before) for step, *before in zip(steps, weights, memory, strict=False)]
         stages = {
-            f"{name}: {stage}": self.look(torch.stack([getattr(step, stage)[:, head] for step in moved], 1), real)
+            f"{name}: {stage}": self.look(torch.stack([step[number][:, head] for step in made], 1), real)
             for head, name in enumerate(self.names)
-            for stage in STAGES
+            for number, stage in enumerate(STAGES)
         }
         # All write heads write one memory: it is shown with the first.
         writer = self.names[self.config.read_heads]
-        return Workings(stages, {writer: torch.stack([step.memory for step in moved], 1)})
+        return Workings(stages, {writer: torch.stack(memory[1:], 1)})
 
     @property
     def names(self) -> list[str]:
@@ -239,6 +241,11 @@ class System(nn.Module):
 
     def look(self, weights: Float[Tensor, "batch step slot"], real: Bool[Tensor, "batch step"]) -> Look:
         return Look(weights, "", "sequence+output" if self.config.answer == "after" else "sequence", rows=real)
+
+    def remarks(self) -> list[str]:
+        count, self.beyond = self.beyond, 0
+        slots = f"the {self.config.slots} slots of the memory (--system.slots)"
+        return [f"inputs of more vectors than {slots}: {count:,}; not each vector can have its own"] if count else []
 
 
 class Recurrent(nn.Module):
