@@ -21,27 +21,40 @@ from attend.show.pictures import PATH
 from attend.show.slots import Head, Slots, slots_of
 
 BITS = LinearSegmentedColormap.from_list("bits", ["#ececec", INK])
-# Inches.
-LARGEST, SMALLEST, WIDE = 0.17, 0.05, 13.0
-LABELS, TITLE, STAGES, NOTES = 0.4, 0.3, 0.55, 0.75
+# Inches: of the figure, unless its steps need more, of all maps that are below one another, and of a vector's bits.
+WIDE, TALL, VECTOR = 13.0, 9.0, 2.0
+# A step, a slot and a bit are no larger, and no smaller.
+LARGEST, SMALLEST = 0.17, 0.012
+LABELS, TITLE, STAGES, TIMES = 0.6, 0.3, 0.55, 0.4
+# The lines below all maps, and the width of the longest one.
+NOTE, LONGEST = 0.2, 6.2
 STRIP, GAP, MARGIN = 0.17, 0.1, 0.2
-# Steps and slots have numbers at least so far apart, in inches.
+# Of the memory's numbers, and its title.
+INSIDE, NAMED = 1.6, 1.5
+# Steps and slots have numbers at least so far apart.
 APART = 0.17
+# With fewer steps than this, outlines are thick.
+THICK = 100
+# Of more steps than this, a GIF has as many.
+MOST_FRAMES = 100
 
 
 def slot_maps(trace: Trace, path: Path | None = None, step: int | None = None) -> Figure:
-    """The maps, with the stages of a step (counted from 0; the first of the output by default) and the memory after it.
+    """The maps, with the stages of a step (counted from 0; `Slots.first` by default) and the memory after it.
 
-    Written to `path` (.png or .svg) if given. Raises `ValueError` for a trace without heads over slots.
+    Written to `path` (.png or .svg) if given. Raises `ValueError` for a trace without heads over slots, and for a step
+    that it has not.
     """
     slots = taken(trace)
-    return finish(drawn(slots, slots.answered if step is None else step), path)
+    if step is not None and not 0 <= step < slots.steps:
+        raise ValueError(f"there is no step {step + 1}: the trace has steps 1 to {slots.steps}")
+    return finish(drawn(slots, slots.first if step is None else step), path)
 
 
 def slot_animation(trace: Trace, path: Path) -> None:
     """The same step by step, as a GIF; what is still to come is pale."""
     slots, frames = taken(trace), []
-    for step in range(slots.steps):
+    for step in range(0, slots.steps, -(-slots.steps // MOST_FRAMES)):
         figure = drawn(slots, step)
         figure.set_dpi(100)
         for axes in figure.axes:
@@ -80,44 +93,41 @@ class Sheet:
 
 def drawn(slots: Slots, step: int) -> Figure:
     """The figure of a step."""
-    staged = [head for head in slots.kinds[0] if head.stages]
-    strips = GAP + STRIP * len(staged[0].strips(0)) if staged else 0.0
-    inside = slots.memory.shape[2] if slots.memory is not None else 0
-    rows, kinds = len(slots.labels), len(slots.kinds)
-    cell = float(np.clip(WIDE / (kinds * slots.steps + inside), SMALLEST, LARGEST))
+    pairs, kinds, rows = list(slots.pairs()), len(slots.kinds), len(slots.labels)
+    strips = GAP + STRIP * max(len(head.strips(0)) for head in pairs[0])
+    numbers = slots.memory.shape[2] if slots.memory is not None else 0
+    inside = min(LARGEST, INSIDE / max(numbers, 1)) * numbers
+    fixed = 2 * MARGIN + kinds * (LABELS + strips + GAP) + (LABELS + max(inside, NAMED) if numbers else 0)
+    across = float(np.clip((WIDE - fixed) / (kinds * slots.steps), SMALLEST, LARGEST))
+    down = float(np.clip(TALL / (len(pairs) * rows), SMALLEST, LARGEST))
+    sizes = slots.input.shape[1], slots.output.shape[1]
+    bit = min(max(across, LARGEST / 2), VECTOR / max(sizes))
     # One kind has both rows of bits above it; of two each has its own.
-    given, answered = slots.input.shape[1] * cell, slots.output.shape[1] * cell
-    bits = max(given, answered, STAGES) if kinds > 1 else given + answered + TITLE
-    block = LABELS + slots.steps * cell + strips + GAP
-    pairs = list(slots.pairs())
-    width = MARGIN + kinds * block + (LABELS + inside * cell if inside else 0) + MARGIN
-    height = TITLE + bits + len(pairs) * (TITLE + rows * cell + TITLE) + NOTES
-    sheet = Sheet(max(width, 4.2), height)
-    for place, heads in enumerate(pairs):
-        top = TITLE + bits + TITLE + place * (2 * TITLE + rows * cell)
-        for kind, head in enumerate(heads):
-            left = MARGIN + LABELS + kind * block
-            if place == 0:
-                above = {"input": slots.input, "output": slots.output}
-                if kinds > 1:
-                    above = dict([list(above.items())[min(kind, 1)]]) if kind < 2 else {}
-                draw_vectors(sheet, slots, above, step, (left, top - TITLE), cell)
-            axes = sheet.axes(left, top, slots.steps * cell, rows * cell)
-            draw_map(axes, slots, head, step, cell)
+    bits = max(*(size * bit for size in sizes), STAGES) if kinds > 1 else sum(sizes) * bit + TITLE
+    wide, tall = slots.steps * across, rows * down
+    top = TITLE + bits + TITLE
+    apart = tall + TIMES + max(TITLE, STAGES)
+    below = top + (len(pairs) - 1) * apart + tall + TIMES
+    sheet = Sheet(max(fixed + kinds * wide, LONGEST), below + 4 * NOTE)
+    for kind in range(kinds):
+        left = MARGIN + LABELS + kind * (LABELS + wide + strips + GAP)
+        above = {"input": slots.input, "output": slots.output}
+        if kinds > 1:
+            above = dict(list(above.items())[kind : kind + 1])
+        draw_vectors(sheet, slots, above, step, (left, top - TITLE), (wide, bit))
+        for place, heads in enumerate(pairs):
+            if kind >= len(heads):
+                continue
+            head, down_to = heads[kind], top + place * apart
+            axes = sheet.axes(left, down_to, wide, tall)
+            draw_map(axes, slots, head, step, (across, down))
             axes.set_title(label_of(head.name), loc="left", fontsize=MEDIUM, color=INK, pad=4)
             if head.stages:
-                draw_stages(sheet, slots, head, step, (left + slots.steps * cell + GAP, top), cell)
-    top = TITLE + bits + TITLE
+                draw_stages(sheet, slots, head, step, (left + wide + GAP, down_to), tall)
     if slots.memory is not None:
-        left = MARGIN + kinds * block + LABELS
-        axes = sheet.axes(left, top, inside * cell, len(slots.shown) * cell)
-        axes.imshow(
-            slots.memory[step][slots.shown], cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
-        )
-        name_slots(axes, slots.labels[: len(slots.shown)], cell)
-        axes.set_xticks([])
-        axes.set_title("memory after it", loc="left", fontsize=MEDIUM, color=PATH, pad=4)
-    draw_notes(sheet, slots, step, height - NOTES)
+        left = MARGIN + kinds * (LABELS + wide + strips + GAP) + LABELS
+        draw_memory(sheet.axes(left, top, inside, len(slots.shown) * down), slots, slots.memory[step], step, down)
+    draw_notes(sheet, slots, step, below)
     return sheet.figure
 
 
@@ -127,46 +137,59 @@ def draw_vectors(
     vectors: Mapping[str, Float[np.ndarray, "step size"]],
     step: int,
     corner: tuple[float, float],
-    cell: float,
+    extent: tuple[float, float],
 ) -> None:
-    """Rows of bits over the steps, upwards from `corner`, the last at the bottom."""
+    """Rows of bits over the steps, upwards from `corner`, the last at the bottom; each as wide and high as `extent`."""
     left, bottom = corner
+    wide, bit = extent
     for name, rows in reversed(list(vectors.items())):
         size = rows.shape[1]
-        axes = sheet.axes(left, bottom - size * cell, slots.steps * cell, size * cell)
+        axes = sheet.axes(left, bottom - size * bit, wide, size * bit)
         low, high = min(0.0, float(np.nanmin(rows))), max(1.0, float(np.nanmax(rows)))
         axes.imshow(rows.T, cmap=BITS, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
-        lines(axes, rows.T.shape, "white", 0.5 if cell > 0.08 else 0.2)
+        lines(axes, rows.T.shape, "white", 0.5 if wide / slots.steps > LARGEST / 3 else 0)
         timed(axes, slots, step, INK)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(name, loc="left", fontsize=MEDIUM, color=INK, pad=3)
-        bottom -= size * cell + TITLE
+        bottom -= size * bit + TITLE
 
 
-def draw_map(axes: Axes, slots: Slots, head: Head, step: int, cell: float) -> None:
-    """The head's weights: slots by steps."""
+def draw_map(axes: Axes, slots: Slots, head: Head, step: int, cell: tuple[float, float]) -> None:
+    """The head's weights: slots by steps, each as wide and high as `cell`."""
+    across, down = cell
     axes.imshow(slots.rows(head.weights).T, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    name_slots(axes, slots.labels, cell)
-    part(axes, slots)
+    name_slots(axes, slots.labels, down)
+    axes.set_ylabel(slots.unit, fontsize=SMALL, color=INK, labelpad=2)
+    axes.set_xlabel("step", fontsize=SMALL, color=INK, labelpad=1)
+    part(axes, slots.gaps, slots.others)
     timed(axes, slots, step, FAINT)
-    every = next(count for count in (1, 2, 5, 10, 20, 50, 100, 200, 500, slots.steps) if count * cell >= 1.6 * APART)
+    every = next(count for count in (1, 2, 5, 10, 20, 50, 100, 200, 500, slots.steps) if count * across >= 1.6 * APART)
     numbers = [number for number in range(1, slots.steps + 1) if number == 1 or number % every == 0]
     axes.set_xticks([number - 1 for number in numbers], [str(number) for number in numbers])
 
 
-def draw_stages(sheet: Sheet, slots: Slots, head: Head, step: int, corner: tuple[float, float], cell: float) -> None:
+def draw_stages(sheet: Sheet, slots: Slots, head: Head, step: int, corner: tuple[float, float], tall: float) -> None:
     """How the head's weights at the step came about: a strip for each stage, beside the map's slots."""
     strips = head.strips(step)
     rows = slots.rows(np.stack(list(strips.values()))).T
-    axes = sheet.axes(*corner, STRIP * len(strips), len(rows) * cell)
+    axes = sheet.axes(*corner, STRIP * len(strips), tall)
     axes.imshow(rows, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     for place in range(1, len(strips)):
         axes.axvline(place - 0.5, color="white", linewidth=1.5)
-    part(axes, slots)
+    part(axes, slots.gaps, slots.others)
     axes.set_yticks([])
     axes.xaxis.tick_top()
     axes.set_xticks(range(len(strips)), list(strips), rotation=90, color=PATH)
+
+
+def draw_memory(axes: Axes, slots: Slots, memory: Float[np.ndarray, "slot size"], step: int, down: float) -> None:
+    """What the slots that are shown hold after the step."""
+    axes.imshow(memory[slots.shown], cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    name_slots(axes, slots.labels[: len(slots.shown)], down)
+    part(axes, slots.gaps)
+    axes.set_xticks([])
+    axes.set_title(f"memory after step {step + 1}", loc="left", fontsize=MEDIUM, color=PATH, pad=4)
 
 
 def name_slots(axes: Axes, labels: Sequence[str], cell: float) -> None:
@@ -178,12 +201,12 @@ def name_slots(axes: Axes, labels: Sequence[str], cell: float) -> None:
     axes.set_yticks(places, [label_of(labels[place]) for place in places])
 
 
-def part(axes: Axes, slots: Slots) -> None:
-    """White lines where slots are left out."""
-    for row in slots.gaps:
+def part(axes: Axes, gaps: Sequence[int], others: int | None = None) -> None:
+    """White lines where slots are left out, and above the row of all others."""
+    for row in gaps:
         axes.axhline(row - 0.5, color="white", linewidth=1)
-    if slots.labels[-1] == "other":
-        axes.axhline(len(slots.shown) - 0.5, color="white", linewidth=2)
+    if others is not None:
+        axes.axhline(others - 0.5, color="white", linewidth=2)
 
 
 def lines(axes: Axes, shape: tuple[int, ...], colour: str, width: float) -> None:
@@ -197,12 +220,12 @@ def timed(axes: Axes, slots: Slots, step: int, colour: str) -> None:
     """The beginning of the output, and the step that is shown in full."""
     axes.set_gid("time")
     if slots.answered:
-        axes.axvline(slots.answered - 0.5, color=colour, linewidth=1, linestyle=(0, (2, 2)))
+        # Above the outline of the first step of the output.
+        axes.axvline(slots.answered - 0.5, color=colour, linewidth=1.3, linestyle=(0, (2, 2)), zorder=6)
     low, high = sorted(axes.get_ylim())
-    here = Rectangle(
-        (step - 0.5, low), 1, high - low, fill=False, edgecolor=PATH, linewidth=1.3, clip_on=False, zorder=5
-    )
-    axes.add_patch(here)
+    line = 1.3 if slots.steps < THICK else 0.6
+    around = {"fill": False, "edgecolor": PATH, "linewidth": line, "clip_on": False, "zorder": 5}
+    axes.add_patch(Rectangle((step - 0.5, low), 1, high - low, **around))
 
 
 def draw_notes(sheet: Sheet, slots: Slots, step: int, top: float) -> None:
@@ -212,9 +235,11 @@ def draw_notes(sheet: Sheet, slots: Slots, step: int, top: float) -> None:
     bar.set_xticks([])
     sheet.text(MARGIN + LABELS, top + 0.24, "0")
     sheet.text(MARGIN + LABELS + 1.12, top + 0.24, "1  weight")
-    sheet.text(MARGIN + LABELS + 1.9, top + 0.24, f"outlined: {slots.describe(step)}", colour=PATH)
+    notes = [f"orange: {slots.describe(step)}"]
     if slots.left_out():
-        sheet.text(MARGIN + LABELS, top + 0.44, slots.left_out())
+        notes.append(slots.left_out())
     if slots.memory is not None:
-        note = "memory: zero is grey, the largest number of all steps white, or black if below zero"
-        sheet.text(MARGIN + LABELS, top + 0.62, note)
+        notes.append("memory: zero is grey, the largest number of all steps white, or black if below zero")
+    sheet.text(MARGIN + LABELS + 1.9, top + 0.24, notes[0], colour=PATH)
+    for line, note in enumerate(notes[1:], start=1):
+        sheet.text(MARGIN + LABELS, top + 0.24 + line * NOTE, note)

@@ -65,6 +65,11 @@ class Slots:
         return int(np.isfinite(self.output[:, 0]).argmax())
 
     @property
+    def first(self) -> int:
+        """The step to show at first: that of the output; the middle, where there is an output from the start."""
+        return self.answered or self.steps // 2
+
+    @property
     def unit(self) -> str:
         """What is looked at: slots of a memory, or cells of anything else."""
         return "slot" if self.kinds[0][0].name.partition(" ")[0] in ("read", "write") else "cell"
@@ -73,7 +78,12 @@ class Slots:
     def labels(self) -> list[str]:
         """Of the rows that `rows` gives."""
         shown = [self.names[slot] for slot in self.shown]
-        return [*shown, "other"] if len(shown) < len(self.names) else shown
+        return shown if self.others is None else [*shown, "other"]
+
+    @property
+    def others(self) -> int | None:
+        """The row that is the sum of all slots that are not shown, if some are not."""
+        return len(self.shown) if len(self.shown) < len(self.names) else None
 
     @property
     def gaps(self) -> list[int]:
@@ -83,7 +93,7 @@ class Slots:
     def rows(self, weights: Float[np.ndarray, "*step slot"]) -> Float[np.ndarray, "*step row"]:
         """The weights of the slots that are shown and, where some are not, the sum of all others."""
         kept = weights[..., self.shown]
-        if len(self.shown) == len(self.names):
+        if self.others is None:
             return kept
         others = np.delete(weights, self.shown, -1).sum(-1, keepdims=True)
         return np.concatenate([kept, others], -1)
