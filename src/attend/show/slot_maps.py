@@ -36,7 +36,7 @@ APART = 0.17
 # With fewer steps than this, outlines are thick.
 THICK = 100
 # Of more steps than this, a GIF has as many.
-MOST_FRAMES = 100
+MOST_FRAMES = 50
 
 
 def slot_maps(trace: Trace, path: Path | None = None, step: int | None = None) -> Figure:
@@ -147,7 +147,8 @@ def draw_vectors(
         axes = sheet.axes(left, bottom - size * bit, wide, size * bit)
         low, high = min(0.0, float(np.nanmin(rows))), max(1.0, float(np.nanmax(rows)))
         axes.imshow(rows.T, cmap=BITS, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
-        lines(axes, rows.T.shape, "white", 0.5 if wide / slots.steps > LARGEST / 3 else 0)
+        if wide / slots.steps > LARGEST / 3:
+            lines(axes, rows.T.shape)
         timed(axes, slots, step, INK)
         axes.set_xticks([])
         axes.set_yticks([])
@@ -209,11 +210,12 @@ def part(axes: Axes, gaps: Sequence[int], others: int | None = None) -> None:
         axes.axhline(others - 0.5, color="white", linewidth=2)
 
 
-def lines(axes: Axes, shape: tuple[int, ...], colour: str, width: float) -> None:
+def lines(axes: Axes, shape: tuple[int, ...]) -> None:
+    """White lines between bits."""
     for row in range(1, shape[0]):
-        axes.axhline(row - 0.5, color=colour, linewidth=width)
+        axes.axhline(row - 0.5, color="white", linewidth=0.5)
     for column in range(1, shape[1]):
-        axes.axvline(column - 0.5, color=colour, linewidth=width)
+        axes.axvline(column - 0.5, color="white", linewidth=0.5)
 
 
 def timed(axes: Axes, slots: Slots, step: int, colour: str) -> None:
