@@ -49,7 +49,16 @@ export function onSchemeChange(act: () => void): void {
 
 /** From no weight to all of it: even steps of lightness, one hue. */
 export function heat(colours: Palette): (share: number) => string {
-  const scale = interpolateLab(colours.empty, colours.full);
+  return ramp(colours.empty, colours.full);
+}
+
+/** From a bit that is not set to one that is. */
+export function bits(colours: Palette): (share: number) => string {
+  return ramp(colours.empty, colours.ink);
+}
+
+function ramp(from: string, to: string): (share: number) => string {
+  const scale = interpolateLab(from, to);
   const steps = Array.from({ length: 257 }, (_, step) => scale(step / 256));
   return (share) => steps[Math.round(Math.min(Math.max(share, 0), 1) * 256)];
 }
