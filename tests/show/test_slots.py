@@ -10,6 +10,7 @@ from attend.attention.trace import Named, PictureEachStep, Trace, Weights
 from attend.data.image import as_data_uri
 from attend.show.export import write
 from attend.show.slot_maps import slot_maps
+from attend.show.slot_text import slot_text
 from attend.show.slots import Slots, slots_of
 
 
@@ -77,3 +78,40 @@ def test_a_gif_has_a_frame_for_each_step(tmp_path: Path):
     with Image.open(tmp_path / "x.gif") as image:
         assert getattr(image, "n_frames", 1) == 4
     assert "3 of 5 slots" in (tmp_path / "x.svg").read_text()
+
+
+def test_a_figure_is_of_the_step_that_is_named(tmp_path: Path):
+    slot_maps(copying(), tmp_path / "x.svg", 1)
+    assert "step 2 (input 2)" in (tmp_path / "x.svg").read_text()
+    with pytest.raises(ValueError, match="no step 5"):
+        slot_maps(copying(), None, 4)
+
+
+def test_a_long_sequence_stays_within_a_pages_width():
+    names = tuple("01" * 200)
+    look = Weights(np.eye(5)[np.arange(400) % 5], Named(names), Named(tuple("12345")))
+    figure = slot_maps(Trace(" ".join(names), " ".join(names), {"read": look, "write": look}))
+    assert figure.get_figwidth() < 14
+
+
+def test_text_has_a_map_for_each_head_and_what_leads_to_a_step():
+    lines = slot_text(found(copying()), 80, colour=False, step=1).splitlines()
+    assert [line.split() for line in lines[:7]] == [
+        ["input"],
+        ["█·", "output"],
+        ["·█", "█·"],
+        ["write", "read", "memory", "after", "step", "2"],
+        ["1", "█", "1", "███", "1", "░░░"],
+        ["2", "███", "2", "█", "2", "░░░"],
+        ["other", "other"],
+    ]
+    assert "  write: before 1 (1.00) -> content 1 (0.20) -> sharpen 2 (1.00)" in lines
+    assert "  read: 1 (1.00)" in lines
+
+
+def test_maps_that_are_wider_than_the_terminal_are_cut():
+    maps = slot_text(found(copying()), 8, colour=False).partition("step 3 (output 1)")[0]
+    rows = [line for line in maps.splitlines() if line.startswith("    1")]
+    # Each of two heads twice, and the memory once.
+    assert len(rows) == 5
+    assert max(map(len, rows)) <= 9

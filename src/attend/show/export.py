@@ -29,13 +29,14 @@ Draw = Callable[[Trace, Path], object]
 SUFFIXES = (".png", ".svg", ".gif", ".html", ".json", ".npz", ".pharaoh")
 
 
-def write(path: Path, trace: Trace, words: bool | None = None) -> None:
+def write(path: Path, trace: Trace, words: bool | None = None, step: int | None = None) -> None:
     """Write the trace in the format of the suffix; figures and links merge subwords as `readable` does.
 
+    `step` is the one that a figure of heads over memory slots shows in full, counted from 0.
     Gold alignments (`Trace.gold`) are outlined in matrices of whole words. Raises `ValueError` as `check` does; figures
     warn of characters that no installed font has.
     """
-    _writer(path, trace, words)()
+    _writer(path, trace, words, step)()
 
 
 def check(path: Path, trace: Trace) -> None:
@@ -43,10 +44,10 @@ def check(path: Path, trace: Trace) -> None:
     _writer(path, trace, None)
 
 
-def _writer(path: Path, trace: Trace, words: bool | None) -> Callable[[], object]:
+def _writer(path: Path, trace: Trace, words: bool | None, step: int | None = None) -> Callable[[], object]:
     match path.suffix.lower():
         case ".png" | ".svg":
-            return _figure(path, trace, words)
+            return _figure(path, trace, words, step)
         case ".gif":
             return _animation(path, trace)
         case ".html":
@@ -67,12 +68,12 @@ def _writer(path: Path, trace: Trace, words: bool | None) -> Callable[[], object
     raise ValueError(f"{path}: name a file {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
 
 
-def _figure(path: Path, trace: Trace, words: bool | None) -> Callable[[], object]:
+def _figure(path: Path, trace: Trace, words: bool | None, step: int | None) -> Callable[[], object]:
     draw = _over_images(trace, step_panels, word_maps, scan_path)
     if draw is not None:
         return partial(draw, trace, path)
     if slots_of(trace) is not None:
-        return partial(slot_maps, trace, path)
+        return partial(slot_maps, trace, path, step)
     looks = drawable(trace)
     if not looks:
         raise ValueError(f"{path}: nothing to draw: {_lack(trace)}; name a file .html or .json")

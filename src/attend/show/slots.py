@@ -110,6 +110,11 @@ class Slots:
         what = [f"{name} {int(real[: step + 1].sum())}" for name, real in here.items() if real[step]]
         return f"step {step + 1} ({', '.join(what)})"
 
+    def strongest(self, weights: Float[np.ndarray, "slot"]) -> str:
+        """The name of the strongest slot, and its weight: "12 (0.98)"."""
+        best = int(weights.argmax())
+        return f"{self.names[best]} ({weights[best]:.2f})"
+
     def left_out(self) -> str:
         """A sentence on the slots that are not shown; empty if all are."""
         hidden = len(self.names) - len(self.shown)
