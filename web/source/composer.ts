@@ -4,7 +4,7 @@ import { button, draw, make, pictured, type Attributes } from "./elements";
 import type { Input } from "./store";
 
 /** Kinds of inputs that are sent as text; all others are files, sent as data URIs. */
-const TEXTS = ["text"];
+const TEXTS = ["text", "vectors"];
 
 export interface Box {
   name: string;

@@ -258,7 +258,8 @@ class Explorer extends HTMLElement implements Act {
       if (trace.alternatives && told) found.push("alternatives");
       found.push("matrix");
       if (look.memory.kind !== "grid" && !slots && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
-      found.push("strips");
+      // Most slots of a memory are never visited: their sums say little.
+      if (!slots) found.push("strips");
     }
     if (trace.alternatives && !found.includes("alternatives") && !panel.ofInput) found.push("alternatives");
     if (trace.search) found.push("beam");

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 from attend.attention.trace import Trace
 from attend.serve.messages import Input, Predicted, Scored, StreamRequest, TraceRequest
 
-TEXTS = ("text",)
+TEXTS = ("text", "vectors")
 """Kinds of inputs that are sent as text. All others are files, sent as data URIs."""
 
 
