@@ -1,7 +1,7 @@
 """The explorer's pictures in these pages, taken anew from a run of the dates demo: `make screenshots RUN=runs/demo`.
 
 Also writes docs/dates.html, the page of one date, as `attend show --out` does; and with more runs, given as
-`--translation RUN`, `--glimpses RUN` and `--captions RUN`, docs/translation.html and so on.
+`--translation RUN`, `--glimpses RUN`, `--captions RUN` and `--copying RUN`, docs/translation.html and so on.
 """
 
 import argparse
@@ -24,7 +24,10 @@ INPUTS = {
     "translation": "two girls in red jackets throw a ball for a small brown dog on the beach .",
     "glimpses": "valid:9",
     "captions": "valid:1",
+    "copying": "valid:1",
 }
+# Of these there is a picture, too.
+PICTURED = ("copying",)
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -64,7 +67,9 @@ def main() -> None:
     arguments = parser.parse_args()
     for name, text in INPUTS.items():
         if (other := getattr(arguments, name)) is not None:
-            subprocess.run([str(ATTEND), "show", str(other), text, "--out", str(HERE / f"{name}.html")], check=True)
+            suffixes = ("html", "png") if name in PICTURED else ("html",)
+            files = [str(HERE / f"{name}.{suffix}") for suffix in suffixes]
+            subprocess.run([str(ATTEND), "show", str(other), text, "--out", *files], check=True)
     run = arguments.run
     subprocess.run([str(ATTEND), "show", str(run), DATE, "--out", str(HERE / "dates.html")], check=True)
     path = os.environ.get("ATTEND_CHROMIUM") or shutil.which("chromium")

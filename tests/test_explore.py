@@ -12,11 +12,12 @@ from torch import nn
 from attend.attention.trace import Trace, Weights
 from attend.contract import END, Answers, Batch, Look
 from attend.decoding import teacher_forced
-from attend.explore import Query, explain, explore, stream
+from attend.explore import Query, explain, explore, memory_pictures, stream
 from attend.fields.text import Text
 from attend.model import Model
 from attend.outputs.classes import Classes
 from attend.outputs.sequence import Decoding, Sequence
+from attend.show.pixels import pixels
 from attend.systems import rnnsearch, seq2seq
 from small_models import Given, Sorter, model_of, prepared, rows
 
@@ -282,3 +283,11 @@ def test_a_stream_of_classes_tells_the_likeliest_after_each_step(tmp_path: Path)
     assert len(told) == 2
     assert told[-1]["text"] == trace.output == sorter.predict("ab").text
     assert told[-1]["log_prob"] == pytest.approx(sorter.predict("ab").log_prob, abs=1e-5)
+
+
+def test_a_memory_is_pictured_with_a_row_for_each_slot_and_zero_in_grey():
+    memory = np.zeros((2, 3, 4))
+    memory[0, 1, 2], memory[1, 2, 0] = -2.0, 1.0
+    first, second = (pixels(uri)[..., 0] for uri in memory_pictures(memory).uris)
+    assert first.shape == (3, 4)
+    assert (first[0, 0], first[1, 2], second[2, 0]) == (128, 0, 191)

@@ -44,7 +44,7 @@ ONLY = {
     "training": {"atomic", "contract", "fast", "log", "memory", "precision", "progress", "settings", "weights"},
     # Data, and what is shown and measured of looks: without torch.
     "data": {"atomic", "settings"},
-    "show": {"atomic", "attention.trace"},
+    "show": {"atomic", "attention.trace", "data.vectors"},
     "inspect": {"attention.trace", "data", "metrics", "show.formats", "show.reading", "show.words"},
     # Fields, outputs and the one task know no system.
     "fields": {"atomic", "attention.trace", "contract", "data", "settings", "stored"},
@@ -96,7 +96,17 @@ ONLY = {
         "show",
         "task",
     },
-    "explore": {"attention.trace", "contract", "decoding", "evidence", "fields.text", "model", "outputs", "task"},
+    "explore": {
+        "attention.trace",
+        "contract",
+        "data.image",
+        "decoding",
+        "evidence",
+        "fields.text",
+        "model",
+        "outputs",
+        "task",
+    },
     "serve": {"attention.trace", "explore", "model", "outputs", "show", "task"},
     # Runs of recipes.
     "recipes": {"data", "fields", "outputs", "recipe", "systems", "task", "tasks", "training"},

@@ -41,6 +41,7 @@ __all__ = [
     "Look",
     "Loss",
     "Pictures",
+    "Remembers",
     "Split",
     "Starts",
     "State",
@@ -48,6 +49,7 @@ __all__ = [
     "StoredTask",
     "System",
     "Task",
+    "Workings",
 ]
 
 Split = Literal["train", "valid", "test"]
@@ -119,6 +121,18 @@ class Answers:
 
     logits: Float[Tensor, "batch step answer"]
     looks: Mapping[str, Look] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Workings:
+    """How looks over a system's own memory came about.
+
+    `stages` are named after the look that they lead to, "write: content" and then "write: gate" to "write", in order.
+    `memory` is what the slots hold after each step, by the name of a look that writes it.
+    """
+
+    stages: Mapping[str, Look]
+    memory: Mapping[str, Float[Tensor, "batch step slot size"]]
 
 
 @dataclass(frozen=True)
@@ -243,6 +257,15 @@ class Answerer(Protocol):
 
     def answer(self, batch: Batch) -> Answers:
         """Its answers, in one deterministic pass, and where it looked."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A system that answers with a memory of its own, and can show it."""
+
+    def workings(self, batch: Batch) -> Workings:
+        """The stages of its looks and its memory, in the same pass as `answer` takes."""
         ...
 
 

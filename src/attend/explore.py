@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import nn
 
 from attend import decoding, evidence
-from attend.attention.trace import Alternative, Evidence, Intervention, Node, Trace
-from attend.contract import BEGIN, END, PAD, UNKNOWN, Batch
+from attend.attention.trace import Alternative, Evidence, Intervention, Node, PictureEachStep, Trace
+from attend.contract import BEGIN, END, PAD, UNKNOWN, Batch, Remembers
+from attend.data.image import as_data_uri
 from attend.decoding import Hypothesis, Looks, Taken
 from attend.fields.text import TextField
-from attend.model import Model, Prediction
+from attend.model import TINY, Model, Prediction
+from attend.outputs.bits import BitsOutput
 from attend.outputs.output import Seen, Wanted
 from attend.outputs.sequence import SequenceOutput
 from attend.task import Case, device_of
@@ -96,10 +99,30 @@ def explore_answer(model: Model, case: Case, query: Query, stop: Callable[[], No
     stop()
     prediction = model.predict_cases([case], how)[0][0]
     if not query.evidence:
-        return prediction.trace()
+        return worked(model, prediction)
     if attributable(prediction) is None:
         raise ValueError("evidence needs attention weights over an input, a row for each step of the output")
-    return replace(prediction.trace(), evidence=evidence_of_answer(model, prediction, stop))
+    return replace(worked(model, prediction), evidence=evidence_of_answer(model, prediction, stop))
+
+
+def worked(model: Model, prediction: Prediction) -> Trace:
+    """A prediction's trace; of a system with a memory of its own with the stages of its looks, as looks named
+    "write: content", and the memory after each step, as pictures of the look that writes it."""
+    output = model.task.output
+    if not (isinstance(model.system, Remembers) and isinstance(output, BitsOutput)):
+        return prediction.trace()
+    batch = model.task.inputs([prediction.case], device_of(model.system))
+    stages, memory = output.workings(model.system, batch, len(prediction.result.steps))
+    result = replace(prediction.result, looks={**prediction.result.looks, **stages})
+    trace = replace(prediction, result=result).trace()
+    return replace(trace, media={**trace.media, **{name: memory_pictures(one) for name, one in memory.items()}})
+
+
+def memory_pictures(memory: Float[np.ndarray, "step slot size"]) -> PictureEachStep:
+    """A row of pixels for each slot: 0 is grey, the largest absolute value of all steps white, or black if negative."""
+    shades = memory / max(float(np.abs(memory).max()), TINY)
+    pixels = np.rint(127.5 + 127.5 * shades).astype(np.uint8)
+    return PictureEachStep(tuple(as_data_uri(step[None]) for step in pixels))
 
 
 def evidence_of_answer(
@@ -119,7 +142,7 @@ def explain(model: Model, prediction: Prediction, target: Any = None) -> Trace:
 
     `target` is the output where that was given, and not searched for.
     """
-    trace = prediction.trace()
+    trace = worked(model, prediction)
     if not isinstance(model.task.output, SequenceOutput):
         return replace(trace, evidence=evidence_of_answer(model, prediction))
     prefix = () if target is None else (*model.task.output.field.prepare(target).spelt.ids, END)

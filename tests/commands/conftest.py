@@ -249,6 +249,17 @@ def entailment(pairs: Path, attend: Attend, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
+def copier(attend: Attend, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bits, with a memory of five slots: it has learnt next to nothing."""
+    folder = tmp_path_factory.mktemp("bits")
+    (folder / "rows.tsv").write_text("sequence\ttarget\n" + "10 01 11\t1 0 1\n00 10\t0 1\n" * 8)
+    files = [word for part in ("train", "valid") for word in (f"--data.{part}", folder / "rows.tsv")]
+    small = ["--system.hidden", "4", "--system.slots", "5", "--system.size", "3", "--training.epochs", "1"]
+    attend("train", "ntm", "--out", folder / "run", *files, *small)
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
 def drawer(attend: Attend, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images, drawn."""
     out = tmp_path_factory.mktemp("runs") / "drawer"

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,6 +161,32 @@ def test_two_texts(entailment: Path, tmp_path: Path, attend: Attend, fails: Call
     assert "premise" in said
     assert "--inputs" in said
     assert "'hypothesis'" in fails("show", entailment, "--inputs", "premise=a dog")
+
+
+def test_a_step_of_heads_over_memory_slots(copier: Path, tmp_path: Path, attend: Attend) -> None:
+    out = attend("show", copier, "10 01", "--step", "2").out
+    assert "memory after step 2" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("  write:")]
+    assert re.findall("[a-z]+", line) == ["write", "before", "content", "gate", "shift", "sharpen"]
+    # By default it is the output's first step.
+    assert "step 3 (output 1)" in attend("show", copier, "10 01").out
+    first, second = tmp_path / "first.svg", tmp_path / "second.svg"
+    attend("show", copier, "10 01", "--out", first)
+    attend("show", copier, "10 01", "--step", "2", "--out", second, tmp_path / "page.html", tmp_path / "trace.json")
+    assert "memory after step 3" in first.read_text()
+    assert "memory after step 2" in second.read_text()
+    trace = trace_of(tmp_path / "trace.json")
+    assert {"write", "write: content", "write: gate", "write: shift"} <= trace.looks.keys()
+    assert trace.media["write"].kind == "picture_each_step"
+    # Of bits there is no evidence, so none is missed.
+    assert attend("show", copier, "10 " * 200, "--out", tmp_path / "long.html").err == ""
+
+
+def test_a_step_that_is_not_there_is_said(copier: Path, run: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
+    for step in ("0", "99"):
+        assert f"--step {step}" in fails("show", copier, "10 01", "--step", step)
+    assert "--step" in fails("show", copier, "10 01", "--step", "1", "--out", tmp_path / "x.gif")
+    assert "--step" in fails("show", run, "a dog", "--step", "1")
 
 
 def test_how_a_picture_is_drawn(

@@ -197,6 +197,21 @@ def tracking() -> Trace:
     return Trace("walk.mp4", "a person", {"glimpse": windows}, media={"glimpse": PictureEachStep(shades(250, 150, 50))})
 
 
+def memory() -> Trace:
+    """Three vectors that are written to slots 1 to 3 of eight, and then read from there; with the stages of writing."""
+    given = answered = ("101", "010", "110")
+    steps, slots = Named((*given, *answered)), Named(tuple("12345678"))
+    write, read = (Weights(np.eye(8)[cells], steps, slots) for cells in ([0, 1, 2, 2, 2, 2], [0, 0, 0, 0, 1, 2]))
+    content = Weights(np.full((6, 8), 0.125), steps, slots)
+    shift = Weights(0.2 * content.weights + 0.8 * write.weights, steps, slots)
+    looks = {"read": read, "write": write, "write: content": content, "write: shift": shift}
+    held = np.full((6, 8, 4), 128, dtype=np.uint8)
+    for step, vector in enumerate(given):
+        held[step:, step, :3] = [255 * int(bit) for bit in vector]
+    pictures = PictureEachStep(tuple(as_data_uri(one[None]) for one in held))
+    return Trace(" ".join(given), " ".join(answered), looks, (-0.1,) * 3, media={"write": pictures}, finished=True)
+
+
 def odd() -> Trace:
     """Looks that something is wrong with: even, still, and with words never attended."""
     memory, steps = tokens("one two three four", ["one", "two", "three", "four"]), tokens("a b", ["a", "b"])
@@ -279,6 +294,7 @@ EVERY = {
     "speech": speech,
     "video": video,
     "tracking": tracking,
+    "memory": memory,
     "odd": odd,
     "nowhere": nowhere,
     "whole": whole,

@@ -24,6 +24,7 @@ def test_nothing_serious_is_wrong(opened: Callable[..., Page], tab: Page, scheme
         ((golden.caption(), golden.glimpses()), f"{VIEWS}&s=0.1"),
         ((golden.right_to_left(),), "t=1"),
         ((golden.large(80, 80),), VIEWS),
+        ((golden.memory(),), "v=memory"),
         ((golden.entailment(two_way=True), golden.at_once()), f"{VIEWS}&s=0.1"),
     ]
     for traces, address in cases:

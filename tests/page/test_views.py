@@ -757,6 +757,45 @@ def test_a_difference_has_a_table_and_is_spoken(opened: Open) -> None:
     np.testing.assert_allclose(shown, other.weights - look.weights, atol=6e-4)
 
 
+def test_heads_over_memory_slots_are_shown_step_by_step(opened: Open) -> None:
+    page = opened(golden.memory())
+    # Stages are part of this view, not looks to choose.
+    expect(page.get_by_role("group", name="Look").get_by_role("button")).to_have_text(["read", "write"])
+    view = page.locator("attend-memory")
+    maps = view.get_by_role("application", name="Heads over memory slots")
+    expect(view.locator("svg image")).to_have_count(2 + 2 + 4 + 1)
+    expect(view.locator(".stage-name")).to_have_text(["before", "content", "shift", "sharpen"])
+    for name in ("input", "output", "write", "read", "other", "step", "slot"):
+        expect(view.get_by_text(name, exact=True).first).to_be_visible()
+    # It opens at the output's first step.
+    expect(view).to_contain_text("step 4 (output 1): write at slot 3 (1.00), read at slot 1 (1.00)")
+    view.get_by_role("slider").fill("4")
+    expect(view).to_contain_text("step 5 (output 2): write at slot 3 (1.00), read at slot 2 (1.00)")
+    expect(view.get_by_text("memory after step 5")).to_be_visible()
+    maps.focus()
+    page.keyboard.press("Home")
+    expect(view).to_contain_text("step 1 (input 1)")
+    page.keyboard.press("ArrowRight")
+    expect(view).to_contain_text("step 2 (input 2): write at slot 2 (1.00)")
+    picture = ElementTree.fromstring(saved(page, "SVG"))
+    texts = {"".join(text.itertext()) for text in picture.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"write", "memory after step 2", "sharpen"} <= texts
+    assert saved(page, "PNG").startswith(b"\x89PNG")
+
+
+def test_heads_over_memory_slots_have_a_table_too(opened: Open) -> None:
+    rows = opened(golden.memory(), address="v=memory&t=1").locator("attend-memory tbody tr")
+    expect(rows).to_have_count(6)
+    assert rows.nth(4).locator("td").all_inner_texts()[-1] == "slot 2 (1.00)"
+
+
+def test_maps_of_memory_slots_fit_a_narrow_screen(opened: Open) -> None:
+    page = opened(golden.memory(), address="v=memory")
+    page.set_viewport_size({"width": 390, "height": 900})
+    expect(page.locator("attend-memory svg image")).to_have_count(9)
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
 def test_the_search_has_a_table_too(opened: Open) -> None:
     search = golden.subwords().search or ()
     rows = opened(golden.subwords(), address="v=beam&t=1").locator("attend-beam tbody tr")

@@ -14,17 +14,18 @@ from echo import serving
 from models import data_uri
 from starlette.testclient import TestClient
 
-from attend.attention.trace import Tokens, Trace, Weights
+from attend.attention.trace import PictureEachStep, Tokens, Trace, Weights
 from attend.contract import Batch
 from attend.decoding import teacher_forced
 from attend.fields.grid import Grid
+from attend.fields.vectors import Vectors
 from attend.model import Model
-from attend.outputs import sequence
+from attend.outputs import bits, sequence
 from attend.serve.adapter import served
 from attend.serve.application import application
 from attend.serve.messages import StreamRequest, TraceRequest
 from attend.serve.served import Served
-from attend.systems import captioner
+from attend.systems import captioner, ntm
 from attend.tasks.drawing import DrawingModel
 from attend.tasks.game import PlayerModel
 
@@ -454,3 +455,20 @@ def test_an_input_that_is_missing_or_unknown_is_named(sentence_pairs: Model, giv
     with asking(sentence_pairs) as client:
         answer = client.post("/v1/predict", json={"inputs": [given]})
     assert (answer.status_code, problem in answer.json()["detail"]) == (422, True), answer.text
+
+
+# Bits from vectors
+
+
+def test_heads_over_memory_slots_come_with_their_stages_and_the_memory() -> None:
+    config, examples = ntm.Config(hidden=4, slots=5, size=3), {"sequence": ["10 01"]}
+    fields, how = {"sequence": Vectors()}, bits.Decoding()
+    model = served("copier", models.untrained(ntm.System, config, fields, bits.Bits(), how, examples, ["1 0"]))
+    trace = model.trace(TraceRequest(input="10 01"), never)
+    stages = ["content", "gate", "shift"]
+    assert [name for name in trace.looks if name.startswith("write: ")] == [f"write: {stage}" for stage in stages]
+    memory = trace.media["write"]
+    assert isinstance(memory, PictureEachStep)
+    assert len(memory.uris) == 4
+    with pytest.raises(ValueError, match="'x' as vector 2"):
+        model.trace(TraceRequest(input="10 x"), never)

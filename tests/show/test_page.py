@@ -133,3 +133,7 @@ def test_a_frame_is_as_high_as_its_matrix_but_no_higher_than_a_screen() -> None:
 
     assert height(4) - height(2) == 4
     assert height(100) == height(200) == 45
+
+
+def test_the_script_is_small():
+    assert len(built("explorer.js").encode()) < 150_000

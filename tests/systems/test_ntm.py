@@ -90,3 +90,20 @@ def test_the_loss_is_of_all_real_bits_and_a_unit_is_a_sequence():
     assert float(loss.total) == pytest.approx(20.0 + torch.log(torch.tensor(2.0)).item(), abs=1e-5)
     assert loss.units == 1
     assert float(loss.terms["wrong_bits"]) == 2  # a log-odds of 0 is no 1
+
+
+def test_the_workings_are_those_of_the_answer():
+    system = ntm.System(replace(CONFIG, write_heads=2), 2, 2)
+    batch = Batch({"sequence": cells(3, 1)}, cells(2, 1))
+    looks, workings = system.answer(batch).looks, system.workings(batch)
+    assert list(workings.stages) == [f"{name}: {stage}" for name in looks for stage in ntm.STAGES]
+    for stage in workings.stages.values():
+        assert isinstance(stage.values, torch.Tensor)
+        torch.testing.assert_close(stage.values.sum(-1), torch.ones(2, 5))
+    assert {name: memory.shape for name, memory in workings.memory.items()} == {"write 1": (2, 5, 5, 3)}
+
+
+def test_the_stages_of_a_step_end_in_its_weights():
+    heads = ntm.System(replace(CONFIG, read_heads=2), 2, 2).heads
+    before = torch.rand(4, CONFIG.hidden), heads.start(4), torch.rand(4, CONFIG.slots, CONFIG.size)
+    torch.testing.assert_close(heads.stages(*before).sharpened, heads(*before)[0])

@@ -1,7 +1,6 @@
 // Arcs between cells and steps: for each step the strongest, up to a chosen share of its weight.
 
-import { link, curveBumpX } from "d3-shape";
-import { draw, FONT, make, shorten, textWidth } from "./elements";
+import { curve, draw, FONT, make, shorten, textWidth } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, steered, View } from "./view";
 import { answers, harmless, isSpecial, size, type Weights } from "./trace";
@@ -56,11 +55,9 @@ export class Arcs extends View {
     // The shorter side is centred on the longer one.
     const y = (index: number, count: number) => 28 + (index + 0.5 + (rows - count) / 2) * ROW;
     const arcs = this.arcs();
-    const path = link<Arc, [number, number]>(curveBumpX)
-      .source((arc) => [left, y(arc.cell, cells.length)])
-      .target((arc) => [right, y(arc.step, steps.length)]);
+    const path = (arc: Arc) => curve([left, y(arc.cell, cells.length)], [right, y(arc.step, steps.length)]);
     const line = (arc: Arc) => {
-      const look = { d: path(arc) ?? "", fill: "none", stroke: colours.full, "stroke-linecap": "round" };
+      const look = { d: path(arc), fill: "none", stroke: colours.full, "stroke-linecap": "round" };
       return draw("path", { ...look, "stroke-width": (0.75 + 5 * arc.weight).toFixed(2), opacity: (0.18 + 0.72 * arc.weight).toFixed(2) });
     };
     const whole = arcs.length <= MOST_ARCS;

@@ -1,8 +1,7 @@
 // The tree of a beam search: hypotheses that were kept, finished and pruned.
 
 import { hierarchy, type HierarchyNode } from "d3-hierarchy";
-import { linkHorizontal } from "d3-shape";
-import { button, draw, FONT, isolated, make, scrolling, shorten } from "./elements";
+import { button, curve, draw, FONT, isolated, make, scrolling, shorten } from "./elements";
 import { LIGHT, palette, type Palette } from "./colour";
 import { framed, saving, View } from "./view";
 import { visible, type Node as Tried } from "./trace";
@@ -91,11 +90,10 @@ export class Beam extends View {
     const all = root.descendants();
     const width = (root.height + 1) * STEP + 40;
     const height = (rows + 1) * ROW;
-    const line = linkHorizontal<{ source: Placed; target: Placed }, Placed>().x(x).y(y);
     const edges = (root.links() as { source: Placed; target: Placed }[]).map((edge) => {
       const thick = best.has(edge.target.data.number);
       const look = { fill: "none", stroke: thick ? colours.full : colours.quiet, "stroke-width": thick ? 2.5 : 0.75 };
-      return { to: edge.target, element: draw("path", { ...look, d: line(edge) ?? "" }) };
+      return { to: edge.target, element: draw("path", { ...look, d: curve([x(edge.source), y(edge.source)], [x(edge.target), y(edge.target)]) }) };
     });
     const marks = all
       .filter((item) => item.data.node)

@@ -1,7 +1,6 @@
 // Colours. SVGs carry them as attributes, so that they look the same when exported.
 
 import { interpolateLab } from "d3-interpolate";
-import { scaleLinear } from "d3-scale";
 
 export interface Palette {
   paper: string;
@@ -50,16 +49,22 @@ export function onSchemeChange(act: () => void): void {
 
 /** From no weight to all of it: even steps of lightness, one hue. */
 export function heat(colours: Palette): (share: number) => string {
-  const scale = scaleLinear<string>().domain([0, 1]).range([colours.empty, colours.full]).interpolate(interpolateLab);
+  return ramp(colours.empty, colours.full);
+}
+
+/** From a bit that is not set to one that is. */
+export function bits(colours: Palette): (share: number) => string {
+  return ramp(colours.empty, colours.ink);
+}
+
+function ramp(from: string, to: string): (share: number) => string {
+  const scale = interpolateLab(from, to);
   const steps = Array.from({ length: 257 }, (_, step) => scale(step / 256));
   return (share) => steps[Math.round(Math.min(Math.max(share, 0), 1) * 256)];
 }
 
 /** From -1 over 0 to 1. */
 export function difference(colours: Palette): (share: number) => string {
-  const scale = scaleLinear<string>()
-    .domain([-1, 0, 1])
-    .range([colours.less, colours.empty, colours.more])
-    .interpolate(interpolateLab);
-  return (share) => scale(Math.min(Math.max(share, -1), 1));
+  const [less, more] = [interpolateLab(colours.empty, colours.less), interpolateLab(colours.empty, colours.more)];
+  return (share) => (share < 0 ? less : more)(Math.min(Math.abs(share), 1));
 }

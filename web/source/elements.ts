@@ -42,6 +42,12 @@ export function pictured(href: string, attributes: Attributes): SVGImageElement 
   return made;
 }
 
+/** The path of a curve that is level at both of its ends. */
+export function curve([left, top]: [number, number], [right, bottom]: [number, number]): string {
+  const middle = (left + right) / 2;
+  return `M${left},${top}C${middle},${top},${middle},${bottom},${right},${bottom}`;
+}
+
 /** What may be wider, or higher, than there is room for: the keyboard can scroll it too. */
 export function scrolling(name: string, tall: boolean, ...children: Child[]): HTMLElement {
   const attributes = { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": name };

@@ -8,6 +8,7 @@ import "./alternatives";
 import "./beam";
 import "./picture";
 import "./drawing";
+import "./memory";
 import { unlooked } from "./windows";
 import "./difference";
 import { aim, FORCED, forcedRow, upTo } from "./act";
@@ -20,11 +21,13 @@ import { SENTENCE } from "./evidence";
 import type { Act, Forced, Panel } from "./panel";
 import { csv, json, nematus, onePage, pharaoh, saveFile } from "./save";
 import { BOTH, INITIAL, linked, NOWHERE, Store, understood, VIEWS, type Ask, type Asked, type Entry, type Input, type ViewName } from "./store";
+import { heads, slotsOf } from "./slots";
 import "./table";
 import { answers, badges, hasWords, inputPicture, ofInput, ranking, read, sidesOf, stepLogProbs, stepPictures, understoodTrace, type Look, type Trace } from "./trace";
 import { summary, View } from "./view";
 
 const ELEMENTS: Record<Exclude<ViewName, "difference">, string> = {
+  memory: "attend-memory",
   matrix: "attend-matrix",
   arcs: "attend-arcs",
   strips: "attend-strips",
@@ -243,6 +246,8 @@ class Explorer extends HTMLElement implements Act {
     const found: ViewName[] = [];
     const drawn = stepPictures(trace);
     if (drawn) found.push("drawing");
+    const slots = slotsOf(trace) !== null;
+    if (slots) found.push("memory");
     if (look.kind === "windows") {
       // A drawing has its windows on it, and only their figures in a view of their own.
       if (!drawn || this.store.settings.table) found.push("windows");
@@ -252,8 +257,9 @@ class Explorer extends HTMLElement implements Act {
       const told = !panel.ofInput || answers(trace);
       if (trace.alternatives && told) found.push("alternatives");
       found.push("matrix");
-      if (look.memory.kind !== "grid" && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
-      found.push("strips");
+      if (look.memory.kind !== "grid" && !slots && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
+      // Most slots of a memory are never visited: their sums say little.
+      if (!slots) found.push("strips");
     }
     if (trace.alternatives && !found.includes("alternatives") && !panel.ofInput) found.push("alternatives");
     if (trace.search) found.push("beam");
@@ -277,7 +283,7 @@ class Explorer extends HTMLElement implements Act {
       { class: "toolbar", role: "group", "aria-label": "What is shown" },
       make("span", { class: "toggles", role: "group", "aria-label": "Views" }, ...toggles),
     );
-    const looks = [...new Set(this.panels.flatMap((panel) => Object.keys(panel.entry.trace.looks)))];
+    const looks = [...new Set(this.panels.flatMap((panel) => heads(panel.entry.trace)))];
     if (looks.length > 1) {
       const options = looks.map((name): [string, string] => [name, name]);
       bar.append(choice("Look", options, this.panels[0].name, (look) => this.setLook(look)));
@@ -379,7 +385,8 @@ class Explorer extends HTMLElement implements Act {
     if (noAttention) article.append(make("p", { class: "quiet" }, "This system has no attention: there is nothing it looked at to show."));
     const picture = inputPicture(entry.trace);
     if (noAttention && picture) article.append(unlooked(picture, entry.trace.alternatives?.[0]));
-    const odd = look.kind === "weights" ? badges(look) : [];
+    // That most slots of a memory are never visited is as it should be.
+    const odd = look.kind === "weights" && !slotsOf(entry.trace) ? badges(look) : [];
     if (odd.length) article.append(make("p", { class: "badges" }, ...odd.map((badge) => make("span", { class: "badge", dir: "auto" }, badge))));
     const grid = make("div", { class: "views" });
     article.append(grid);

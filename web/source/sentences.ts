@@ -1,6 +1,7 @@
 // Input and output as running text: pointing at a word on one side shades the weights on the other.
 
 import { draw, isolated, make, pictured, type Child } from "./elements";
+import { slotsOf } from "./slots";
 import { steered, View } from "./view";
 import { answers, column, fieldsOf, harmless, inputPicture, labels, mediaOf, size, stepLogProbs, strongest, visible, type Axis } from "./trace";
 
@@ -22,6 +23,11 @@ export class Sentences extends View {
     this.cells = [];
     this.steps = [];
     this.lit = [];
+    // Vectors and slots are drawn, and too many to be read.
+    if (slotsOf(entry.trace)) {
+      this.append(this.sentence("Input", "source", [entry.trace.input], null), this.sentence("Output", "output", [entry.trace.output], null));
+      return;
+    }
     const cells = look.kind === "weights" && look.memory.kind !== "grid" ? this.line(look.memory, "cell") : null;
     const rows = ofInput && look.steps.kind !== "grid" ? this.line(look.steps, "step") : null;
     const media = mediaOf(entry.trace, this.panel.name);

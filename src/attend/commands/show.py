@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Of files in which a person's links are outlined.
 OUTLINED = (".png", ".svg", ".html")
+# Of files that show a step in full.
+OF_A_STEP = (".png", ".svg")
 # To leave out each piece of a longer text in turn takes minutes.
 LONGEST_EXPLAINED = 500
 # What only predictions have.
@@ -45,6 +47,7 @@ class Options:
       attend show runs/digits seven.png --out path.png path.gif path.html
       attend show runs/digits valid:17 --out path.png
       attend show runs/entailment --inputs premise="a dog runs" hypothesis="an animal moves"
+      attend show runs/copier "101 010 110 000" --step 5 --out copying.png
       attend show runs/drawer new:3 --out drawing.gif
     """
 
@@ -64,11 +67,14 @@ class Options:
     sentence."""
     gold_form: GoldForm = "naacl"
     """As in attend evaluate."""
+    step: Annotated[int | None, arg(metavar="STEP", help_behavior_hint="")] = None
+    """Of heads over the slots of a memory: the step, from 1, that is shown with the stages of its weights and the
+    memory after it. By default the first of the output."""
     longest_input: LongestInput = None
     """Greatest length of an input, in tokens of a text."""
     out: OutFiles = ()
-    """Files to write instead: a picture (.png, .svg; of images also a moving one, .gif), a page (.html), or data
-    (.json, .npz; of tokens also .pharaoh)."""
+    """Files to write instead: a picture (.png, .svg; of images and memory slots also a moving one, .gif), a page
+    (.html), or data (.json, .npz; of tokens also .pharaoh)."""
     recipe: RecipeName = None
     """The run's recipe, where it is of a module from outside of attend."""
 
@@ -114,6 +120,8 @@ def check(options: Options) -> None:
     outlined = any(path.suffix.lower() in OUTLINED for path in options.files)
     if options.gold is not None and (options.target is None or options.subwords or not outlined):
         raise ValueError("--gold needs --target and a picture (--out x.png) of whole words, without --subwords")
+    if options.step is not None and options.files and not any(f.suffix.lower() in OF_A_STEP for f in options.files):
+        raise ValueError("--step needs a picture (--out x.png or x.svg), or the terminal: other files have every step")
     if options.input is None and not options.inputs:
         raise ValueError("missing input: give a text, a file, or --inputs name=...")
     if options.input is not None and options.inputs:
@@ -124,7 +132,7 @@ def check(options: Options) -> None:
 
 def predicted(model: "Model", options: Options) -> "Trace":
     """The trace of a prediction, or of a given target, with all that the files show."""
-    from attend.explore import explain
+    from attend.explore import attributable, explain, worked
 
     case = case_of(model, options)
     say_remarks(model)
@@ -133,11 +141,12 @@ def predicted(model: "Model", options: Options) -> "Trace":
     else:
         prediction = model.force_cases([case], [options.target])[0]
     about = {"run": str(options.run), "recipe": model.config.recipe}
-    trace = prediction.trace(**about)
+    trace = replace(worked(model, prediction), about=about)
     if any(path.suffix.lower() == ".html" for path in options.files):
         if len(trace.input) > LONGEST_EXPLAINED:
-            limit = f"that is for inputs of up to {LONGEST_EXPLAINED} characters"
-            say(f"the page is without what the output depends on: {limit}")
+            if attributable(prediction) is not None:
+                limit = f"that is for inputs of up to {LONGEST_EXPLAINED} characters"
+                say(f"the page is without what the output depends on: {limit}")
         else:
             trace = replace(explain(model, prediction, options.target), about=about)
     return trace if options.gold is None else replace(trace, gold=gold_of(model, options, prediction))
@@ -223,14 +232,29 @@ def write(options: Options, trace: "Trace") -> None:
     from attend.show.terminal import describe
 
     words = False if options.subwords else None
+    step = step_of(options, trace)
     for path in options.files:
         export.check(path, trace)
     for path in options.files:
         with warnings_said(path):
-            export.write(path, trace, words)
+            export.write(path, trace, words, step)
     if not options.files:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        print(describe(trace, max(shutil.get_terminal_size().columns, NARROWEST), colour, words))
+        print(describe(trace, max(shutil.get_terminal_size().columns, NARROWEST), colour, words, step))
+
+
+def step_of(options: Options, trace: "Trace") -> int | None:
+    """The step to show in full, from 0. Raises `ValueError` if the trace has no such step, or no heads over slots."""
+    from attend.show.slots import slots_of
+
+    if options.step is None:
+        return None
+    slots = slots_of(trace)
+    if slots is None:
+        raise ValueError(f"--step is for heads over the slots of a memory, and {options.run} has none: leave it out")
+    if not 1 <= options.step <= slots.steps:
+        raise ValueError(f"--step {options.step}: name one of the steps 1 to {slots.steps} of input and output")
+    return options.step - 1
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from attend import metrics
 from attend.attention.trace import Tokens
-from attend.contract import Answers, Batch, Cells, Direction
+from attend.contract import Answers, Batch, Cells, Direction, Look, Remembers
 from attend.data.examples import TARGET, Column, Log
 from attend.data.ragged import Listed
 from attend.data.vectors import written
@@ -108,18 +108,25 @@ class BitsOutput:
         self, system: Any, batch: Batch, steps: Sequence[int]
     ) -> list[tuple[Float[np.ndarray, "step bit"], dict[str, Seen]]]:
         """The log-odds of each bit, in so many steps an example, and the looks."""
-        blank = self.collate([np.zeros((count, self.size), dtype=np.float32) for count in steps])
-        blank = Cells(blank.values.to(batch.device), blank.mask.to(batch.device))
         with torch.inference_mode():
-            found: Answers = system.answer(Batch(batch.inputs, blank))
+            found: Answers = system.answer(self.blank(batch, steps))
             logits = found.logits.float().cpu().numpy()
-        looks: list[dict[str, Seen]] = [{} for _ in steps]
-        for name, look in found.looks.items():
-            weights = look.values.float().cpu().numpy()  # type: ignore[union-attr]
-            for row, count in enumerate(steps):
-                real = look.rows[row].cpu().numpy() if look.rows is not None else slice(count)
-                looks[row][name] = Seen(weights[row][real], look.over, look.steps)
+        looks = seen(found.looks, steps)
         return [(logits[row, :count], looks[row]) for row, count in enumerate(steps)]
+
+    def blank(self, batch: Batch, steps: Sequence[int]) -> Batch:
+        """The inputs, with room for an answer of so many steps an example."""
+        blank = self.collate([np.zeros((count, self.size), dtype=np.float32) for count in steps])
+        return Batch(batch.inputs, Cells(blank.values.to(batch.device), blank.mask.to(batch.device)))
+
+    def workings(
+        self, system: Remembers, batch: Batch, steps: int
+    ) -> tuple[dict[str, Seen], dict[str, Float[np.ndarray, "step slot size"]]]:
+        """Of one example, with an answer of so many steps: the stages of its looks, and the memory after each step."""
+        with torch.inference_mode():
+            found = system.workings(self.blank(batch, [steps]))
+        memory = {name: values[0].float().cpu().numpy() for name, values in found.memory.items()}
+        return seen(found.stages, [steps])[0], memory
 
     def predict(self, system: Any, batch: Batch, how: Decoding, wanted: Wanted) -> list[list[Result]]:
         if wanted.best > 1:
@@ -201,6 +208,17 @@ class BitsOutput:
 
     def save(self, folder: Path) -> None:
         save_size(folder / f"{TARGET}.json", self.size)
+
+
+def seen(looks: Mapping[str, Look], steps: Sequence[int]) -> list[dict[str, Seen]]:
+    """The looks of each example, without the rows of padding."""
+    found: list[dict[str, Seen]] = [{} for _ in steps]
+    for name, look in looks.items():
+        weights = look.values.float().cpu().numpy()  # type: ignore[union-attr]
+        for row, count in enumerate(steps):
+            real = look.rows[row].cpu().numpy() if look.rows is not None else slice(count)
+            found[row][name] = Seen(weights[row][real], look.over, look.steps)
+    return found
 
 
 def wrong_bits(bits: Float[np.ndarray, "_ bit"], reference: Float[np.ndarray, "_ bit"]) -> int:

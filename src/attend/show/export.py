@@ -1,7 +1,8 @@
 """A trace as a file: the figure depends on the file's suffix and on the trace's content, not on the model.
 
 - `.png`, `.svg`: the first of these that the trace has: pictures of each step with their windows; weights over an
-  image's cells; glimpses at an image; the matrices of all weights. `.gif`: the same step by step, except matrices.
+  image's cells; glimpses at an image; heads over memory slots; the matrices of all weights. `.gif`: the same step by
+  step, except matrices.
 - `.html`: the interactive page. `.json`, `.npz`: the trace itself, with the model's tokens.
 - `.pharaoh`: the links of tokens to tokens, a line for each look.
 """
@@ -18,6 +19,8 @@ from attend.show.formats import Link, write_npz, write_pharaoh
 from attend.show.glimpses import pictured_windows, scan_animation, scan_path
 from attend.show.overlays import grid_looks, word_animation, word_maps
 from attend.show.page import page
+from attend.show.slot_maps import slot_animation, slot_maps
+from attend.show.slots import slots_of
 from attend.show.steps import step_animation, step_panels
 from attend.show.words import drawable, even, readable
 
@@ -26,13 +29,14 @@ Draw = Callable[[Trace, Path], object]
 SUFFIXES = (".png", ".svg", ".gif", ".html", ".json", ".npz", ".pharaoh")
 
 
-def write(path: Path, trace: Trace, words: bool | None = None) -> None:
+def write(path: Path, trace: Trace, words: bool | None = None, step: int | None = None) -> None:
     """Write the trace in the format of the suffix; figures and links merge subwords as `readable` does.
 
+    `step` is the one that a figure of heads over memory slots shows in full, counted from 0.
     Gold alignments (`Trace.gold`) are outlined in matrices of whole words. Raises `ValueError` as `check` does; figures
     warn of characters that no installed font has.
     """
-    _writer(path, trace, words)()
+    _writer(path, trace, words, step)()
 
 
 def check(path: Path, trace: Trace) -> None:
@@ -40,10 +44,10 @@ def check(path: Path, trace: Trace) -> None:
     _writer(path, trace, None)
 
 
-def _writer(path: Path, trace: Trace, words: bool | None) -> Callable[[], object]:
+def _writer(path: Path, trace: Trace, words: bool | None, step: int | None = None) -> Callable[[], object]:
     match path.suffix.lower():
         case ".png" | ".svg":
-            return _figure(path, trace, words)
+            return _figure(path, trace, words, step)
         case ".gif":
             return _animation(path, trace)
         case ".html":
@@ -64,10 +68,12 @@ def _writer(path: Path, trace: Trace, words: bool | None) -> Callable[[], object
     raise ValueError(f"{path}: name a file {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
 
 
-def _figure(path: Path, trace: Trace, words: bool | None) -> Callable[[], object]:
+def _figure(path: Path, trace: Trace, words: bool | None, step: int | None) -> Callable[[], object]:
     draw = _over_images(trace, step_panels, word_maps, scan_path)
     if draw is not None:
         return partial(draw, trace, path)
+    if slots_of(trace) is not None:
+        return partial(slot_maps, trace, path, step)
     looks = drawable(trace)
     if not looks:
         raise ValueError(f"{path}: nothing to draw: {_lack(trace)}; name a file .html or .json")
@@ -76,6 +82,8 @@ def _figure(path: Path, trace: Trace, words: bool | None) -> Callable[[], object
 
 def _animation(path: Path, trace: Trace) -> Callable[[], object]:
     draw = _over_images(trace, step_animation, word_animation, scan_animation)
+    if draw is None and slots_of(trace) is not None:
+        draw = slot_animation
     if draw is None:
         other = ".png, .svg, .html or .json" if drawable(trace) else ".html or .json"
         raise ValueError(f"{path}: a .gif shows looks at an image, and {_lack(trace)}; name a file {other}")
@@ -85,7 +93,7 @@ def _animation(path: Path, trace: Trace) -> Callable[[], object]:
 def _over_images(trace: Trace, steps: Draw, cells: Draw, windows: Draw) -> Draw | None:
     """The function that draws the trace; None if it has no looks at an image."""
     each_step = [name for name, media in trace.media.items() if isinstance(media, PictureEachStep)]
-    # Pictures of a look with weights are drawn under the weights.
+    # Pictures of a look with weights are drawn under the weights, or beside them.
     if any(not isinstance(trace.looks.get(name), Weights) for name in each_step):
         return steps
     if grid_looks(trace):

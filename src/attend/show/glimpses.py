@@ -16,7 +16,8 @@ from matplotlib.patches import Rectangle
 from attend.attention.trace import Picture, Trace, Windows
 from attend.show.figure import FAINT, INK, SMALL, blank, finish
 from attend.show.moving import frame, write_gif
-from attend.show.pictures import NOW, PATH, Pixels, bare, pixels
+from attend.show.pictures import NOW, PATH, bare
+from attend.show.pixels import Pixels, pixels
 from attend.show.reading import predictions
 from attend.show.words import shorten_apart, visible
 

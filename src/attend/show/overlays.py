@@ -14,7 +14,8 @@ from matplotlib.patches import Rectangle
 from attend.attention.trace import Grid, Picture, PictureEachStep, Tokens, Trace, Weights
 from attend.show.figure import INK, MEDIUM, SMALL, blank, finish
 from attend.show.moving import frame, write_gif
-from attend.show.pictures import PATH, Pixels, bare, pixels
+from attend.show.pictures import PATH, bare
+from attend.show.pixels import Pixels, pixels
 from attend.show.words import shorten, visible
 
 ACROSS = 6

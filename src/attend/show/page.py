@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from attend.attention.trace import Trace, Weights
 from attend.show.reading import badges
+from attend.show.slots import is_stage
 from attend.show.terminal import alignment
 from attend.show.words import visible
 
@@ -76,6 +77,8 @@ def plain(trace: Trace) -> str:
     """A trace as HTML without script: a table of each look, or its alignment where the table would be large."""
     parts = [f"<h2>{escape(trace.output)}</h2>", f"<p>{escape(trace.input)}</p>"]
     for name, look in trace.looks.items():
+        if is_stage(name, trace.looks):
+            continue
         parts.append(f"<h3>{escape(name)}</h3>")
         if isinstance(look, Weights):
             parts += [f"<p>{escape(badge)}</p>" for badge in badges(look)]

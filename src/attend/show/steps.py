@@ -17,7 +17,8 @@ from matplotlib.patches import Rectangle
 from attend.attention.trace import Picture, PictureEachStep, Trace, Windows
 from attend.show.figure import COLOURS, INK, SMALL, blank, finish
 from attend.show.moving import frame, write_gif
-from attend.show.pictures import NOW, PATH, Pixels, bare, pixels
+from attend.show.pictures import NOW, PATH, bare
+from attend.show.pixels import Pixels, pixels
 from attend.show.words import shorten, visible
 
 ACROSS = 8

@@ -7,12 +7,11 @@ from rich.cells import cell_len, set_cell_size, split_graphemes
 
 from attend.attention.trace import Grid, Named, Tokens, Trace, Weights, Windows
 from attend.show.reading import predictions
+from attend.show.shades import COLOURS, RESET, SHADES, level
+from attend.show.slot_text import slot_text
+from attend.show.slots import slots_of
 from attend.show.words import drawable, readable, shorten, visible
 
-SHADES = " ░▒▓█"
-# The colour map cividis in the 256 colours that nearly every terminal has, from no weight to all of it.
-COLOURS = (17, 60, 102, 144, 185, 227)
-RESET = "\x1b[0m"
 LABEL_ROWS = 12
 NARROWEST = 12
 # A matrix that would be wrapped into more panels than this is not printed.
@@ -20,14 +19,17 @@ MOST_PANELS = 6
 MOST_ALTERNATIVES = 3
 
 
-def describe(trace: Trace, width: int, colour: bool, words: bool | None = None) -> str:
+def describe(trace: Trace, width: int, colour: bool, words: bool | None = None, step: int | None = None) -> str:
     """The output, its attention, and the predictions of each step.
 
     For each look with weights: a heat map (not over the cells of an image, the frames of a sound, or more cells than
     fit into a few panels of `width` terminal cells), and an alignment. Then, unless the output is a sequence of tokens,
     the most probable alternatives after each step; without alternatives the windows of each step. `words` is as in
-    `attend.show.words.readable`.
+    `attend.show.words.readable`. Heads over memory slots are drawn as in `attend.show.slot_text`, with `step` in full.
     """
+    slots = slots_of(trace)
+    if slots is not None:
+        return f"{visible(trace.input)}: {visible(trace.output)}\n\n{slot_text(slots, width, colour, step)}"
     shown = {name: readable(look, words) for name, look in drawable(trace).items()}
     # The looks below already show an input text.
     known = any(isinstance(look.memory, Tokens) and look.memory.text == trace.input for look in shown.values())
@@ -135,15 +137,11 @@ def _panel(look: Weights, rows: Sequence[str], columns: Sequence[str], margin: i
 def _cell(weight: float, strongest: bool, colour: bool) -> str:
     mark = "*" if strongest else " "
     if not colour:
-        shade = SHADES[_level(weight, len(SHADES))]
+        shade = SHADES[level(weight, len(SHADES))]
         return shade + (mark if strongest else shade)
-    level = _level(weight, len(COLOURS))
-    ink = 15 if level < len(COLOURS) // 2 else 16  # white on the dark half, black on the light one
-    return f"\x1b[38;5;{ink};48;5;{COLOURS[level]}m {mark}{RESET}"
-
-
-def _level(weight: float, levels: int) -> int:
-    return min(round(weight * (levels - 1)), levels - 1)
+    shade = level(weight, len(COLOURS))
+    ink = 15 if shade < len(COLOURS) // 2 else 16  # white on the dark half, black on the light one
+    return f"\x1b[38;5;{ink};48;5;{COLOURS[shade]}m {mark}{RESET}"
 
 
 def _vertical(labels: Sequence[str]) -> list[str]:
@@ -165,7 +163,7 @@ def _pad_left(label: str, width: int) -> str:
 
 def _legend(width: int, colour: bool) -> str:
     levels = len(COLOURS) if colour else len(SHADES)
-    weights = [level / (levels - 1) for level in range(levels)]
+    weights = [shade / (levels - 1) for shade in range(levels)]
     entries = [f"{_cell(weight, False, colour)} {weight:.2g}" for weight in weights] + ["* strongest"]
     per_line = max(1, width // (len("* strongest") + 2))
     lines = [entries[first : first + per_line] for first in range(0, len(entries), per_line)]

@@ -23,27 +23,30 @@ Deviations from the paper, which leaves them open:
 - Adam with a limit on the norm of the gradient, where the paper has RMSProp with one on each element.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attend.attention.heads import move, sizes
+from attend.attention.heads import Stages, address, move, parameters, sizes
 from attend.attention.mechanism import Attend
 from attend.attention.memory import Read
 from attend.attention.normalise import softmax
 from attend.attention.score import Additive
-from attend.contract import Answers, Batch, Cells, Look, Loss
+from attend.contract import Answers, Batch, Cells, Look, Loss, Workings
 from attend.fast import Linear
 from attend.precision import full, recur
 from attend.settings import check_config
 
 FIRST = 1e-6
 """What each number of the memory is at first."""
+
+STAGES = ("content", "gate", "shift")
+"""What a head's weights are made from, in order; the last stage, sharpening, gives the weights."""
 
 Answer = Literal["after", "during"]
 
@@ -92,12 +95,21 @@ class RecurrentConfig:
         check_config(self)
 
 
+class Step(NamedTuple):
+    """The controller's state, and the heads' weights, the memory after they wrote, and what they read of it."""
+
+    state: Float[Tensor, "batch hidden"]
+    weights: Float[Tensor, "batch head slot"]
+    memory: Float[Tensor, "batch slot size"]
+    read: Float[Tensor, "batch read"]
+
+
 class Heads(nn.Module):
     """All heads of a controller: read heads first."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.readers = config.read_heads
+        self.readers, self.writers = config.read_heads, config.write_heads
         heads = config.read_heads + config.write_heads
         self.parameters_of = Linear(config.hidden, sum(sizes(config.read_heads, config.write_heads, config.size)))
         first = torch.zeros(heads, config.slots)
@@ -116,6 +128,16 @@ class Heads(nn.Module):
         """The heads' new weights, the memory after they wrote, and what they read of it."""
         weights, memory, read = move(full(self.parameters_of(state)), weights, memory, self.readers)
         return weights, memory, read.flatten(1)
+
+    def stages(
+        self,
+        state: Float[Tensor, "batch hidden"],
+        weights: Float[Tensor, "batch head slot"],
+        memory: Float[Tensor, "batch slot size"],
+    ) -> Stages:
+        """How the new weights come about, from those and the memory of the step before."""
+        raw = full(self.parameters_of(state))
+        return address(parameters(raw, self.readers, self.writers, memory.shape[2]), weights, memory)
 
 
 class Controller(nn.Module):
@@ -164,17 +186,24 @@ class System(nn.Module):
         self, inputs: Float[Tensor, "batch step input"]
     ) -> tuple[Float[Tensor, "batch step bit"], Float[Tensor, "batch head step slot"]]:
         """The log-odds of the output bits, and the heads' weights, at every step."""
-        batch = len(inputs)
-        states, weights = self.controller.start(batch), self.heads.start(batch)
-        read = self.first_read.expand(batch, -1)
-        memory = inputs.new_full((batch, self.config.slots, self.config.size), FIRST)
         seen, looks = [], []
+        for step in self.steps(inputs):
+            seen.append(torch.cat([step.state, step.read], 1))
+            looks.append(step.weights)
+        return self.output(torch.stack(seen, 1)), torch.stack(looks, 2)
+
+    def steps(self, inputs: Float[Tensor, "batch step input"]) -> Iterator[Step]:
+        batch = len(inputs)
+        states, weights, memory = self.controller.start(batch), self.heads.start(batch), self.blank(inputs)
+        read = self.first_read.expand(batch, -1)
         for value in inputs.unbind(1):
             state, states = self.controller(torch.cat([value, read], 1), states)
             weights, memory, read = self.heads(state, weights, memory)
-            seen.append(torch.cat([state, read], 1))
-            looks.append(weights)
-        return self.output(torch.stack(seen, 1)), torch.stack(looks, 2)
+            yield Step(state, weights, memory, read)
+
+    def blank(self, inputs: Float[Tensor, "batch step input"]) -> Float[Tensor, "batch slot size"]:
+        """The memory before the first step."""
+        return inputs.new_full((len(inputs), self.config.slots, self.config.size), FIRST)
 
     def forward(self, batch: Batch) -> Loss:
         return bit_loss(self.answer(batch).logits, batch.target)
@@ -185,11 +214,33 @@ class System(nn.Module):
         if self.config.answer == "after":
             self.beyond += int((batch.inputs["sequence"].mask.sum(1) > self.config.slots).sum())
         logits, weights = self.run(inputs)
-        kinds = [(kind, count) for kind in ("read", "write") for count in [getattr(self.config, f"{kind}_heads")]]
-        names = [kind if count == 1 else f"{kind} {head + 1}" for kind, count in kinds for head in range(count)]
-        steps = "sequence+output" if self.config.answer == "after" else "sequence"
-        looks = {name: Look(weights[:, head], "", steps, rows=real) for head, name in enumerate(names)}
+        looks = {name: self.look(weights[:, head], real) for head, name in enumerate(self.names)}
         return Answers(chosen(logits, places), looks)
+
+    def workings(self, batch: Batch) -> Workings:
+        """The stages of each head's weights, such as "write: content", and the memory after each step."""
+        inputs, _, real = with_answer(batch, self.config.answer)
+        steps = list(self.steps(inputs))
+        weights = [self.heads.start(len(inputs)), *[step.weights for step in steps]]
+        memory = [self.blank(inputs), *[step.memory for step in steps]]
+        made = [self.heads.stages(step.state, *before) for step, *before in zip(steps, weights, memory, strict=False)]
+        stages = {
+            f"{name}: {stage}": self.look(torch.stack([step[number][:, head] for step in made], 1), real)
+            for head, name in enumerate(self.names)
+            for number, stage in enumerate(STAGES)
+        }
+        # All write heads write one memory: it is shown with the first.
+        writer = self.names[self.config.read_heads]
+        return Workings(stages, {writer: torch.stack(memory[1:], 1)})
+
+    @property
+    def names(self) -> list[str]:
+        """Of all heads, in their order."""
+        kinds = {"read": self.config.read_heads, "write": self.config.write_heads}
+        return [kind if count == 1 else f"{kind} {head + 1}" for kind, count in kinds.items() for head in range(count)]
+
+    def look(self, weights: Float[Tensor, "batch step slot"], real: Bool[Tensor, "batch step"]) -> Look:
+        return Look(weights, "", "sequence+output" if self.config.answer == "after" else "sequence", rows=real)
 
     def remarks(self) -> list[str]:
         count, self.beyond = self.beyond, 0
