@@ -93,6 +93,7 @@ ONLY = {
         "inspect",
         "outputs.output",
         "progress",
+        "settings",
         "show",
         "task",
     },
