@@ -72,3 +72,28 @@ def test_pictures_are_compared_by_their_pixels(pictures: Path, tmp_path: Path, a
 def test_what_is_learnt_from_no_files_is_said(fails: Callable[..., str]) -> None:
     assert "ram-catch" in fails("check", "ram-catch")
     assert "--train" in fails("check", "ram-small")
+
+
+def test_vectors_and_places_are_read_as_in_training(tmp_path: Path) -> None:
+    lines = [
+        "points,target",
+        "0.4 0.1 0.9,2 1 3",
+        "0.3 nan 0.1,1 2 3",
+        "0.3 0.2,2 1 3",
+        "0.3 0.2,1 1",
+        "x 0.2,1 2",
+        "1 2,",
+    ]
+    (tmp_path / "sets.csv").write_text("".join(f"{line}\n" for line in lines))
+    done = run_attend("check", "pointer", tmp_path / "sets.csv", "--json")
+    assert done.status == 1
+    found = json.loads(done.out)
+    assert found["rows"] == {"train": 1}
+    problems = {one["line"]: (one["severity"], one["what"].split()[0]) for one in found["problems"]}
+    assert problems == {
+        3: ("fatal", "points"),
+        4: ("fatal", "target"),
+        5: ("fatal", "target"),
+        6: ("warning", "points"),
+        7: ("warning", "target"),
+    }

@@ -1,7 +1,7 @@
 """`attend check`"""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +10,8 @@ from tyro.conf import Positional, arg
 
 from attend.commands.options import Columns, Data, parse
 from attend.commands.output import print_json
-from attend.data.examples import SPLITS, TARGET, Column, Split
-from attend.data.files import locate
+from attend.data.examples import SPLITS, TARGET, Column, Row, Split
+from attend.data.files import DataError, locate
 from attend.data.own import Files
 from attend.progress import say
 
@@ -73,7 +73,10 @@ def main(arguments: Sequence[str]) -> int:
     if not data.train and not data.folder:
         raise ValueError("missing --train FILE (or --folder FOLDER): --valid and --test go with it")
     places: dict[Split, Sequence[str]] = {split: getattr(data, split) or (data.folder,) for split in SPLITS}
-    report = check(data.scan(columns, say), columns, kinds, options.longest, probes, places)
+    parts = data.scan(columns, say)
+    if options.words:
+        parts = with_values_read(options.words[0], data, columns, parts, places)
+    report = check(parts, columns, kinds, options.longest, probes, places)
     if options.json:
         print_json(report.to_json())
     else:
@@ -124,6 +127,52 @@ def of_recipe(name: str) -> "tuple[Sequence[Column], Mapping[str, Any], Mapping[
         columns, kinds = settings.columns(), settings.kinds()
     probes = {field: probe(one) for field, one in inputs.items() if one.column(field).files}
     return columns, kinds, probes, settings.data
+
+
+def with_values_read(
+    name: str,
+    data: Any,
+    columns: Sequence[Column],
+    parts: Mapping[Split, Iterable[Row | DataError]],
+    places: Mapping[Split, Sequence[str]],
+) -> Mapping[Split, Iterable[Row | DataError]]:
+    """The parts with an error for each row with a value that a recipe can't use, of those that are neither texts nor
+    labels nor files, but vectors, say. They are read as in training."""
+    from attend.catalogue import find
+    from attend.fields.field import Fault
+    from attend.outputs.output import Among
+
+    settings = find(name).settings
+    kinds = settings.kinds() if hasattr(settings.output, "column") else {}
+    order = [column.name for column in columns]
+    named = [column.name for column in columns if kinds.get(column.name) == "file" and not column.files]
+
+    def learnt(column: str) -> Any:
+        rows = (row for row in data.scan(columns)["train"] if isinstance(row, Row))
+        one = settings.output if column == TARGET else settings.fields()[column]
+        return one.learn((row.values[column] for row in rows), lambda remark: None)
+
+    readers = {column: learnt(column) for column in named}
+
+    def read(rows: Iterable[Row | DataError], files: Sequence[str]) -> Iterator[Row | DataError]:
+        for row in rows:
+            yield row if isinstance(row, DataError) else fault(row, files) or row
+
+    def fault(row: Row, files: Sequence[str]) -> DataError | None:
+        found: dict[str, Any] = {}
+        for column, one in readers.items():
+            value = row.values[column]
+            if column == TARGET and isinstance(one, Among) and one.among in found:
+                (value,) = one.joined([value], [found[one.among]])
+            (found[column],) = one.encode([value])
+            if isinstance(wrong := found[column], Fault):
+                file = files[order.index(column)] if len(files) == len(order) else files[0]
+                what = f"{column} {wrong}" if row.line else f"{row.name}: {column} {wrong}"
+                kind = "malformed line" if wrong.refused else "unreadable value"
+                return DataError(file, what, "correct or remove it", row.line or None, kind)
+        return None
+
+    return {split: read(rows, places[split]) for split, rows in parts.items()}
 
 
 def probe(settings: Any) -> Callable[[Path], Any]:

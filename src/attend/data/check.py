@@ -40,6 +40,7 @@ WARNINGS = {
     "empty line": "nothing to do: the example is left out",
     "missing file": "put the file there, or expect the example to be left out",
     "broken file": "save it again, or expect the example to be left out",
+    "unreadable value": "correct it, or expect the example to be left out",
     "control character": "remove it: it does not belong in text",
     "line separator": "replace it by a space: other tools may split the line there",
     "byte order mark": "nothing to do: texts are read without it, but other tools take it for a part of its word",

@@ -15,7 +15,9 @@ from difflib import get_close_matches
 from pathlib import Path, PurePath
 from typing import Literal
 
-ProblemKind = Literal["unreadable file", "missing file", "line counts differ", "invalid UTF-8", "malformed line"]
+ProblemKind = Literal[
+    "unreadable file", "unreadable value", "missing file", "line counts differ", "invalid UTF-8", "malformed line"
+]
 # Bytes read at a time: reading line by line takes twice as long.
 BLOCK = 1 << 16
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -203,7 +203,7 @@ class Output(Protocol):
 
 
 @runtime_checkable
-class Among(Protocol):
+class Among(Output, Protocol):
     """An output whose targets point to the cells of an input: they can only be checked, and measured, beside it."""
 
     @property
