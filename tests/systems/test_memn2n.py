@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from attend.contract import END, PAD, Batch, Cells
+from attend.layers import position_weights
 from attend.systems import memn2n
 
 CONFIG = memn2n.Config(hops=2, size=4, memories=8, noise=0.0)
@@ -65,10 +66,11 @@ def test_padding_has_no_part_in_anything():
 def test_the_null_word_stays_zero():
     model = system().train()
     model(batch(story([5, PAD, 6], cells=3, words=5), 6)).total.backward()
-    for sentences in model.sentences:
-        assert sentences.words.weight[PAD].eq(0).all()
-        assert sentences.words.weight.grad[PAD].eq(0).all()
-        assert sentences.times.weight[0].eq(0).all()
+    sentences = model.sentences
+    assert sentences.words.weight[PAD].eq(0).all()
+    assert sentences.words.weight.grad[PAD].eq(0).all()
+    assert sentences.ages.weight[0].eq(0).all()
+    assert sentences.ages.weight.grad[0].eq(0).all()
 
 
 def test_time_is_counted_back_from_the_newest_sentence():
@@ -95,21 +97,18 @@ def test_empty_memories_move_the_time_in_training_alone():
 
 def test_words_are_weighted_by_position_and_the_time_is_not():
     model = system()
-    (sentences, *_), cells = model.sentences, story([5, 6])
-    weight, size = memn2n.position_weights(torch.tensor(2), 2, 4), 4
+    sentences, cells = model.sentences, story([5, 6])
+    weight, size = position_weights(torch.tensor(2), 2, 4), 4
     for word in (1, 2):
         for number in (1, 2, 3, 4):
             expected = 1 + 4 * (number - (size + 1) / 2) * (word - 1.5) / (size * 2)
             assert weight[word - 1, number - 1].item() == pytest.approx(expected)
-    five, six, now = sentences.words.weight[5], sentences.words.weight[6], sentences.times.weight[1]
+    # The first of the embeddings, which stand side by side.
+    five, six, now = sentences.words.weight[5, :4], sentences.words.weight[6, :4], sentences.ages.weight[1, :4]
     torch.testing.assert_close(model.embedded(cells)[0][0, 0], weight[0] * five + weight[1] * six + now)
     bag = system(replace(CONFIG, positions=False))
-    five, six, now = (
-        bag.sentences[0].words.weight[5],
-        bag.sentences[0].words.weight[6],
-        bag.sentences[0].times.weight[1],
-    )
-    torch.testing.assert_close(bag.embedded(cells)[0][0, 0], five + six + now)
+    words, ages = bag.sentences.words.weight[:, :4], bag.sentences.ages.weight[:, :4]
+    torch.testing.assert_close(bag.embedded(cells)[0][0, 0], words[5] + words[6] + ages[1])
 
 
 def test_the_loss_is_summed_over_questions():

@@ -36,10 +36,8 @@ from torch.nn import functional as F
 from attend.attention.normalise import softmax
 from attend.contract import END, PAD, Answers, Batch, Cells, Look, Loss
 from attend.fast import Linear
+from attend.layers import Sentences
 from attend.settings import check_range
-
-DEVIATION = 0.1
-"""Of the first weights, which have mean 0."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +67,6 @@ class Config:
         check_range(self, "noise", 0, 1)
 
 
-def position_weights(count: Int[Tensor, "*batch"], longest: int, size: int) -> Float[Tensor, "*batch word size"]:
-    """l_kj of word j of J and number k of d, both from 1: 1 + 4 (k - (d+1)/2) (j - (J+1)/2) / (d J).
-
-    >>> position_weights(torch.tensor(2), 2, 2)
-    tensor([[1.2500, 0.7500],
-            [0.7500, 1.2500]])
-    """
-    count = count.clamp(min=1)[..., None, None].to(torch.float32)
-    word = torch.arange(1, longest + 1, device=count.device).unsqueeze(1)
-    number = torch.arange(1, size + 1, device=count.device)
-    return 1 + 4 * (number - (size + 1) / 2) * (word - (count + 1) / 2) / (size * count)
-
-
 def times(mask: Bool[Tensor, "batch sentence"], noise: float, most: int) -> Int[Tensor, "batch sentence"]:
     """How old each sentence is: 1 for the newest, and one more for each sentence, or empty memory, after it.
 
@@ -95,30 +80,6 @@ def times(mask: Bool[Tensor, "batch sentence"], noise: float, most: int) -> Int[
     return steps.flip(1).cumsum(1).flip(1).clamp(max=most) * mask
 
 
-class Sentences(nn.Module):
-    """Sentences as vectors: embeddings of their words, and of when they were said. PAD is a vector of zeros."""
-
-    def __init__(self, config: Config, vocabulary: int, timed: bool = True) -> None:
-        super().__init__()
-        self.config = config
-        self.words = nn.Embedding(vocabulary, config.size, padding_idx=PAD)
-        self.times = nn.Embedding(config.memories + 1, config.size, padding_idx=0) if timed else None
-        for table in (self.words, self.times):
-            if table is not None:
-                nn.init.normal_(table.weight, std=DEVIATION)
-                table.weight.data[0] = 0
-
-    def forward(
-        self, words: Int[Tensor, "batch sentence word"], time: Int[Tensor, "batch sentence"] | None = None
-    ) -> Float[Tensor, "batch sentence size"]:
-        embedded = self.words(words)
-        if self.config.positions:
-            count = (words != PAD).sum(-1)
-            embedded = embedded * position_weights(count, words.shape[-1], self.config.size)
-        found = embedded.sum(2)
-        return found if time is None or self.times is None else found + self.times(time)
-
-
 class System(nn.Module):
     """See the module."""
 
@@ -126,24 +87,26 @@ class System(nn.Module):
         super().__init__()
         self.config = config
         layers = config.hops + 1 if config.tying == "adjacent" else 2
-        self.sentences = nn.ModuleList(Sentences(config, story_vocabulary) for _ in range(layers))
-        self.question = Sentences(config, story_vocabulary, timed=False) if config.tying == "layer-wise" else None
+        self.sentences = Sentences(story_vocabulary, config.size, layers, config.memories, config.positions)
+        self.question = None
+        if config.tying == "layer-wise":
+            self.question = Sentences(story_vocabulary, config.size, positions=config.positions)
         self.onward = Linear(config.size, config.size, bias=False) if config.tying == "layer-wise" else None
         self.output = Linear(config.size, target_classes, bias=False)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         for layer in (self.output, self.onward):
             if layer is not None:
-                nn.init.normal_(layer.weight, std=DEVIATION)
+                nn.init.normal_(layer.weight, std=0.1)
 
-    def embedded(self, story: Cells) -> list[Float[Tensor, "batch sentence size"]]:
+    def embedded(self, story: Cells) -> tuple[Float[Tensor, "batch sentence size"], ...]:
         """The story in each of the embeddings: keys and values of all hops."""
         time = times(story.mask, self.config.noise if self.training else 0.0, self.config.memories)
-        return [sentences(story.values, time) for sentences in self.sentences]
+        return self.sentences(story.values, time).unbind(2)
 
     def asked(self, query: Cells) -> Float[Tensor, "batch size"]:
         words = torch.where(query.mask & (query.values != END), query.values, PAD).unsqueeze(1)
-        embed = self.sentences[0] if self.question is None else self.question
-        return embed(words).squeeze(1)
+        embed = self.sentences if self.question is None else self.question
+        return embed(words)[:, 0, 0]
 
     def weights(
         self,
