@@ -127,6 +127,21 @@ class Sentences(nn.Module):
         return found.unflatten(-1, (self.layers, self.size))
 
 
+def ages(mask: Bool[Tensor, "batch sentence"], noise: float, most: int) -> Int[Tensor, "batch sentence"]:
+    """How old each sentence is: 1 for the newest, and one more for each sentence after it.
+
+    With `noise` an empty memory follows a sentence with that probability, and counts too. What is padded has age 0.
+
+    >>> ages(torch.tensor([[True, True, True], [True, False, False]]), 0.0, 9)
+    tensor([[3, 2, 1],
+            [1, 0, 0]])
+    """
+    steps = mask.to(torch.int64)
+    if noise:
+        steps = steps + (mask & (torch.rand(mask.shape, device=mask.device) < noise))
+    return steps.flip(1).cumsum(1).flip(1).clamp(max=most) * mask
+
+
 def position_terms(
     count: Int[Tensor, "*batch"], longest: int, size: int
 ) -> tuple[Float[Tensor, "*batch word"], Float[Tensor, "size"]]:
