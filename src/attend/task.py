@@ -218,9 +218,10 @@ class Supervised:
                 found[split] = count
         return found
 
-    def read_part(self, source: Fixed | Fresh, split: Split, log: Log) -> Part:
+    def read_part(self, source: Fixed | Fresh, split: Split, log: Log, measured: bool = False) -> Part:
+        """A part's rows, encoded; with `measured` those of training as the others are, to predict from."""
         files = ", ".join(self.settings.data.files(split))
-        part, left_out = self.encode(source.rows(split), files, split == "train")
+        part, left_out = self.encode(source.rows(split), files, split == "train" and not measured)
         used = left_out.read - left_out.total
         log(f"{split}: {counted(used, 'example')}" + (f"; {left_out}" if left_out.names else ""))
         for remark in (remark for one in self.fields.values() for remark in one.remarks()):
