@@ -22,8 +22,7 @@ it knows when the question ends is in its state.
 Deviations from the paper:
 
 - An empty memory follows each sentence with probability `noise`; the paper's are a random number, up to that share.
-- The linear start ends after a share of training, not when the validation loss stops falling. The learning rate is the
-  same as after it, where the paper's is half.
+- The linear start ends after a share of training, not when the validation loss stops falling.
 - The rate falls by a cosine to zero, where the paper halves it at regular intervals.
 - The weights kept are those of the best validation accuracy, where the paper's are the last.
 - The limit on the norm of the gradient is one on all of it, where the authors' code limits each matrix's.
