@@ -3,6 +3,7 @@
 import "./matrix";
 import "./sentences";
 import "./arcs";
+import { tellsStory } from "./story";
 import "./strips";
 import "./alternatives";
 import "./beam";
@@ -25,6 +26,7 @@ import { answers, badges, hasWords, inputPicture, ofInput, ranking, read, sidesO
 import { summary, View } from "./view";
 
 const ELEMENTS: Record<Exclude<ViewName, "difference">, string> = {
+  story: "attend-story",
   matrix: "attend-matrix",
   arcs: "attend-arcs",
   strips: "attend-strips",
@@ -251,8 +253,9 @@ class Explorer extends HTMLElement implements Act {
       // What could stand at a step is told where rows are steps, or after all of them.
       const told = !panel.ofInput || answers(trace);
       if (trace.alternatives && told) found.push("alternatives");
-      found.push("matrix");
-      if (look.memory.kind !== "grid" && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
+      if (tellsStory(look)) found.push("story");
+      else found.push("matrix");
+      if (look.memory.kind !== "grid" && !tellsStory(look) && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
       found.push("strips");
     }
     if (trace.alternatives && !found.includes("alternatives") && !panel.ofInput) found.push("alternatives");
@@ -397,7 +400,7 @@ class Explorer extends HTMLElement implements Act {
     };
     if (settings.table && look.kind === "weights" && reading.cells.length) add("table", "attend-table");
     for (const name of drawn) {
-      if (name === "difference" || (settings.table && (name === "matrix" || name === "arcs" || name === "picture"))) continue;
+      if (name === "difference" || (settings.table && (name === "story" || name === "matrix" || name === "arcs" || name === "picture"))) continue;
       add(name, ELEMENTS[name]);
     }
     // Drawn when all have their places, so that each knows how wide it is.

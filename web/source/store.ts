@@ -3,6 +3,7 @@
 import type { Trace, Unit } from "./trace";
 
 export const VIEWS = {
+  story: "Story",
   matrix: "Matrix",
   arcs: "Arcs",
   strips: "Strips",
@@ -62,7 +63,7 @@ export interface Settings {
 
 export const INITIAL: Settings = {
   shown: [0],
-  views: ["matrix", "arcs", "strips", "picture", "drawing", "windows", "difference"],
+  views: ["story", "matrix", "arcs", "strips", "picture", "drawing", "windows", "difference"],
   look: "",
   unit: "token",
   scale: "row",
