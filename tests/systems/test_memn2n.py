@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from attend.contract import END, PAD, Batch, Cells, Follows
 from attend.layers import ages, position_weights
+from attend.recipes import stories
 from attend.systems import memn2n
 
 CONFIG = memn2n.Config(hops=2, size=4, memories=8, noise=0.0)
@@ -175,3 +176,13 @@ def test_the_control_weighs_all_sentences_alike():
 def test_settings_out_of_range_are_named(name, value):
     with pytest.raises(ValueError, match=name):
         replace(CONFIG, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in stories.RECIPES.items() if one.settings.training.optimiser == "sgd"]
+)
+def test_an_update_is_the_papers_of_the_summed_loss(name):
+    """The loop takes means: with another batch the same rate would be another one for the sum."""
+    training = stories.RECIPES[name].settings.training
+    assert training.learning_rate / training.batch == pytest.approx(0.005)
+    assert training.clip * training.batch == pytest.approx(40)

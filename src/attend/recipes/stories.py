@@ -41,8 +41,8 @@ def recipe(about: str, config: Any, data: Any, training: Training = SUMMED, **mo
     return Recipe(about, settings, system, Supervised, PAPER, **more)
 
 
-def taught(about: str, config: memory_network.Config, data: Any) -> Recipe:
-    learnt = recipe(about, config, data, TAUGHT, variant=True, taught="story")
+def taught(about: str, config: memory_network.Config, data: Any, variant: bool = False) -> Recipe:
+    learnt = recipe(about, config, data, TAUGHT, variant=variant, taught="story")
     return replace(learnt, system=memory_network.System, paper=TAUGHT_PAPER)
 
 
@@ -68,9 +68,11 @@ RECIPES = {
         "two supporting facts, with one hop alone", replace(CONFIG, hops=1), Babi("babi task 2", (2,)), control=True
     ),
     "memory-network-babi-joint": taught(
-        "all 20 tasks of bAbI together, taught their supporting facts", memory_network.Config(hops=3), Babi()
+        "all 20 tasks of bAbI together, taught their supporting facts", memory_network.Config(hops=3), Babi(), True
     ),
     "memory-network-babi-task2": taught(
-        "task 2, taught its two supporting facts", memory_network.Config(), Babi("babi task 2", (2,))
+        "task 2 of bAbI, taught its two supporting facts (or your own files: --data.paths)",
+        memory_network.Config(),
+        Babi("babi task 2", (2,)),
     ),
 }
