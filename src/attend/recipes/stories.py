@@ -21,7 +21,7 @@ SUMMED = Training(
     epochs=80, batch=32, optimiser="sgd", learning_rate=0.16, schedule="cosine", clip=1.25, watch="accuracy"
 )
 CONFIG = memn2n.Config(linear=0.15)
-RECURRENT = Training(epochs=6, batch=32, learning_rate=2e-3, schedule="cosine", clip=5.0, watch="accuracy")
+RECURRENT = Training(epochs=4, batch=32, learning_rate=2e-3, schedule="cosine", clip=5.0, watch="accuracy")
 TAUGHT = Training(epochs=20, batch=32, learning_rate=1e-2, schedule="cosine", clip=5.0, watch="accuracy")
 
 ALONE = {
