@@ -34,7 +34,7 @@ def test_a_hop_finds_the_sentence_of_the_highest_score_given_the_question_and_wh
     assert answers.looks["story"].values.argmax(-1).tolist() == [[first, second]]
     assert answers.looks["story"].values.sum(-1).tolist() == [[1, 1]]
     known = question[1] + found[first, 1] + found[second, 1]
-    torch.testing.assert_close(answers.logits[0, -1], model.output(known))
+    torch.testing.assert_close(answers.logits[0, -1], model.answers(known))
 
 
 def test_the_margin_is_held_against_every_other_sentence_but_not_padding():
@@ -60,7 +60,7 @@ def test_answers_learn_from_the_supporting_sentences_and_are_measured_by_those_f
     own = model.look(STORY, QUERY)[1]
     assert not torch.equal(given, own)
     for states, mode in ((given, True), (own, False)):
-        expected = F.cross_entropy(model.output(states[:, -1]), torch.tensor([1]), reduction="sum")
+        expected = F.cross_entropy(model.answers(states[:, -1]), torch.tensor([1]), reduction="sum")
         torch.testing.assert_close(model.train(mode)(batch(1, 0)).terms["nll"], expected.detach())
 
 

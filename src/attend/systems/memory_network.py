@@ -17,7 +17,8 @@ Deviations from the paper:
 - Words are weighted by their positions, as in `memn2n`: a bag of words can't tell what is north of what. As there,
   empty memories are scattered among the sentences in training, which moves ages.
 - Every question takes `hops` looks. Those after its last supporting sentence are to stay at that one.
-- R is trained by the likelihood of the answer, not by a margin, so that answers have probabilities.
+- R has a layer of rectified units, for a sum of embeddings can't tell whether question and sentence name the same place.
+  It is trained by the likelihood of the answer, not by a margin, so that answers have probabilities.
 - The answer after each hop is given too, for viewers: only the last is learnt.
 """
 
@@ -84,6 +85,7 @@ class System(nn.Module):
         # Newer than the sentence found last, that sentence, or older.
         self.order = nn.Embedding(3, config.size)
         nn.init.normal_(self.order.weight, std=0.1)
+        self.hidden = Linear(config.size, config.size)
         self.output = Linear(config.size, target_classes, bias=False)
         nn.init.normal_(self.output.weight, std=0.1)
 
@@ -124,6 +126,10 @@ class System(nn.Module):
         places = torch.where(places < 0, places.gather(1, last), places)
         return places.clamp(min=0), places[:, 0] >= 0
 
+    def answers(self, states: Float[Tensor, "*batch size"]) -> Float[Tensor, "*batch answer"]:
+        """R's scores of all answers."""
+        return self.output(F.relu(self.hidden(states)))
+
     def forward(self, batch: Batch) -> Loss:
         """In training R is given the supporting sentences; else those that O finds. The loss is summed over questions.
 
@@ -138,7 +144,7 @@ class System(nn.Module):
         if not self.training or not bool(known.all()):
             own = self.look(story, query)[1]
             states = torch.where(known[:, None, None] & self.training, states, own)
-        logits = self.output(states[:, -1])
+        logits = self.answers(states[:, -1])
         nll = F.cross_entropy(logits, batch.target, reduction="sum")
         error = (logits.argmax(-1) != batch.target).to(torch.float32).sum()
         return Loss(nll + margin, len(batch.target), {"nll": nll.detach(), "margin": margin.detach(), "error": error})
@@ -147,4 +153,4 @@ class System(nn.Module):
         """The answer after each hop, and the sentence that the hop found, which has all the weight."""
         scores, states = self.look(batch.inputs["story"], batch.inputs["query"])
         weights = F.one_hot(scores.argmax(-1), scores.shape[-1]).to(states.dtype)
-        return Answers(self.output(states), {"story": Look(weights, "story")})
+        return Answers(self.answers(states), {"story": Look(weights, "story")})
