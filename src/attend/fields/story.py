@@ -65,9 +65,10 @@ class Story:
         return " ".join(" ".join(rng.choice(list("abcdef"), count)) + "." for count in counts)
 
     def example_truth(self, rng: np.random.Generator, name: str, value: str) -> Truth:
-        """A random sentence of a story, as if it were its supporting fact."""
-        start, text = sentences_of(value)[rng.integers(len(sentences_of(value)))]
-        return Truth(name, ((start, start + len(text)),))
+        """Random sentences of a story, as if they were its supporting facts."""
+        places = sentences_of(value)
+        chosen = [places[number] for number in rng.integers(len(places), size=2)]
+        return Truth(name, tuple((start, start + len(text)) for start, text in chosen))
 
 
 class StoryField:

@@ -17,8 +17,8 @@ Deviations from the paper:
 - Words are weighted by their positions, as in `memn2n`: a bag of words can't tell what is north of what. As there,
   empty memories are scattered among the sentences in training, which moves ages.
 - Every question takes `hops` looks. Those after its last supporting sentence are to stay at that one.
-- R has a layer of rectified units, for a sum of embeddings can't tell whether question and sentence name the same place.
-  It is trained by the likelihood of the answer, not by a margin, so that answers have probabilities.
+- R has a layer of rectified units, for a sum of embeddings can't tell whether question and sentence name the same
+  place. It is trained by the likelihood of the answer, not by a margin, so that answers have probabilities.
 - The answer after each hop is given too, for viewers: only the last is learnt.
 """
 
