@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from attend.systems import ntm
-from plain_memory import PlainNtm
+from attend.contract import Batch, Cells
+from attend.layers import ages
+from attend.systems import memn2n, ntm
+from plain_memory import PlainMemn2n, PlainNtm
 from rounds import alternate, ratio
 from run import commit, cpu_seconds, machine
 
@@ -26,6 +28,8 @@ ROUNDS = 15
 TURN = 3
 # Copying ten vectors of eight bits: ten in, a mark, and ten out.
 STEPS, BITS = 21, 8
+# Stories as those of bAbI are.
+SENTENCES, SENTENCE, VOCABULARY = 20, 7, 180
 SLOTS = (32, 64, 128, 256, 512, 1024)
 LENGTHS = (21, 42, 84, 168)
 
@@ -43,31 +47,33 @@ def main() -> None:
     torch.manual_seed(SEED)
     started, metrics = time.perf_counter(), {}
     table = Table("model", "batch", "attend, updates/s", "plain loop", "faster", "least", "most")
-    for batch in (1, 16):
-        turns = {"ours": rate(ours(batch)), "plain": rate(plain(batch))}
+    pairs = [("ntm, copying", "ntm", batch, ours(batch), plain(batch)) for batch in (1, 16)]
+    pairs.append(("memn2n, stories", "memn2n", 32, *stories(32)))
+    for title, name, batch, *works in pairs:
+        turns = {"ours": rate(works[0]), "plain": rate(works[1])}
         for turn in turns.values():
             turn(0)
         rates = alternate(turns, arguments.rounds)
         faster = ratio(rates["ours"], rates["plain"])
-        key = f"train_ntm_batch_{batch}"
+        key = f"train_{name}_batch_{batch}"
         metrics |= {
             f"{key}_vs_plain_loop{end}": value for end, value in zip(("", "_low", "_high"), faster, strict=True)
         }
         metrics |= {f"{key}_updates_per_second": median(rates["ours"])}
         metrics |= {f"{key}_updates_per_second_plain_loop": median(rates["plain"])}
-        rows = [f"{median(rates[name]):,.1f}" for name in ("ours", "plain")]
-        table.add_row("ntm, copying", str(batch), *rows, *(f"{value:.2f}" for value in faster))
-    console.print(f"\n[bold]Memories[/], {STEPS} steps, one thread")
+        rows = [f"{median(rates[side]):,.1f}" for side in ("ours", "plain")]
+        table.add_row(title, str(batch), *rows, *(f"{value:.2f}" for value in faster))
+    console.print(f"\n[bold]Memories[/], {STEPS} steps or {SENTENCES} sentences, one thread")
     console.print(table)
     metrics |= grown("slots", {slots: ours(16, slots=slots) for slots in SLOTS}, arguments.rounds)
     metrics |= grown("steps", {steps: ours(16, steps=steps) for steps in LENGTHS}, arguments.rounds)
     record = {
-        "recipe": "ntm bench",
+        "recipe": "memories bench",
         "command": shlex.join([Path(sys.executable).name, *sys.argv]),
         "commit": commit(),
         "seed": SEED,
         "machine": machine(threads=1),
-        "data": "random bits",
+        "data": "random bits and words",
         "split": "none",
         "metrics": {name: float(f"{value:.5g}") for name, value in metrics.items()},
         "train_seconds": round(time.perf_counter() - started, 1),
@@ -88,6 +94,36 @@ def plain(batch: int) -> Callable[[], None]:
     config = ntm.Config(slots=64)
     system = PlainNtm(BITS + 1, BITS, config.hidden, config.slots, config.size, config.start)
     return update(system, system, batch, STEPS)
+
+
+def stories(batch: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """An update of plain SGD on random stories, as attend computes it and as a plain loop."""
+    config = memn2n.Config(noise=0.0)
+    system = memn2n.System(config, VOCABULARY, VOCABULARY)
+    story = torch.randint(4, VOCABULARY, (batch, SENTENCES, SENTENCE))
+    query, mask = torch.randint(4, VOCABULARY, (batch, SENTENCE)), torch.ones(batch, SENTENCES, dtype=torch.bool)
+    inputs = {"story": Cells(story, mask), "query": Cells(query, torch.ones_like(query, dtype=torch.bool))}
+    given = Batch(inputs, torch.randint(VOCABULARY, (batch,)))
+    other = PlainMemn2n(VOCABULARY, 4, config.hops, config.size, config.memories)
+    age = ages(mask, 0.0, config.memories)
+
+    def ours() -> torch.Tensor:
+        return system(given).total
+
+    def plain() -> torch.Tensor:
+        return nn.functional.cross_entropy(other(story, age, query), given.target, reduction="sum")
+
+    def work(model: nn.Module, loss: Callable[[], torch.Tensor]) -> Callable[[], None]:
+        optimiser = torch.optim.SGD(model.parameters(), 1e-4, foreach=True)
+
+        def step() -> None:
+            optimiser.zero_grad()
+            loss().backward()
+            optimiser.step()
+
+        return step
+
+    return work(system, ours), work(other, plain)
 
 
 def update(

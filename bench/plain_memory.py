@@ -1,11 +1,14 @@
-"""The yardstick for memories: a Neural Turing Machine as public code writes it, on plain autograd.
+"""The yardsticks for memories: a Neural Turing Machine and a memory network as public code writes them, on autograd.
 
-The model is that of `attend.systems.ntm` with an LSTM of one layer, equation for equation and size for size. How it is
-computed differs: each head has a layer of its own, and the shift is a convolution for every example by itself.
+The models are those of `attend.systems.ntm`, with an LSTM of one layer, and of `attend.systems.memn2n`, with adjacent
+tying, equation for equation and size for size. How they are computed differs: each head has a layer of its own, and the
+shift is a convolution for every example by itself; sentences are embedded one after another, in each embedding anew.
 """
 
+from typing import Any
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -82,3 +85,42 @@ class PlainNtm(nn.Module):
             read = torch.bmm(reading.unsqueeze(1), memory).squeeze(1)
             outputs.append(self.output(torch.cat([state, read], 1)))
         return torch.stack(outputs, 1)
+
+
+class PlainMemn2n(nn.Module):
+    """Hops over sentences, each of which is looked up by itself."""
+
+    def __init__(self, vocabulary: int, others: int, hops: int, size: int, memories: int) -> None:
+        super().__init__()
+        self.words = nn.ModuleList(nn.Embedding(vocabulary, size, padding_idx=0) for _ in range(hops + 1))
+        self.ages = nn.ModuleList(nn.Embedding(memories + 1, size, padding_idx=0) for _ in range(hops + 1))
+        self.others = nn.Linear(size, others, bias=False)
+
+    def embed(self, table: nn.Module, sentence: Int[Tensor, "batch word"]) -> Float[Tensor, "batch size"]:
+        """The words of a sentence, weighted by their positions."""
+        words = table(sentence)
+        count = (sentence != 0).sum(1).clamp(min=1).view(-1, 1, 1)
+        word = torch.arange(1, words.shape[1] + 1).view(1, -1, 1)
+        number, size = torch.arange(1, words.shape[2] + 1), words.shape[2]
+        weights = 1 + 4 * (number - (size + 1) / 2) * (word - (count + 1) / 2) / (size * count)
+        return (weights * words).sum(1)
+
+    def forward(
+        self,
+        story: Int[Tensor, "batch sentence word"],
+        age: Int[Tensor, "batch sentence"],
+        query: Int[Tensor, "batch word"],
+    ) -> Float[Tensor, "batch answer"]:
+        """The scores of all answers, the words of the stories first."""
+        state = self.embed(self.words[0], query)
+        for hop in range(len(self.words) - 1):
+            keys, values = [], []
+            for number in range(story.shape[1]):
+                for side, of in ((keys, hop), (values, hop + 1)):
+                    embedded = self.embed(self.words[of], story[:, number])
+                    side.append(embedded + self.ages[of](age[:, number]))
+            scores = (torch.stack(keys, 1) * state.unsqueeze(1)).sum(2)
+            weights = F.softmax(scores.masked_fill(age == 0, -torch.inf), dim=1)
+            state = state + (torch.stack(values, 1) * weights.unsqueeze(2)).sum(1)
+        last: Any = self.words[-1]
+        return torch.cat([state @ last.weight[4:].T, self.others(state)], 1)

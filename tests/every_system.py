@@ -98,7 +98,10 @@ class Rows:
             if key not in seen and len(seen) < COUNT:
                 seen.add(key)
                 target = settings.output.example(rng) if hasattr(settings.output, "example") else ""
-                yield Row({**values, TARGET: target}, f"example {number}", number)
+                truth, taught = (), self.recipe.taught
+                if taught:
+                    truth = (settings.fields()[taught].example_truth(rng, taught, values[taught]),)
+                yield Row({**values, TARGET: target}, f"example {number}", number, truth)
 
 
 @cache
@@ -148,7 +151,8 @@ def one_of(batch: Batch, row: int) -> Batch:
         length = int(value.mask[row].sum())
         return Cells(value.values[row : row + 1, :length], value.mask[row : row + 1, :length])
 
-    return Batch({name: cut(value) for name, value in batch.inputs.items()}, cut(batch.target))
+    places = None if batch.places is None else batch.places[row : row + 1]
+    return Batch({name: cut(value) for name, value in batch.inputs.items()}, cut(batch.target), places)
 
 
 def padded(value: Any, count: int) -> Any:
@@ -243,7 +247,7 @@ def test_padding_changes_nothing(name):
     if not any(isinstance(value, Cells) for value in (*batch.inputs.values(), batch.target)):
         pytest.skip("nothing is padded")
     system = build(name).double().eval()
-    more = Batch({key: padded(value, 3) for key, value in batch.inputs.items()}, padded(batch.target, 3))
+    more = Batch({key: padded(value, 3) for key, value in batch.inputs.items()}, padded(batch.target, 3), batch.places)
     torch.testing.assert_close(system(more).total, system(batch).total)
 
 

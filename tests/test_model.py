@@ -320,9 +320,14 @@ def test_windows_are_measured_where_the_row_says_what_to_look_at(seer: Model):
 
 
 def test_parts_that_there_are_not_are_named(writer: Model):
-    for split in ("train", "test"):
-        with pytest.raises(ValueError, match=rf"'{split}'.*--split \(valid\)"):
-            writer.evaluate(split)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"'test'.*--split \(train, valid\)"):
+        writer.evaluate("test")
+
+
+def test_what_was_trained_on_is_measured_too(writer: Model):
+    trained = writer.evaluate("train")
+    assert len(trained.outputs) == len(list(writer.task.source.rows("train")))
+    assert "train" not in writer.task.frozen  # it may be large
 
 
 def test_own_rows_are_measured_and_what_is_left_out_is_said(writer: Model, capsys: pytest.CaptureFixture[str]):

@@ -37,6 +37,7 @@ __all__ = [
     "Drawer",
     "Drawings",
     "Evaluation",
+    "Follows",
     "Games",
     "Look",
     "Loss",
@@ -72,10 +73,12 @@ class Batch:
 
     An input is `Cells` or, where all values have one size, a tensor (an image: brightness from 0 to 1). A sequence's
     target ends with END and has no BEGIN: systems put it in front themselves. `target` is None where it is not known.
+    `places` are the cells that were to be looked at, in order, for systems that learn from them: -1 behind the last.
     """
 
     inputs: Mapping[str, Any]
     target: Any = None
+    places: Int[Tensor, "batch place"] | None = None
 
     def __len__(self) -> int:
         return len(self._first)
@@ -274,6 +277,15 @@ class Starts(Protocol):
     """A system that a new run prepares further before it is trained, such as with the weights of a backbone."""
 
     def prepare_training(self) -> None: ...
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """A system that computes differently as training goes on."""
+
+    def follow(self, share: float) -> None:
+        """Called before each update with the share of all updates that is done."""
+        ...
 
 
 @runtime_checkable

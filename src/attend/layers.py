@@ -1,4 +1,4 @@
-"""Layers that several systems share: encoders, readouts, and sequence reversal."""
+"""Layers that several systems share: encoders, sentences, readouts, and sequence reversal."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -91,6 +91,77 @@ class GatedUnit(nn.Module):
             state = torch.where(mask[:, step, None], self(inputs[:, step], state), state)
             states.append(state)
         return torch.stack(states, dim=1)
+
+
+class Sentences(nn.Module):
+    """Sentences as vectors: embeddings of their words, weighted by their positions and summed, and of how old they are.
+
+    Word j of J has the weights l_kj of `position_weights`; without `positions` all words count alike. `memories` is the
+    greatest age; 0 for sentences without one. Word 0 is padding, and age 0 that of a padded sentence: their vectors are
+    zero. There are `layers` embeddings of each word, side by side in one table: it is read once.
+    """
+
+    def __init__(self, vocabulary: int, size: int, layers: int = 1, memories: int = 0, positions: bool = True) -> None:
+        super().__init__()
+        self.size, self.layers, self.positions = size, layers, positions
+        self.words = nn.Embedding(vocabulary, layers * size, padding_idx=0)
+        self.ages = nn.Embedding(memories + 1, layers * size, padding_idx=0) if memories else None
+        for table in (self.words, self.ages):
+            if table is not None:
+                nn.init.normal_(table.weight, std=0.1)
+                table.weight.data[0] = 0
+
+    def forward(
+        self, words: Int[Tensor, "batch sentence word"], age: Int[Tensor, "batch sentence"] | None = None
+    ) -> Float[Tensor, "batch sentence layer size"]:
+        flat = words.flatten(0, 1)
+        embedded = self.words(flat)
+        found = embedded.sum(1)
+        if self.positions:
+            # sum_j l_kj x_jk = sum_j x_jk + slope_k sum_j step_j x_jk
+            step, slope = position_terms((flat != 0).sum(-1), flat.shape[1], self.size)
+            found = torch.addcmul(found, (embedded * step.unsqueeze(-1)).sum(1), slope.repeat(self.layers))
+        found = found.view(*words.shape[:2], -1)
+        if age is not None and self.ages is not None:
+            found = found + self.ages(age)
+        return found.unflatten(-1, (self.layers, self.size))
+
+
+def ages(mask: Bool[Tensor, "batch sentence"], noise: float, most: int) -> Int[Tensor, "batch sentence"]:
+    """How old each sentence is: 1 for the newest, and one more for each sentence after it.
+
+    With `noise` an empty memory follows a sentence with that probability, and counts too. What is padded has age 0.
+
+    >>> ages(torch.tensor([[True, True, True], [True, False, False]]), 0.0, 9)
+    tensor([[3, 2, 1],
+            [1, 0, 0]])
+    """
+    steps = mask.to(torch.int64)
+    if noise:
+        steps = steps + (mask & (torch.rand(mask.shape, device=mask.device) < noise))
+    return steps.flip(1).cumsum(1).flip(1).clamp(max=most) * mask
+
+
+def position_terms(
+    count: Int[Tensor, "*batch"], longest: int, size: int
+) -> tuple[Float[Tensor, "*batch word"], Float[Tensor, "size"]]:
+    """What the weight of a word depends on its place by, (j - (J+1)/2) / J, and on k by, 4 (k - (d+1)/2) / d."""
+    count = count.clamp(min=1).unsqueeze(-1).to(torch.float32)
+    step = (torch.arange(1, longest + 1, device=count.device) - (count + 1) / 2) / count
+    return step, 4 * (torch.arange(1, size + 1, device=count.device) - (size + 1) / 2) / size
+
+
+def position_weights(count: Int[Tensor, "*batch"], longest: int, size: int) -> Float[Tensor, "*batch word size"]:
+    """l_kj of word j of J and number k of d, both from 1: 1 + 4 (k - (d+1)/2) (j - (J+1)/2) / (d J).
+
+    Sukhbaatar et al. 2015, as their code has it.
+
+    >>> position_weights(torch.tensor(2), 2, 2)
+    tensor([[1.2500, 0.7500],
+            [0.7500, 1.2500]])
+    """
+    step, slope = position_terms(count, longest, size)
+    return 1 + step.unsqueeze(-1) * slope
 
 
 def gaussian(module: nn.Module, deviation: float) -> None:

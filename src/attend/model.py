@@ -15,7 +15,7 @@ from attend import decoding
 from attend.attention.glimpse import Views
 from attend.attention.trace import Alternative, Axis, Look, Media, Named, Token, Trace, Weights, Windows
 from attend.contract import UNKNOWN, Decoder, Evaluation, Remarks, Split
-from attend.data.examples import TARGET, Row
+from attend.data.examples import TARGET, Fresh, Row
 from attend.inspect.addresses import address_match
 from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
 from attend.inspect.pointing import pointing
@@ -322,14 +322,18 @@ class Model:
     # Measuring
 
     def part(self, split: Split) -> Part:
-        """A part of the run's own data. Raises `ValueError` if it has no such part."""
+        """A part of the run's own data. Raises `ValueError` if it has no such part, or training data that are new in
+        every epoch."""
         task = self.task
         if task.source is None:
             task.source = task.settings.open_source(lambda line: None)
-        if split == "train" or split not in task.source.splits:
-            parts = ", ".join(one for one in task.source.splits if one != "train")
+        fresh = isinstance(task.source, Fresh)
+        if split not in task.source.splits or (split == "train" and fresh):
+            parts = ", ".join(one for one in task.source.splits if one != "train" or not fresh)
             raise ValueError(f"the run's data has no part {split!r} to measure on: name another with --split ({parts})")
-        if split not in task.frozen:  # the training data, which may be large, is not read
+        if split == "train":  # it may be large, and is not kept
+            return task.read_part(task.source, split, lambda line: None, measured=True)
+        if split not in task.frozen:
             part = task.frozen[split] = task.read_part(task.source, split, lambda line: None)
             if part.left_out.names:
                 say(f"{split}: {part.left_out}")

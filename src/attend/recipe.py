@@ -96,7 +96,8 @@ class Recipe:
 
     `about` it in a line, its settings, the system's class (called with its configuration and the sizes that its
     constructor names), the task that joins it to data (a `StoredTask`), the paper, whether it is a control or another
-    size of one that is listed, and what it must reach.
+    size of one that is listed, and what it must reach. `taught` is the field whose known places (supporting facts) the
+    system learns from; empty where it learns from targets alone.
     """
 
     about: str
@@ -106,6 +107,7 @@ class Recipe:
     paper: str = ""
     control: bool = False
     variant: bool = False
+    taught: str = ""
     reaches: Mapping[str, float] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
 

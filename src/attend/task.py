@@ -24,6 +24,7 @@ from attend.data.check import check, combined, first_equal, known_from_training
 from attend.data.examples import SPLITS, TARGET, Fixed, Fresh, Log, Row, Split
 from attend.data.files import DataError, counted
 from attend.data.own import Files
+from attend.data.ragged import pad
 from attend.fields.field import Fault, Field, Value
 from attend.inspect.diagnosis import rare_entries
 from attend.memory import require
@@ -80,8 +81,8 @@ Faults = dict[tuple[int, int | None], str]
 class Part:
     """Encoded rows: the inputs of each row, and the targets with the number of the row that each belongs to.
 
-    `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from. `left_out`
-    says which of the examples read can't be used.
+    `rows` are the rows themselves and `given` the targets as given, for parts that are predicted from. `places` are
+    those of each row that the system learns from, if it does. `left_out` says which of the examples read can't be used.
     """
 
     inputs: dict[str, Any]
@@ -89,6 +90,7 @@ class Part:
     row: Any = field(default_factory=lambda: array("q"))
     rows: list[Row] = field(default_factory=list)
     given: list[Any] = field(default_factory=list)
+    places: list[Sequence[int]] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
 
     def __len__(self) -> int:
@@ -217,9 +219,10 @@ class Supervised:
                 found[split] = count
         return found
 
-    def read_part(self, source: Fixed | Fresh, split: Split, log: Log) -> Part:
+    def read_part(self, source: Fixed | Fresh, split: Split, log: Log, measured: bool = False) -> Part:
+        """A part's rows, encoded; with `measured` those of training as the others are, to predict from."""
         files = ", ".join(self.settings.data.files(split))
-        part = self.encode(source.rows(split), files, split == "train")
+        part = self.encode(source.rows(split), files, split == "train" and not measured)
         left_out = part.left_out
         used = left_out.read - left_out.total
         log(f"{split}: {counted(used, 'example')}" + (f"; {left_out}" if left_out.names else ""))
@@ -251,6 +254,9 @@ class Supervised:
             for name, column in part.inputs.items():
                 column.extend(inputs[name])
             part.targets.extend(targets)
+            if self.recipe.taught:
+                one: Any = self.fields[self.recipe.taught]
+                part.places += [one.places(row.values[self.recipe.taught], row.truth) for row in chunk]
             for singles in several:
                 part.row.extend([used] * len(singles))
                 used += 1
@@ -362,7 +368,11 @@ class Supervised:
         chosen = np.array(indices)
         rows = np.frombuffer(part.row, dtype=np.int64)[chosen]
         inputs = {name: one.collate(part.inputs[name].take(rows)) for name, one in self.fields.items()}
-        return Batch(inputs, self.output.collate(part.targets.take(chosen)))
+        places = None
+        if self.recipe.taught:
+            # One more, so that a batch of rows without any has places too.
+            places = torch.from_numpy(pad([[*part.places[row], -1] for row in rows.tolist()], -1)[0])
+        return Batch(inputs, self.output.collate(part.targets.take(chosen)), places)
 
     def validation(self) -> Iterator[Batch]:
         for group in groups(np.maximum(*self.measured.lengths()), self.output.together, CELLS):
@@ -382,6 +392,7 @@ class Supervised:
         found = Part({name: one.column() for name, one in self.fields.items()}, self.output.column())
         for name, column in part.inputs.items():
             found.inputs[name].extend([column[row] for row in rows])
+        found.places = [part.places[row] for row in rows] if part.places else []
         found.rows = [part.rows[row] for row in rows]
         new = {row: place for place, row in enumerate(rows)}
         for target, row in enumerate(part.row):

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from attend.atomic import write_atomically
-from attend.contract import Loss, Starts, Task
+from attend.contract import Follows, Loss, Starts, Task
 from attend.fast import keep_memory
 from attend.log import Log, summary_writer
 from attend.memory import kept_for_backward, require, said_when_out
@@ -203,6 +203,7 @@ class Run:
             self.system.prepare_training()
         if (initial := folder / "initial.safetensors").exists():
             self.system.load_state_dict(read_weights(initial)[0])
+        self.follows = self.system if isinstance(self.system, Follows) else None
         self.wrapped = self.accelerator.prepare_model(self.system)
         self.average = {}
         if training.average:
@@ -304,6 +305,8 @@ class Run:
     def update(self, group: Sequence[Sequence[int]], learning_rate: float) -> dict[str, float]:
         """One optimiser step over the batches of `group`. Returns the figures of the update, per unit."""
         sums: dict[str, Tensor] = {}
+        if self.follows is not None:
+            self.follows.follow(self.progress.update / max(1, self.progress.updates_expected))
         for position, indices in enumerate(group):
             batch, weight = self.share(indices)
             last = position == len(group) - 1

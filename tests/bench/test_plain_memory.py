@@ -1,4 +1,4 @@
-"""The yardstick computes what the Neural Turing Machine does, so that a ratio of speeds is one of how, not of what."""
+"""The yardsticks compute what attend's models with a memory do: a ratio of speeds is one of how, not of what."""
 
 import sys
 from pathlib import Path
@@ -6,11 +6,13 @@ from pathlib import Path
 import torch
 
 from attend.attention.heads import sizes
-from attend.systems import ntm
+from attend.contract import END, Batch, Cells
+from attend.layers import ages
+from attend.systems import memn2n, ntm
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
 
-from plain_memory import PlainNtm
+from plain_memory import PlainMemn2n, PlainNtm
 
 
 def test_the_plain_ntm_computes_what_ntm_does():
@@ -41,3 +43,26 @@ def copy(system: ntm.System, plain: PlainNtm) -> None:
                 strength, power, shifts = (part.chunk(2)[number] for part in others)
                 shared = [key.chunk(2)[number], strength, gate.chunk(2)[number], shifts, power]
                 into.copy_(torch.cat([*shared, erase, add] if number else shared))
+
+
+def test_the_plain_memory_network_computes_what_memn2n_does():
+    torch.manual_seed(0)
+    config = memn2n.Config(hops=2, size=6, memories=8, noise=0.0)
+    system = memn2n.System(config, 20, 20 - memn2n.WORDS + 3)
+    plain = PlainMemn2n(20, 3, 2, 6, 8)
+    with torch.no_grad():
+        for tables, whole in ((plain.words, system.sentences.words), (plain.ages, system.sentences.ages)):
+            for table, part in zip(tables, whole.weight.split(6, dim=1), strict=True):
+                table.weight.copy_(part)
+        plain.others.weight.copy_(system.output.weight)
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    story = torch.randint(4, 20, (2, 3, 4)) * mask.unsqueeze(2)
+    story[0, 1, 2:] = 0  # a shorter sentence
+    query = torch.randint(4, 20, (2, 3))
+    asked = torch.cat([query, torch.full((2, 1), END)], 1)
+    batch = Batch({"story": Cells(story, mask), "query": Cells(asked, torch.ones_like(asked, dtype=torch.bool))})
+    found, expected = plain(story, ages(mask, 0.0, 8), query), system.answer(batch).logits[:, -1]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    ours = torch.autograd.grad(expected.square().sum(), system.sentences.words.weight)[0]
+    theirs = torch.autograd.grad(found.square().sum(), [table.weight for table in plain.words])
+    torch.testing.assert_close(torch.cat(theirs, 1), ours, rtol=1e-3, atol=1e-5)

@@ -68,6 +68,12 @@ def test_people_are_told_of_what_and_how(run: Path, data: Path, attend: Attend) 
     assert all("version:" in signature for signature in signatures.values())
 
 
+def test_a_run_is_measured_on_what_it_was_trained_on(run: Path, data: Path, attend: Attend) -> None:
+    found = json.loads(attend("evaluate", run, "--split", "train", "--beam", "1", "--json").out)
+    assert found["split"] == "train"
+    assert 0 < found["count"] <= len((data / "train.s").read_text().splitlines())
+
+
 def test_the_loss_is_that_of_validation(run: Path, attend: Attend) -> None:
     """Step by step as in decoding, and hoisted as in training: the same numbers."""
     found = json.loads(attend("evaluate", run, "--json").out)

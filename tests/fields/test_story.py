@@ -5,6 +5,7 @@ import pytest
 
 from attend.attention.trace import Tokens
 from attend.contract import PAD
+from attend.data.examples import Truth
 from attend.fields.field import Fault, Field, Sharing, Value
 from attend.fields.story import Story, StoryField
 from attend.fields.text import Text
@@ -57,6 +58,23 @@ def test_of_a_long_story_the_newest_sentences_are_read_and_that_is_said():
     assert "--inputs.story.words" in shortened
     assert shortened.endswith(": 2")
     assert field.remarks() == []
+
+
+@pytest.mark.parametrize("text", ["...", "?!", "\u2014", "\u200b", "\u200b. \u200b."])
+def test_a_story_of_punctuation_alone_has_words(text):
+    field = learnt()
+    (story,) = field.encode([text])
+    assert story.size
+    assert story[:, 0].all()  # no sentence is all padding
+    assert len(field.prepare(text).axis(len(story), ())) == len(story)
+
+
+def test_supporting_facts_are_named_by_their_sentences():
+    told = "Mary left.\nJohn left.\nMary came."
+    truth = Truth("story", ((11, 21), (0, 10)))
+    assert learnt().places(told, (truth,)) == [1, 0]
+    assert learnt(Story(longest=2)).places(told, (truth,)) == [0]  # the other one is not read any more
+    assert learnt().places(told, ()) == []
 
 
 def test_a_query_shares_the_words_of_a_story(tmp_path):

@@ -77,6 +77,20 @@ def test_every_step_of_an_output_that_is_no_text_may_look_there():
     assert pointing([({"glimpse": look}, [beyond])])["pointing_by_chance"] == 0.25
 
 
+def test_hops_are_measured_one_by_one_and_so_are_the_places_that_they_find():
+    story = Tokens("a. b. c.", (Token("a.", 0, 2), Token("b.", 3, 5), Token("c.", 6, 8)))
+    facts = Truth("story", ((3, 5), (6, 8)))
+
+    def hops(*cells: int) -> Weights:
+        return Weights(np.eye(3)[list(cells)], Named(("1", "2", "3")), story)
+
+    figures = pointing([({"story": hops(1, 0, 2)}, [facts]), ({"story": hops(1, 1, 0)}, [facts])])
+    assert [figures[f"pointing_accuracy_step_{hop}"] for hop in (1, 2, 3)] == [1.0, 0.5, 0.5]
+    assert figures["pointing_accuracy"] == pytest.approx(4 / 6)
+    assert figures["pointing_recall"] == 0.75  # the second example's hops never look at "c."
+    assert figures["pointing_by_chance"] == pytest.approx(2 / 3)
+
+
 def test_the_look_over_the_field_goes_before_others():
     right, wrong = spelling(2, 3, 4, 1, 4), spelling(0, 0, 0, 0, 0)
     for looks in (

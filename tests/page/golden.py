@@ -102,6 +102,23 @@ def right_to_left() -> Trace:
     )
 
 
+def hops() -> Trace:
+    """A question about a story, which is answered after three looks at its sentences."""
+    story = "Mary took the milk.\nJohn went to the hall.\nMary went to the garden.\nJohn left."
+    memory = tokens(story, story.split("\n"), end=False)
+    weights = np.array([[0.9, 0.02, 0.06, 0.02], [0.1, 0.05, 0.8, 0.05], [0.02, 0.02, 0.95, 0.01]])
+    shares = ((0.4, 0.6), (0.3, 0.7), (0.05, 0.95))
+    alternatives = tuple(
+        (Alternative(1, "garden", math.log(right)), Alternative(0, "hall", math.log(wrong)))
+        if right > wrong
+        else (Alternative(0, "hall", math.log(wrong)), Alternative(1, "garden", math.log(right)))
+        for wrong, right in shares
+    )
+    look = Weights(weights, Named(("1", "2", "3")), memory)
+    asked = f"story: {story}\nquery: where is the milk ?"
+    return Trace(asked, "garden", {"story": look}, (math.log(0.95),), ids=(1,), alternatives=alternatives)
+
+
 def picture(side: int = 160) -> str:
     """A house under the sun, as a data URI."""
     image = Image.new("RGB", (side, side), "#a9cfe8")
@@ -302,4 +319,5 @@ EVERY = {
     "two-way": lambda: entailment(two_way=True),
     "at once": at_once,
     "hostile": hostile,
+    "story": hops,
 }

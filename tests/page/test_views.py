@@ -34,7 +34,23 @@ from attend.show.reading import badges
 from attend.show.words import merge
 
 Open = Callable[..., Page]
-ALL_VIEWS = "v=matrix.arcs.strips.picture.drawing.windows.alternatives.beam.evidence.difference"
+ALL_VIEWS = "v=story.matrix.arcs.strips.picture.drawing.windows.alternatives.beam.evidence.difference"
+
+
+def test_a_story_has_a_bar_for_each_hop_beside_each_sentence(opened: Open) -> None:
+    page = opened(golden.hops())
+    expect(page.locator("attend-matrix")).to_have_count(0)
+    story = page.locator("attend-story")
+    expect(story.locator("thead th")).to_have_text(["hop 1", "hop 2", "hop 3"])
+    expect(story.locator("tbody th")).to_have_text(
+        ["Mary took the milk.", "John went to the hall.", "Mary went to the garden.", "John left."]
+    )
+    first = story.locator("tbody tr").nth(0).locator("td")
+    expect(first.locator(".figure")).to_have_text(["0.90", "0.10", "0.02"])
+    expect(story.locator("td.most .figure")).to_have_text(["0.90", "0.80", "0.95"])
+    expect(story.locator("tfoot td")).to_have_text(["garden 0.60", "garden 0.70", "garden 0.95"])
+    story.locator("tbody tr").nth(2).locator("td").nth(1).hover()
+    expect(story.locator("td.here")).to_have_count(1)
 
 
 @pytest.mark.parametrize("kind", golden.EVERY)
@@ -46,6 +62,9 @@ def test_every_kind_is_drawn(opened: Open, kind: str, unit: str) -> None:
         expect(page.locator("article")).to_have_count(1)
         look = trace.looks.get(name)
         if isinstance(look, Weights):
+            if kind == "story":
+                expect(page.locator("attend-story tbody tr")).to_have_count(len(look.memory))
+                continue
             drawing = "canvas" if len(look.memory) > 60 else "svg"
             # The matrix, and its legend or its light.
             expect(page.locator(f"attend-matrix {drawing}")).to_have_count(2)

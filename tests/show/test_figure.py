@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from attend.attention.trace import Named, Weights
+from attend.attention.trace import Named, Token, Tokens, Weights
 from attend.show import figure
 
 
@@ -134,3 +134,15 @@ def test_length_curve_compares_like_with_like() -> None:
         figure.length_curve([("a", [one]), ("b", [other])], "BLEU")
     with pytest.raises(ValueError, match="at least one run"):
         figure.length_curve([], "BLEU")
+
+
+def test_a_story_has_lines_and_its_answer_after_each_hop(tmp_path: Path) -> None:
+    text = "Mary left. John came back."
+    story = Tokens(text, (Token("Mary left.", 0, 10), Token("John came back.", 11, 26)))
+    look = Weights(np.array([[0.9, 0.1], [0.2, 0.8]]), Named(("1", "2")), story)
+    drawn = figure.story(look, ["hall", "garden"], tmp_path / "story.svg")
+    assert [[bar.get_width() for bar in axes.patches] for axes in drawn.axes] == [[0.9, 0.1], [0.2, 0.8]]
+    texts = " ".join(svg_texts(tmp_path / "story.svg"))
+    assert all(part in texts for part in ("Mary left.", "John came back.", "hop 1", "hall", "hop 2", "garden"))
+    with pytest.raises(ValueError, match="nothing to draw"):
+        figure.story(Weights(np.empty((0, 2)), Named(()), story))

@@ -170,3 +170,16 @@ def test_what_is_in_no_vocabulary_is_said() -> None:
     form = trace.to_json()
     assert list(form["looks"]["source"]["memory"]["tokens"][0]) == ["text", "start", "end"]
     assert Trace.from_json(form).looks["source"].memory == source  # type: ignore[union-attr]
+
+
+def test_a_story_has_a_line_for_each_sentence_with_a_bar_for_each_hop():
+    text = "Mary took it.\nJohn left."
+    memory = Tokens(text, (Token("Mary took it.", 0, 13), Token("John left.", 14, 24)))
+    look = Weights(np.array([[0.75, 0.25], [0.0, 1.0]]), Named(("1", "2")), memory)
+    trace = Trace(f"story: {text}\nquery: who?", "John", {"story": look})
+    lines = describe(trace, 80, colour=False).splitlines()
+    assert lines[:2] == ["query: who?", "John"]
+    first, second = lines[-2:]
+    assert first.split() == ["Mary", "took", "it.", "██████", "*0.75", "0.00"]
+    assert second.split() == ["John", "left.", "██", "0.25", "████████*1.00"]
+    assert max(map(len, describe(trace, 44, colour=False).splitlines())) <= 44

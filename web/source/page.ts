@@ -3,6 +3,7 @@
 import "./matrix";
 import "./sentences";
 import "./arcs";
+import { tellsStory } from "./story";
 import "./strips";
 import "./alternatives";
 import "./beam";
@@ -28,6 +29,7 @@ import { summary, View } from "./view";
 
 const ELEMENTS: Record<Exclude<ViewName, "difference">, string> = {
   memory: "attend-memory",
+  story: "attend-story",
   matrix: "attend-matrix",
   arcs: "attend-arcs",
   strips: "attend-strips",
@@ -256,8 +258,10 @@ class Explorer extends HTMLElement implements Act {
       // What could stand at a step is told where rows are steps, or after all of them.
       const told = !panel.ofInput || answers(trace);
       if (trace.alternatives && told) found.push("alternatives");
-      found.push("matrix");
-      if (look.memory.kind !== "grid" && !slots && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
+      if (tellsStory(look)) found.push("story");
+      else found.push("matrix");
+      const arcs = look.memory.kind !== "grid" && !slots && !tellsStory(look);
+      if (arcs && Math.max(cells.length, steps.length) <= MOST_ARC_CELLS) found.push("arcs");
       // Most slots of a memory are never visited: their sums say little.
       if (!slots) found.push("strips");
     }
@@ -404,7 +408,7 @@ class Explorer extends HTMLElement implements Act {
     };
     if (settings.table && look.kind === "weights" && reading.cells.length) add("table", "attend-table");
     for (const name of drawn) {
-      if (name === "difference" || (settings.table && (name === "matrix" || name === "arcs" || name === "picture"))) continue;
+      if (name === "difference" || (settings.table && (name === "story" || name === "matrix" || name === "arcs" || name === "picture"))) continue;
       add(name, ELEMENTS[name]);
     }
     // Drawn when all have their places, so that each knows how wide it is.

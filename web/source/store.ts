@@ -4,6 +4,7 @@ import type { Trace, Unit } from "./trace";
 
 export const VIEWS = {
   memory: "Memory",
+  story: "Story",
   matrix: "Matrix",
   arcs: "Arcs",
   strips: "Strips",
@@ -63,7 +64,7 @@ export interface Settings {
 
 export const INITIAL: Settings = {
   shown: [0],
-  views: ["memory", "matrix", "arcs", "strips", "picture", "drawing", "windows", "difference"],
+  views: ["memory", "story", "matrix", "arcs", "strips", "picture", "drawing", "windows", "difference"],
   look: "",
   unit: "token",
   scale: "row",

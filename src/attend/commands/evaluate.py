@@ -67,8 +67,8 @@ class Options:
     split."""
     columns: Columns = ()
     """What the table of --data calls an input or the target, where not by its name."""
-    split: Literal["valid", "test"] = "valid"
-    """The part of the run's own data."""
+    split: Literal["train", "valid", "test"] = "valid"
+    """The part of the run's own data: "train" to choose among runs that differ in their seeds alone."""
     beam: Beam = None
     """Hypotheses that the search keeps; 1 is greedy."""
     length_penalty: LengthPenalty = None

@@ -16,7 +16,7 @@ from attend.attention.trace import Axis, Token, Tokens
 from attend.contract import PAD, UNKNOWN, Cells
 from attend.data.captions import tidy
 from attend.data.codec import Codec
-from attend.data.examples import Column, Log
+from attend.data.examples import Column, Log, Truth
 from attend.data.ragged import Listed
 from attend.fields.field import Fault
 from attend.fields.text import check_text
@@ -64,6 +64,12 @@ class Story:
         counts = rng.integers(1, 5, size=rng.integers(1, 5))
         return " ".join(" ".join(rng.choice(list("abcdef"), count)) + "." for count in counts)
 
+    def example_truth(self, rng: np.random.Generator, name: str, value: str) -> Truth:
+        """Random sentences of a story, as if they were its supporting facts."""
+        places = sentences_of(value)
+        chosen = [places[number] for number in rng.integers(len(places), size=2)]
+        return Truth(name, tuple((start, start + len(text)) for start, text in chosen))
+
 
 class StoryField:
     """Stories as cells of word ids [sentence word], the oldest sentence first; PAD fills shorter ones."""
@@ -106,6 +112,12 @@ class StoryField:
         if isinstance(found, Fault):
             raise ValueError(f"the story {found}")
         return StoryValue(raw, sentences_of(raw)[-self.settings.longest :], found)
+
+    def places(self, value: str, truths: Sequence[Truth]) -> list[int]:
+        """The sentences that truths are about, in their order, by their places among those that are read."""
+        starts = [start for start, _ in sentences_of(value)[-self.settings.longest :]]
+        wanted = [start for truth in truths for start, _ in truth.where]  # type: ignore[misc]
+        return [starts.index(start) for start in wanted if start in starts]
 
     def column(self) -> Listed:
         return Listed()

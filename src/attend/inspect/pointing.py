@@ -1,6 +1,7 @@
 """Pointing accuracy, for every look whose correct cells or regions are known."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ def pointing(examples: Sequence[tuple[Mapping[str, Look], Sequence[Truth]]]) -> 
 
     `pointing_accuracy` is over all steps with a known region; the others are over parts of outputs (the name of an
     object, the year of a date), which have one such step or several: at the part's first step, its last, or any.
-    `pointing_by_chance` is the share of cells that are correct. Empty where nothing is known.
+    Where all steps of all examples have a known region (glimpses, hops), `pointing_accuracy_step_1` and so on are of
+    each step; and where that is several places (supporting facts), `pointing_recall` is the share of places that some
+    step pointed at. `pointing_by_chance` is the share of cells that are correct. Empty where nothing is known.
     """
-    parts, chances = [], []
+    parts, chances, found_places, whole = [], [], [], True
     for looks, truths in examples:
         for truth in truths:
             look = looks.get(truth.over) or next(iter(looks.values()), None)
@@ -27,6 +30,8 @@ def pointing(examples: Sequence[tuple[Mapping[str, Look], Sequence[Truth]]]) -> 
             if found is not None and len(found[0]):
                 parts.append(found[0])
                 chances.append(found[1])
+                found_places += places_found(look, truth)
+                whole = whole and truth.of is None
     if not parts:
         return {}
     figures = {"pointing_accuracy": float(np.concatenate(parts).mean())}
@@ -36,6 +41,11 @@ def pointing(examples: Sequence[tuple[Mapping[str, Look], Sequence[Truth]]]) -> 
             "pointing_accuracy_last_step": float(np.mean([part[-1] for part in parts])),
             "pointing_accuracy_any_step": float(np.mean([part.any() for part in parts])),
         }
+    if whole and len({len(part) for part in parts}) == 1 and len(parts[0]) > 1:
+        by_step = np.mean(parts, axis=0)
+        figures |= {f"pointing_accuracy_step_{step}": float(value) for step, value in enumerate(by_step, start=1)}
+    if found_places:
+        figures["pointing_recall"] = float(np.mean(found_places))
     return figures | {"pointing_by_chance": float(np.mean(chances))}
 
 
@@ -54,6 +64,15 @@ def hits(look: Look, truth: Truth) -> tuple[Bool[np.ndarray, "step"], float] | N
     steps = steps_of(look.steps, truth)
     strongest = look.weights[steps].argmax(1)
     return np.asarray(right[strongest], dtype=bool), float(right.mean())
+
+
+def places_found(look: Look | None, truth: Truth) -> list[bool]:
+    """Of each place of a truth of several, whether some step's strongest cell is there. Empty for one place alone."""
+    if isinstance(look, Windows) or look is None or not isinstance(truth.where[0], tuple):
+        return []
+    strongest = look.weights[steps_of(look.steps, truth)].argmax(1)
+    cells = (right_cells(look.memory, replace(truth, where=place)) for place in truth.where)
+    return [bool(right[strongest].any()) for right in cells if right is not None]
 
 
 def box_of(truth: Truth) -> tuple[float, float, float, float]:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from attend import metrics
 from attend.attention.trace import Named, Token
-from attend.contract import Answerer, Answers, Batch, Cells, Direction, Look
+from attend.contract import END, Answerer, Answers, Batch, Cells, Direction, Look
+from attend.data.captions import tidy
+from attend.data.codec import Codec
 from attend.data.examples import TARGET, Column, Log
 from attend.data.ragged import Stacked
 from attend.fields.field import Fault, Field
@@ -27,9 +29,11 @@ TINY = float(np.finfo(np.float32).tiny)
 class Classes:
     """One of the classes that the training targets name."""
 
+    like: str = ""
+    """A field whose words are classes too, the first ones: a system may embed both alike."""
+
     kind = "classes"
     validation_search = ""
-    like = ""
     measures = MEASURES
 
     def column(self) -> Column:
@@ -42,7 +46,8 @@ class Classes:
         return targets
 
     def learn(self, targets: Iterable[Any], log: Log, like: Field | None = None) -> "ClassesOutput":
-        return ClassesOutput(LabelField.learn(map(str, targets), log))
+        labels = LabelField.learn(map(str, targets), log)
+        return ClassesOutput(labels if like is None else with_words(labels, like))
 
     def open(self, folder: Path) -> "ClassesOutput":
         return ClassesOutput(LabelField.open(folder, TARGET))
@@ -199,6 +204,16 @@ class ClassesOutput:
 
     def save(self, folder: Path) -> None:
         self.labels.save(folder, TARGET)
+
+
+def with_words(labels: LabelField, field: Any) -> LabelField:
+    """Classes for the words of a field, in the order of its vocabulary without the special entries, and then for what
+    is no word of it. A class is written as targets write it: "Mary" is the word "mary"."""
+    codec: Codec = field.codec
+    written = {tidy(name): name for name in labels.classes}
+    words = [codec.piece(number) for number in range(END + 1, len(codec))]
+    words = [written.get(word, word) for word in words]
+    return LabelField([*words, *(name for name in labels.classes if name not in set(words))])
 
 
 class MeanAnswer:

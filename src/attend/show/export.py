@@ -14,15 +14,16 @@ from pathlib import Path
 
 from attend.atomic import write_atomically
 from attend.attention.trace import Gold, PictureEachStep, Tokens, Trace, Weights, Windows
-from attend.show.figure import heat_maps
+from attend.show.figure import heat_maps, story
 from attend.show.formats import Link, write_npz, write_pharaoh
 from attend.show.glimpses import pictured_windows, scan_animation, scan_path
 from attend.show.overlays import grid_looks, word_animation, word_maps
 from attend.show.page import page
+from attend.show.reading import predictions
 from attend.show.slot_maps import slot_animation, slot_maps
 from attend.show.slots import slots_of
 from attend.show.steps import step_animation, step_panels
-from attend.show.words import drawable, even, readable
+from attend.show.words import drawable, even, readable, tells_story
 
 Draw = Callable[[Trace, Path], object]
 
@@ -117,7 +118,12 @@ def _write_matrices(path: Path, trace: Trace, words: bool | None) -> None:
         looks[name] = readable(look, True if linked else words)
         if linked:
             gold[name] = gold_cells(looks[name], trace.gold[name])
-    heat_maps(looks, path, gold)
+    only = next(iter(looks.values()))
+    if len(looks) == 1 and tells_story(only):
+        answers = [step[0][0] if step else "" for step in predictions(trace)]
+        story(only, answers, path)
+    else:
+        heat_maps(looks, path, gold)
 
 
 def gold_cells(look: Weights, gold: Gold) -> list[Link]:

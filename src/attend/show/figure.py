@@ -40,6 +40,8 @@ CELL_INCHES = 0.2
 LARGEST_INCHES = 30
 MOST_LABELS = 120
 LONGEST_LABEL = 30
+LONGEST_SENTENCE = 60
+BAR_INCHES = 1.4
 
 PREFERRED_FONTS = ("DejaVu Sans", "Noto Sans", "Noto Sans CJK JP", "Noto Sans Arabic", "Noto Sans Hebrew")
 # The first word of a character's Unicode name -> the Debian package with a font for it.
@@ -121,6 +123,31 @@ def heat_maps(
             figure.colorbar(image, cax=bar, ticks=[0, 0.5, 1]).outline.set_visible(False)
             _quiet(bar)
         top = bottom
+    return finish(figure, path)
+
+
+def story(look: Weights, answers: Sequence[str] = (), path: Path | None = None) -> Figure:
+    """A line for each sentence, with a bar of its weight at every hop; over each hop what is answered after it.
+
+    Written to `path` (.png or .svg) if given. Raises `ValueError` for an empty look and for another suffix.
+    """
+    steps, cells = look.weights.shape
+    if not steps or not cells:
+        raise ValueError(f"nothing to draw: the look has {steps} steps and {cells} cells")
+    height = max(cells * CELL_INCHES, 1)
+    figure = blank(steps * BAR_INCHES, height)
+    names = [shorten(visible(label), LONGEST_SENTENCE) for label in look.memory.labels()]
+    for step, (label, weights) in enumerate(zip(look.steps.labels(), look.weights, strict=True)):
+        axes = figure.add_axes((step / steps, 0, 0.9 / steps, 1))
+        colours = [COLOURS[1] if cell == weights.argmax() else COLOURS[0] for cell in range(cells)]
+        axes.barh(range(cells), weights, color=colours, height=0.7)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(cells - 0.5, -0.5)
+        axes.set_xticks([])
+        axes.set_yticks(range(cells), names if step == 0 else [""] * cells)
+        answer = f"\n{label_of(answers[step])}" if step < len(answers) else ""
+        axes.set_title(f"hop {label_of(label)}{answer}", loc="left", fontsize=SMALL, color=INK)
+        _quiet(axes)
     return finish(figure, path)
 
 

@@ -10,8 +10,11 @@ from attend.show.reading import predictions
 from attend.show.shades import COLOURS, RESET, SHADES, level
 from attend.show.slot_text import slot_text
 from attend.show.slots import slots_of
-from attend.show.words import drawable, readable, shorten, visible
+from attend.show.words import drawable, readable, shorten, tells_story, visible
 
+EIGHTHS = " ▏▎▍▌▋▊▉"
+# The length of a whole bar, in terminal cells.
+BAR = 8
 LABEL_ROWS = 12
 NARROWEST = 12
 # A matrix that would be wrapped into more panels than this is not printed.
@@ -34,10 +37,14 @@ def describe(trace: Trace, width: int, colour: bool, words: bool | None = None, 
     # The looks below already show an input text.
     known = any(isinstance(look.memory, Tokens) and look.memory.text == trace.input for look in shown.values())
     # Of several inputs each has a line.
-    inputs = [visible(line) for line in trace.input.split("\n")]
+    given = trace.input
+    for name, look in shown.items():
+        if tells_story(look) and isinstance(look.memory, Tokens):  # its sentences have lines below
+            given = given.replace(f"{name}: {look.memory.text}\n", "")
+    inputs = [visible(line) for line in given.split("\n")]
     head = visible(trace.output)
     if not known:
-        head = f"{inputs[0]}: {head}" if len(inputs) == 1 else "\n".join([*inputs, head])
+        head = f"{inputs[0]}: {head}" if len(inputs) == 1 and given == trace.input else "\n".join([*inputs, head])
     if trace.finished is False:
         head += " (cut off at the maximum length)"
     if unknown := list(dict.fromkeys(_unknown(trace))):
@@ -46,9 +53,12 @@ def describe(trace: Trace, width: int, colour: bool, words: bool | None = None, 
     for name, look in shown.items():
         if len(shown) > 1:
             parts.append(f"{visible(name)}:")
-        if isinstance(look.memory, Tokens | Named) and len(look.memory) <= MOST_PANELS * _per_panel(look, width):
+        if tells_story(look):
+            parts.append(story(look, width))
+        elif isinstance(look.memory, Tokens | Named) and len(look.memory) <= MOST_PANELS * _per_panel(look, width):
             parts.append(heat_map(look, width, colour))
-        parts.append(alignment(look))
+        if not tells_story(look):
+            parts.append(alignment(look))
     steps = list(_steps(trace))
     # Lines about each step follow the output directly.
     return "\n\n".join(parts if not steps else [*parts[:-1], "\n".join([parts[-1], *steps])])
@@ -93,6 +103,34 @@ def heat_map(look: Weights, width: int, colour: bool) -> str:
         for first in range(0, len(columns), per_panel)
     ]
     return "\n\n".join([*panels, _legend(width, colour)])
+
+
+def story(look: Weights, width: int) -> str:
+    """A line for each cell, with a bar of its weight at every step and "*" at the strongest of each, as in
+
+                        1               2
+        John left.      ██       0.25   ████████*1.00
+
+    in lines of at most `width` terminal cells, but with at least 12 of each name.
+    """
+    names = [visible(label) for label in look.memory.labels()]
+    each = BAR + len("*0.00   ")
+    margin = max(min(max(map(cell_len, names)), width - len(look.steps) * each), NARROWEST)
+    strongest = look.weights.argmax(1)
+    lines = ["".join([" " * (margin + 2), *(f"{shorten(visible(step), BAR):{each}}" for step in look.steps.labels())])]
+    for cell, name in enumerate(names):
+        bars = [
+            f"{_bar(float(row[cell]))}{'*' if strongest[step] == cell and row.any() else ' '}{row[cell]:.2f}   "
+            for step, row in enumerate(look.weights)
+        ]
+        lines.append("".join([set_cell_size(shorten(name, margin), margin), "  ", *bars]))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _bar(weight: float) -> str:
+    """A bar of `BAR` cells, full at 1, to an eighth of a cell."""
+    eighths = min(round(weight * 8 * BAR), 8 * BAR)
+    return f"{'█' * (eighths // 8)}{EIGHTHS[eighths % 8]}".strip(" ").ljust(BAR)
 
 
 def _margin(look: Weights, width: int) -> int:

@@ -33,6 +33,15 @@ def even(look: Weights) -> bool:
     return len(look.memory) > 1 and bool((look.weights.max(1) - look.weights.min(1) < SAME).all())
 
 
+def tells_story(look: Weights) -> bool:
+    """Whether the cells are sentences, of several words each, that the hops of an answer look at: each needs a line."""
+    return (
+        isinstance(look.steps, Named)
+        and isinstance(look.memory, Tokens)
+        and any(len(token.text.split()) > 1 for token in look.memory.tokens)
+    )
+
+
 def readable(look: Weights, words: bool | None = None) -> Weights:
     """The look over whole words (`words` True), tokens (False), or (None) words unless its tokens are characters."""
     if words is None:

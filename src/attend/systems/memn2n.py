@@ -10,18 +10,22 @@ by position, with no recurrence, and that several looks are taken, the same memo
 
 A sentence is sum_j l_j * A x_ij + T_A(i): its words, weighted by their position (`positions`), and what time it is,
 counted back from the newest sentence, which is a word of its own, without a position. In training empty memories are
-scattered among the sentences (`noise`): they move the time, and nothing else. For the first `linear` updates p is
-u^T m_i itself (linear start). Padding, words' and sentences', has no part in any of this.
+scattered among the sentences (`noise`): they move the time, and nothing else. For the first share of training
+(`linear`) p is u^T m_i itself (linear start). Padding, words' and sentences', has no part in any of this.
 
-`tying` selects: "adjacent" (the values of a hop are the keys of the next, and the question is embedded as the first
-keys) or "layer-wise" (the same keys and values in all hops, and u^{k+1} = H u^k + o^k). The control `uniform` weighs
-all sentences alike.
+`tying` selects: "adjacent" (the values of a hop are the keys of the next, the question is embedded as the first keys,
+and W is the last values' words, with further rows for answers that are no single word) or "layer-wise" (the same keys
+and values in all hops, u^{k+1} = H u^k + o^k, and a W of its own). The control `uniform` weighs
+all sentences alike; the control `Recurrent` is the paper's LSTM, which reads the story and then the question: all that
+it knows when the question ends is in its state.
 
 Deviations from the paper:
 
-- W is a matrix of its own, of answers, which may be lists; with adjacent tying the paper's is the last values' words.
 - An empty memory follows each sentence with probability `noise`; the paper's are a random number, up to that share.
-- The linear start ends after a number of updates, not when the validation loss stops falling.
+- The linear start ends after a share of training, not when the validation loss stops falling.
+- The rate falls by a cosine to zero, where the paper halves it at regular intervals.
+- The weights kept are those of the best validation accuracy, where the paper's are the last.
+- The limit on the norm of the gradient is one on all of it, where the authors' code limits each matrix's.
 - Answers after each hop are given too, for viewers: only the last is learnt.
 """
 
@@ -32,14 +36,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from attend.attention.normalise import softmax
 from attend.contract import END, PAD, Answers, Batch, Cells, Look, Loss
-from attend.fast import Linear
-from attend.settings import check_range
+from attend.fast import Linear, linear
+from attend.layers import Sentences, ages
+from attend.precision import full, recur
+from attend.settings import check_config, check_range
 
-DEVIATION = 0.1
-"""Of the first weights, which have mean 0."""
+WORDS = END + 1
+"""The first entry of a vocabulary that is a word."""
 
 
 @dataclass(frozen=True)
@@ -58,65 +65,29 @@ class Config:
     """Weigh words by their position in the sentence (PE); else all alike (a bag of words)."""
     noise: float = 0.1
     """Empty memories in training, as a share of sentences (RN)."""
-    linear: int = 0
-    """Updates before the softmax is put in (LS)."""
+    linear: float = 0.0
+    """Share of training before the softmax is put in (LS)."""
     uniform: bool = False
     """Weigh all sentences alike: the control."""
 
     def __post_init__(self) -> None:
         check_range(self, "hops size memories", 1)
-        check_range(self, "linear", 0)
-        check_range(self, "noise", 0, 1)
+        check_range(self, "noise linear", 0, 1)
 
 
-def position_weights(count: Int[Tensor, "*batch"], longest: int, size: int) -> Float[Tensor, "*batch word size"]:
-    """l_kj of word j of J and number k of d, both from 1: 1 + 4 (k - (d+1)/2) (j - (J+1)/2) / (d J).
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """The control: an LSTM without a memory."""
 
-    >>> position_weights(torch.tensor(2), 2, 2)
-    tensor([[1.2500, 0.7500],
-            [0.7500, 1.2500]])
-    """
-    count = count.clamp(min=1)[..., None, None].to(torch.float32)
-    word = torch.arange(1, longest + 1, device=count.device).unsqueeze(1)
-    number = torch.arange(1, size + 1, device=count.device)
-    return 1 + 4 * (number - (size + 1) / 2) * (word - (count + 1) / 2) / (size * count)
+    embedding: int = 50
+    """Size of the word embeddings."""
+    hidden: int = 100
+    """Size of the LSTM's state."""
+    dropout: float = 0.1
+    """On the words, and on the last output."""
 
-
-def times(mask: Bool[Tensor, "batch sentence"], noise: float, most: int) -> Int[Tensor, "batch sentence"]:
-    """How old each sentence is: 1 for the newest, and one more for each sentence, or empty memory, after it.
-
-    >>> times(torch.tensor([[True, True, True], [True, False, False]]), 0.0, 9)
-    tensor([[3, 2, 1],
-            [1, 0, 0]])
-    """
-    steps = mask.to(torch.int64)
-    if noise:
-        steps = steps + (mask & (torch.rand(mask.shape, device=mask.device) < noise))
-    return steps.flip(1).cumsum(1).flip(1).clamp(max=most) * mask
-
-
-class Sentences(nn.Module):
-    """Sentences as vectors: embeddings of their words, and of when they were said. PAD is a vector of zeros."""
-
-    def __init__(self, config: Config, vocabulary: int, timed: bool = True) -> None:
-        super().__init__()
-        self.config = config
-        self.words = nn.Embedding(vocabulary, config.size, padding_idx=PAD)
-        self.times = nn.Embedding(config.memories + 1, config.size, padding_idx=0) if timed else None
-        for table in (self.words, self.times):
-            if table is not None:
-                nn.init.normal_(table.weight, std=DEVIATION)
-                table.weight.data[0] = 0
-
-    def forward(
-        self, words: Int[Tensor, "batch sentence word"], time: Int[Tensor, "batch sentence"] | None = None
-    ) -> Float[Tensor, "batch sentence size"]:
-        embedded = self.words(words)
-        if self.config.positions:
-            count = (words != PAD).sum(-1)
-            embedded = embedded * position_weights(count, words.shape[-1], self.config.size)
-        found = embedded.sum(2)
-        return found if time is None or self.times is None else found + self.times(time)
+    def __post_init__(self) -> None:
+        check_config(self)
 
 
 class System(nn.Module):
@@ -126,24 +97,46 @@ class System(nn.Module):
         super().__init__()
         self.config = config
         layers = config.hops + 1 if config.tying == "adjacent" else 2
-        self.sentences = nn.ModuleList(Sentences(config, story_vocabulary) for _ in range(layers))
-        self.question = Sentences(config, story_vocabulary, timed=False) if config.tying == "layer-wise" else None
+        self.sentences = Sentences(story_vocabulary, config.size, layers, config.memories, config.positions)
+        self.question: Sentences | None = None
+        if config.tying == "layer-wise":
+            self.question = Sentences(story_vocabulary, config.size, positions=config.positions)
         self.onward = Linear(config.size, config.size, bias=False) if config.tying == "layer-wise" else None
-        self.output = Linear(config.size, target_classes, bias=False)
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        # The rows of W that are not the story's words: with adjacent tying, the first answers are those.
+        words = story_vocabulary - WORDS if config.tying == "adjacent" else 0
+        if target_classes < words:
+            raise ValueError(
+                f"there are {target_classes:,} answers, but the story's {words:,} words are answers too where tying is"
+                " adjacent: set output.like to the story's field"
+            )
+        others = target_classes - words
+        self.output = Linear(config.size, others, bias=False) if others else None
+        self.linear: Tensor
+        self.register_buffer("linear", torch.tensor(config.linear > 0))
         for layer in (self.output, self.onward):
             if layer is not None:
-                nn.init.normal_(layer.weight, std=DEVIATION)
+                nn.init.normal_(layer.weight, std=0.1)
 
-    def embedded(self, story: Cells) -> list[Float[Tensor, "batch sentence size"]]:
+    def embedded(self, story: Cells) -> tuple[Float[Tensor, "batch sentence size"], ...]:
         """The story in each of the embeddings: keys and values of all hops."""
-        time = times(story.mask, self.config.noise if self.training else 0.0, self.config.memories)
-        return [sentences(story.values, time) for sentences in self.sentences]
+        age = ages(story.mask, self.config.noise if self.training else 0.0, self.config.memories)
+        return self.sentences(story.values, age).unbind(2)
 
     def asked(self, query: Cells) -> Float[Tensor, "batch size"]:
         words = torch.where(query.mask & (query.values != END), query.values, PAD).unsqueeze(1)
-        embed = self.sentences[0] if self.question is None else self.question
-        return embed(words).squeeze(1)
+        embed: Sentences = self.question or self.sentences
+        return embed(words)[:, 0, 0]
+
+    def follow(self, share: float) -> None:
+        """End the linear start after its share of training."""
+        self.linear.fill_(share < self.config.linear)
+
+    def answers(self, states: Float[Tensor, "*batch size"]) -> Float[Tensor, "*batch answer"]:
+        """W u."""
+        rows = [] if self.output is None else [self.output.weight]
+        if self.config.tying == "adjacent":
+            rows.insert(0, self.sentences.words.weight[WORDS:, -self.config.size :])
+        return linear(states, torch.cat(rows))
 
     def weights(
         self,
@@ -154,7 +147,7 @@ class System(nn.Module):
         scores = query.unsqueeze(1) @ keys.mT
         if self.config.uniform:
             return softmax(0 * scores, mask).weights
-        if int(self.updates) < self.config.linear:
+        if bool(self.linear):
             return scores * mask.unsqueeze(1)
         return softmax(scores, mask).weights
 
@@ -175,10 +168,8 @@ class System(nn.Module):
 
     def forward(self, batch: Batch) -> Loss:
         """The loss is summed over questions, not a mean: rates and limits of the gradient are for that."""
-        if self.training:
-            self.updates += 1
         states, _ = self.hops(batch.inputs["story"], batch.inputs["query"])
-        logits = self.output(states[:, -1])
+        logits = self.answers(states[:, -1])
         nll = F.cross_entropy(logits, batch.target, reduction="sum")
         error = (logits.argmax(-1) != batch.target).to(torch.float32).sum()
         return Loss(nll, len(batch.target), {"nll": nll.detach(), "error": error})
@@ -187,6 +178,49 @@ class System(nn.Module):
         """The answer after each hop, and the hop's weights over the sentences."""
         story = batch.inputs["story"]
         states, weights = self.hops(story, batch.inputs["query"])
-        if int(self.updates) < self.config.linear:  # no weights yet, but scores of either sign
+        if bool(self.linear):  # no weights yet, but scores of either sign
             weights = softmax(weights, story.mask).weights
-        return Answers(self.output(states), {"story": Look(weights, "story")})
+        return Answers(self.answers(states), {"story": Look(weights, "story")})
+
+
+def words_of(story: Cells, query: Cells) -> tuple[Int[Tensor, "batch word"], Bool[Tensor, "batch word"]]:
+    """The words of the story and then of the question, without the padding between them; and which are real.
+
+    >>> story = Cells(torch.tensor([[[5, 0], [6, 7]]]), torch.tensor([[True, True]]))
+    >>> words_of(story, Cells(torch.tensor([[8]]), torch.tensor([[True]])))[0]
+    tensor([[5, 6, 7, 8, 0]])
+    """
+    words = torch.where(story.mask.unsqueeze(2), story.values, PAD).flatten(1)
+    words = torch.cat([words, torch.where(query.mask, query.values, PAD)], 1)
+    real, order = (words != PAD).sort(dim=1, descending=True, stable=True)
+    return words.gather(1, order), real
+
+
+class Recurrent(nn.Module):
+    """The control: an LSTM reads the story and then the question, word by word, and its last output is classified."""
+
+    def __init__(self, config: RecurrentConfig, story_vocabulary: int, target_classes: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(story_vocabulary, config.embedding, padding_idx=PAD)
+        self.lstm = nn.LSTM(config.embedding, config.hidden, batch_first=True)
+        self.output = Linear(config.hidden, target_classes)
+        self.dropout = nn.Dropout(config.dropout)
+        for block in self.lstm.get_parameter("weight_hh_l0").data.split(config.hidden):
+            nn.init.orthogonal_(block)
+
+    def logits(self, batch: Batch) -> Float[Tensor, "batch answer"]:
+        words, real = words_of(batch.inputs["story"], batch.inputs["query"])
+        embedded = self.dropout(full(self.embedding(words)))
+        packed = pack_padded_sequence(embedded, real.sum(1).cpu(), batch_first=True, enforce_sorted=False)
+        _, (last, _) = recur(self.lstm, packed)
+        return self.output(self.dropout(last[0]))
+
+    def forward(self, batch: Batch) -> Loss:
+        logits = self.logits(batch)
+        nll = F.cross_entropy(logits, batch.target, reduction="sum")
+        error = (logits.argmax(-1) != batch.target).to(torch.float32).sum()
+        return Loss(nll, len(batch.target), {"nll": nll.detach(), "error": error})
+
+    def answer(self, batch: Batch) -> Answers:
+        """The answer; there is nothing to see of a look."""
+        return Answers(self.logits(batch).unsqueeze(1))
