@@ -20,12 +20,12 @@ from attend.decoding import teacher_forced
 from attend.fields.grid import Grid
 from attend.fields.vectors import Vectors
 from attend.model import Model
-from attend.outputs import bits, sequence
+from attend.outputs import bits, candidate, sequence
 from attend.serve.adapter import served
 from attend.serve.application import application
 from attend.serve.messages import StreamRequest, TraceRequest
 from attend.serve.served import Served
-from attend.systems import captioner, ntm
+from attend.systems import captioner, ntm, pointer
 from attend.tasks.drawing import DrawingModel
 from attend.tasks.game import PlayerModel
 
@@ -112,6 +112,29 @@ def test_inputs_that_can_not_be_uploaded_are_not_served() -> None:
     )
     with pytest.raises(ValueError, match=r"features.*'image'.*grid"):
         served("features", model)
+
+
+# Places among vectors, which are written as text
+
+
+def test_places_are_predicted_scored_and_traced() -> None:
+    system, config = pointer.System, pointer.Config(hidden=8)
+    output, how = candidate.Candidate(), candidate.Decoding()
+    model = served("points", models.untrained(system, config, {"points": Vectors()}, output, how, POINTS, ["1 2"]))
+    ((best, other),) = model.predict(["0.1,1 3,2.5 7,0"], 4, 2, lambda: None)
+    assert best.log_prob > other.log_prob
+    found = best if best.text else other  # one may end at once
+    (score,) = model.score([("0.1,1 3,2.5 7,0", found.text)], lambda: None)
+    assert score is not None
+    assert score.log_prob == pytest.approx(found.log_prob, abs=1e-5)
+    look = model.trace(TraceRequest(model="points", input="0.1,1 3,2.5 7,0"), lambda: None).looks["points"]
+    assert isinstance(look, Weights)
+    assert look.memory.labels()[1:] == ["1: 0.1,1", "2: 3,2.5", "3: 7,0"]
+    with pytest.raises(ValueError, match="target 1 has place 4"):
+        model.score([("0.1,1 3,2.5 7,0", "4 1")], lambda: None)
+
+
+POINTS = {"points": ["0.5,1 2,3"]}
 
 
 # A sequence from a text

@@ -1,7 +1,7 @@
 """Sets of points, new in every epoch, and what an algorithm says of them: numbers in order, and convex hulls.
 
 A row has `points`, vectors [point size], and the `target`: places among them, counted from 1 (Vinyals, Fortunato &
-Jaitly, 2015, arXiv 1506.03134, section 3). Besides sets as large as those of training, the validation and test parts
+Jaitly, 2015, arXiv 1506.03134). Besides sets as large as those of training, the validation and test parts
 have groups of sets of one size each, which may be larger: "at_15" of 15 points.
 """
 

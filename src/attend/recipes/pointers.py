@@ -14,7 +14,7 @@ from attend.training import Training
 
 PAPER = "Vinyals et al. 2015"
 TRAINING = Training(epochs=50, batch=128, learning_rate=3e-3, schedule="cosine", watch="exact_match", clip=2.0)
-# The paper's gradient is a mean over the sets of a batch.
+# The paper's rate and limit of the gradient.
 SLOW = replace(TRAINING, optimiser="sgd", learning_rate=1.0, epochs=100, mean_over="examples")
 SMALL = pointer.Config(hidden=128)
 POLYGON = Candidate(metrics="polygon")

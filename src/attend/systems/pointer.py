@@ -20,6 +20,7 @@ Deviations from the paper:
 - The end is a cell of the memory before all others, with a learnt vector in the place of a state, so that each look's
   weights sum to one over the places and the end. The first input of the second LSTM is learnt too.
 - The LSTMs have torch's two bias vectors a gate.
+- The recipes standardise the vectors, and those for a CPU have smaller LSTMs and Adam, where the paper has SGD.
 - The control, too, chooses among the places of the input alone, each once.
 """
 
