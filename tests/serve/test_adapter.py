@@ -330,7 +330,12 @@ def test_where_it_looked_comes_as_a_trace_and_step_by_step(image_classes: Served
 
 
 def test_other_forms_and_sizes_are_made_to_fit(image_classes: Served) -> None:
-    assert image_classes.predict([data_uri(40, "jpeg")], None, 1, never)[0][0].text in ("cat", "dog", "owl")
+    (larger,), (same,) = image_classes.predict([data_uri(40, "jpeg"), data_uri()], None, 1, never)
+    assert larger.text in ("cat", "dog", "owl")
+    assert "resized" in larger.remarks[0]
+    assert same.remarks == []
+    trace = image_classes.trace(TraceRequest(input=data_uri(40)), never)
+    assert "resized" in trace.about["input"]
 
 
 @pytest.mark.parametrize(

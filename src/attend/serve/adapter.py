@@ -74,10 +74,10 @@ class ServedModel:
     def predict(
         self, inputs: Sequence[Input], beam: int | None, best: int, stop: Callable[[], None]
     ) -> list[list[Predicted]]:
-        cases = [None if self.blank(given) else self.case(given) for given in inputs]
+        read = [None if self.blank(given) else (self.case(given), self.model.remarks()) for given in inputs]
         how, wanted = self.model.how(beam=beam), Wanted(best, stop=stop)
-        found = iter(self.model.predict_cases([case for case in cases if case is not None], how, wanted))
-        return [[] if case is None else [predicted(prediction) for prediction in next(found)] for case in cases]
+        found = iter(self.model.predict_cases([one[0] for one in read if one is not None], how, wanted))
+        return [[] if one is None else [predicted(each, one[1]) for each in next(found)] for one in read]
 
     def score(self, pairs: Sequence[tuple[Input, str]], stop: Callable[[], None]) -> list[Scored | None]:
         stop()
@@ -133,6 +133,8 @@ class ServedModel:
             found["set by hand"] = "steps " + ", ".join(steps)
         if self.steerable:
             found["beam"] = str(self.beam if query.beam is None else query.beam)
+        if remarks := self.model.remarks():
+            found["input"] = "; ".join(remarks)
         return found
 
 
@@ -141,9 +143,10 @@ def query_of(request: StreamRequest) -> Query:
     return Query(request.prefix, weights, request.alternatives, beam=request.beam)
 
 
-def predicted(prediction: Prediction) -> Predicted:
+def predicted(prediction: Prediction, remarks: list[str]) -> Predicted:
     return Predicted(
         text=prediction.text,
+        remarks=remarks,
         score=prediction.score,
         finished=prediction.finished,
         **scored(prediction).model_dump(),
