@@ -184,5 +184,5 @@ def test_settings_out_of_range_are_named(name, value):
 def test_an_update_is_the_papers_of_the_summed_loss(name):
     """The loop takes means: with another batch the same rate would be another one for the sum."""
     training = stories.RECIPES[name].settings.training
-    assert training.learning_rate / training.batch == pytest.approx(0.005)
+    assert round(training.learning_rate / training.batch, 6) in (0.01, 0.005)  # the latter with a linear start
     assert training.clip * training.batch == pytest.approx(40)
