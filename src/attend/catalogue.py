@@ -11,7 +11,18 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from attend.recipe import Recipe
-from attend.recipes import captions, dates, draw, entailment, glimpses, memory, stories, translation, wake_sleep
+from attend.recipes import (
+    captions,
+    classification,
+    dates,
+    draw,
+    entailment,
+    glimpses,
+    memory,
+    stories,
+    translation,
+    wake_sleep,
+)
 from attend.settings import nearest
 
 GROUP = "attend.recipes"
@@ -28,6 +39,7 @@ RECIPES: dict[str, Recipe] = {
     **entailment.RECIPES,
     **memory.RECIPES,
     **stories.RECIPES,
+    **classification.RECIPES,
 }
 
 

@@ -1,9 +1,14 @@
 """Layers that several systems share: encoders, readouts, and sequence reversal."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from attend.attention.mechanism import Attend
+from attend.attention.normalise import softmax, uniform
+from attend.attention.score import Perceptron
 from attend.fast import Linear, linear
 from attend.recurrence import gru
 
@@ -113,6 +118,41 @@ def masked_mean(
     """The mean over the real cells."""
     real = mask.unsqueeze(-1).to(values.dtype)
     return (values * real).sum(1) / real.sum(1)
+
+
+Pool = Literal["attention", "mean", "max", "last"]
+"""How a sequence becomes one vector: what attention reads, or, as controls, the mean, the maximum in each dimension, or
+the last states of both directions."""
+
+
+class Pooling(nn.Module):
+    """The annotations of a sequence as one vector; of attention as a row for each of several learnt queries."""
+
+    def __init__(self, kind: Pool, value_size: int, size: int, rows: int = 1, bias: bool = True) -> None:
+        super().__init__()
+        self.kind = kind
+        self.attend = self.queries = None
+        if kind == "attention":
+            self.attend = Attend(Perceptron(value_size, size, bias), softmax)
+            self.queries = nn.Parameter(torch.empty(rows, size).uniform_(-1, 1) * size**-0.5)
+
+    def forward(
+        self,
+        annotations: Float[Tensor, "batch memory value"],
+        final: Float[Tensor, "batch value"],
+        mask: Bool[Tensor, "batch memory"],
+    ) -> tuple[Float[Tensor, "batch row value"], Float[Tensor, "batch row memory"] | None]:
+        """The vectors, and the weights of attention, or of the mean. Raises `ValueError` for a sequence of padding."""
+        if self.attend is not None and self.queries is not None:
+            queries = self.queries.expand(len(annotations), -1, -1)
+            read = self.attend(queries, self.attend.prepare(annotations, mask))
+            return read.context, read.weights
+        if self.kind == "mean":
+            weights = uniform(annotations.new_zeros(len(mask), 1, mask.shape[1]), mask).weights
+            return weights @ annotations, weights
+        if self.kind == "max":
+            return annotations.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1, keepdim=True), None
+        return final.unsqueeze(1), None
 
 
 def project(inputs: Tensor, layer: nn.GRUCell) -> Tensor:

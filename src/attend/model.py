@@ -115,7 +115,10 @@ class Prediction:
         return found
 
     def steps_of(self, seen: Seen, count: int) -> Axis:
-        """The names of a look's rows: of the output's steps, of a field's cells, or of these and then those."""
+        """The names of a look's rows: of the output's steps, of a field's cells, or of these and then those; numbers
+        for looks that are taken side by side."""
+        if not seen.steps:
+            return numbered(count)
         axes = [
             self.result.steps if name == "output" else self.case[name].axis(count, ()) for name in seen.steps.split("+")
         ]
