@@ -8,7 +8,7 @@ import numpy as np
 from attend.data.examples import TARGET, Column, Fixed, Kept, Log, Row, Split, Truth, check_columns
 from attend.settings import check_range
 
-DIGITS = "zero one two three four five six seven eight nine".split()
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 MARK = "key"
 
 

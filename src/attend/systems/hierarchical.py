@@ -1,18 +1,18 @@
 """Hierarchical attention networks: the words of a sentence, then the sentences of a text.
 
 Yang, Yang, Dyer, He, Smola & Hovy, 2016 (NAACL, "Hierarchical Attention Networks for Document Classification"). What
-class is a text of? Nothing asks for anything but a learnt vector at each level. A bidirectional GRU reads the words of a
-sentence, and its states h_it are a memory that is looked at once:
+class is a text of? Nothing asks but a learnt vector at each level. A bidirectional GRU reads the words of a sentence, and
+its states h_it are a memory that is looked at once:
 
     u_it = tanh(W_w h_it + b_w),  alpha_it = softmax(u_it^T u_w),  s_i = sum_t alpha_it h_it
 
-(eqs. 5 to 7). The vectors s_i of the sentences are read and looked at in the same way (eqs. 8 to 10), and what is read is
-classified. Padding, of words and of sentences, has no part in any of this: sentences are taken out of their texts, and
-read together, those of like length at a time.
+(eqs. 5 to 7). The vectors s_i of the sentences are read and looked at in the same way (eqs. 8 to 10), and what is read
+is classified. Padding, of words and of sentences, has no part in any of this: sentences are taken out of their texts,
+and read together, those of like length at a time.
 
-It differs from its nearest relative, `selfattentive` (Lin et al. 2017), in that it looks once at each level, at sentences
-as well as at words. `pooling` selects the controls, of both levels: the mean, the maximum in each dimension, or the last
-states in place of a look.
+It differs from its nearest relative, `selfattentive` (Lin et al. 2017), in that it looks once at each level, at
+sentences as well as at words. `pooling` selects the controls, of both levels: the mean, the maximum in each dimension,
+or the last states in place of a look.
 
 With `ngrams` above 1 the paper's model is extended: beside the states, which are all that the recurrence lets through,
 memories have an embedding of the n-grams that end with the word, up to so many words long, hashed into a table. What is
@@ -75,8 +75,8 @@ class Config:
 
 
 class Sentences(NamedTuple):
-    """The sentences of a batch of texts: which of all words each has (0 where it has no more), which text each is in and
-    where, and `order`, by length. A word is in `sentence` at `position`."""
+    """The sentences of a batch of texts: which of all words each has (0 where it has no more), which text each is in
+    and where, and `order`, by length. A word is in `sentence` at `position`."""
 
     words: Int[Tensor, "sentence word"]
     mask: Bool[Tensor, "sentence word"]

@@ -6,8 +6,8 @@ for each word. Each of r learnt queries has weights of its own over the words, a
 
     A = softmax(W_s2 tanh(W_s1 H^T)),  M = A H,
 
-and M, all rows side by side, is what is classified. Rows would be much alike: the penalty ||A A^T - I||_F^2 asks of them
-to look at different words, and of each to look at few.
+and M, all rows side by side, is what is classified. Rows would be much alike: the penalty ||A A^T - I||_F^2 asks of
+them to look at different words, and of each to look at few.
 
 It differs from its nearest relative, `hierarchical` (Yang et al. 2016), in that it takes several looks at once, at all
 words of the text, whatever sentence they are in. `pooling` selects the controls: the mean of the states, their maximum
