@@ -1,8 +1,8 @@
 """Hierarchical attention networks: the words of a sentence, then the sentences of a text.
 
 Yang, Yang, Dyer, He, Smola & Hovy, 2016 (NAACL, "Hierarchical Attention Networks for Document Classification"). What
-class is a text of? Nothing asks but a learnt vector at each level. A bidirectional GRU reads the words of a sentence, and
-its states h_it are a memory that is looked at once:
+class is a text of? Nothing asks but a learnt vector at each level. A bidirectional GRU reads the words of a sentence,
+and its states h_it are a memory that is looked at once:
 
     u_it = tanh(W_w h_it + b_w),  alpha_it = softmax(u_it^T u_w),  s_i = sum_t alpha_it h_it
 
