@@ -1,12 +1,12 @@
 """Public sets of texts with a class, from the folder that ATTEND_DATA names; one text in ten is held out."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import ClassVar
 
-from attend.data.examples import TARGET, Column, Fixed, Log, Row, Split, check_columns
+from attend.data.examples import TARGET, Column, Fixed, Kept, Log, Row, Split, check_columns
 from attend.data.files import DataError, read_blocks
 
 HELD_OUT = 10
@@ -26,19 +26,18 @@ class Labelled:
     """The file."""
 
     encoding: ClassVar[str] = "latin-1"
-    splits: tuple[Split, ...] = ("train", "valid")
 
     def open(self, columns: Sequence[Column], seed: int, log: Log) -> Fixed:
-        check_columns(columns, ("text", TARGET), self.name)
-        return self
-
-    def rows(self, split: Split) -> Iterator[Row]:
         """Raises `DataError` for a line that can't be used."""
+        check_columns(columns, ("text", TARGET), self.name)
+        parts: dict[Split, list[Row]] = {"train": [], "valid": []}
         lines = (line for block in read_blocks(self.path) for line in block.removesuffix(b"\n").split(b"\n"))
         for line, raw in enumerate(lines, start=1):
-            label, found = self.parsed(raw.decode(self.encoding), line)
-            if held_out(found) == (split == "valid"):
-                yield Row({"text": found, TARGET: label}, f"{self.path}, line {line}", line)
+            label, text = self.parsed(raw.decode(self.encoding), line)
+            parts["valid" if held_out(text) else "train"].append(
+                Row({"text": text, TARGET: label}, f"{self.path}, line {line}", line)
+            )
+        return Kept(parts)
 
     def parsed(self, text: str, line: int) -> tuple[str, str]:
         """The class and the text."""

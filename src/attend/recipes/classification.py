@@ -27,7 +27,7 @@ KEY = replace(SMALL, embedding=32, hidden=32, attention=32, rows=1, dropout=0.0)
 REVIEWS = Document(vocabulary=30_000, sentence=40)
 WORDS = hierarchical.Config(embedding=100, dropout=0.5)
 BIGRAMS = replace(WORDS, ngrams=2, ngram_embedding=16)
-LONG = replace(TRAINING, epochs=4, batch=64, learning_rate=2e-3)
+LONG = replace(TRAINING, epochs=2, batch=64, learning_rate=2e-3)
 
 
 def recipe(
