@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import ClassVar
 
 from attend.data.examples import TARGET, Column, Fixed, Kept, Log, Row, Split, check_columns
 from attend.data.files import DataError, read_blocks
@@ -25,23 +24,21 @@ class Labelled:
     path: str = "sentence_classification/TREC.train.all.txt.gz"
     """The file."""
 
-    encoding: ClassVar[str] = "latin-1"
-
     def open(self, columns: Sequence[Column], seed: int, log: Log) -> Fixed:
         """Raises `DataError` for a line that can't be used."""
         check_columns(columns, ("text", TARGET), self.name)
         parts: dict[Split, list[Row]] = {"train": [], "valid": []}
         lines = (line for block in read_blocks(self.path) for line in block.removesuffix(b"\n").split(b"\n"))
         for line, raw in enumerate(lines, start=1):
-            label, text = self.parsed(raw.decode(self.encoding), line)
+            label, text = self.parsed(raw, line)
             parts["valid" if held_out(text) else "train"].append(
                 Row({"text": text, TARGET: label}, f"{self.path}, line {line}", line)
             )
         return Kept(parts)
 
-    def parsed(self, text: str, line: int) -> tuple[str, str]:
+    def parsed(self, raw: bytes, line: int) -> tuple[str, str]:
         """The class and the text."""
-        label, space, found = text.strip().partition(" ")
+        label, space, found = raw.decode("latin-1").strip().partition(" ")
         if not space:
             raise DataError(self.path, "has no text", "write the class, a space and the text", line, "malformed line")
         return label, found
@@ -62,12 +59,10 @@ class Imdb(Labelled):
     path: str = "imdb/train.jsonl.xz"
     """The file."""
 
-    encoding: ClassVar[str] = "utf-8"
-
-    def parsed(self, text: str, line: int) -> tuple[str, str]:
+    def parsed(self, raw: bytes, line: int) -> tuple[str, str]:
         """The line ends of a review are HTML."""
         try:
-            found = json.loads(text)
+            found = json.loads(raw)
             return ("negative", "positive")[found["label"]], found["text"].replace("<br />", "\n")
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             advice = "give an object with a text and a label, 0 or 1"
