@@ -25,7 +25,8 @@ from run import commit, cpu_seconds, machine
 SEED = 1
 ROUNDS = 9
 BATCH, VOCABULARY, CLASSES = 64, 20_000, 5
-# Reviews of films: sentences of a text, and words of a sentence, are about log-normal, with these medians and deviations.
+# As in reviews of films: sentences of a text and words of a sentence are about log-normal, with these medians and
+# deviations.
 SENTENCES, WORDS, MOST = (10, 0.6), (18, 0.65), 40
 
 console = Console(width=110)

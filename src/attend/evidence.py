@@ -79,12 +79,12 @@ def gradient_times_input(
     over: str,
     shape: tuple[int, ...],
     stop: Callable[[], None] = lambda: None,
-) -> Float[np.ndarray, "step memory"]:
+) -> Float[np.ndarray, "step memory"] | None:
     """The gradient of each token's log-probability by a field's embeddings, or by its image, times these, by cell.
 
     To first order, what the log-probability is attributed to (Simonyan et al. 2013; Denil et al. 2014). All of it is
-    zero behind a backbone, which lets no gradient through. Raises `ValueError` if a sequence's ids are looked up in no
-    embedding table.
+    zero behind a backbone, which lets no gradient through. None for a system that looks the ids of a sequence up in no
+    embedding table, such as one that reads n-grams alone; of one that reads them too, what comes by way of words.
     """
     value = batch.inputs[over]
     with torch.inference_mode(False), torch.enable_grad():
@@ -92,7 +92,7 @@ def gradient_times_input(
             with embedded(system, value.values) as found:
                 each = log_probs(batch)[0]
             if not found:
-                raise ValueError(f"{type(system).__name__} does not look {over!r} up in an embedding table")
+                return None
             return np.stack([part.flatten(1).sum(1).numpy() for part in attributions(each, found[0], stop)])
         image = value.clone().requires_grad_()
         each = log_probs(replace(batch, inputs={**batch.inputs, over: image}))[0]

@@ -27,6 +27,8 @@ KEY = replace(SMALL, embedding=32, hidden=32, attention=32, rows=1, dropout=0.0)
 REVIEWS = Document(vocabulary=30_000, sentence=40)
 WORDS = hierarchical.Config(embedding=100, dropout=0.5)
 BIGRAMS = replace(WORDS, ngrams=2, ngram_embedding=16)
+NGRAMS = replace(BIGRAMS, hidden=0)
+QUICK = replace(TRAINING, epochs=3, batch=64, learning_rate=5e-3)
 LONG = replace(TRAINING, epochs=2, batch=64, learning_rate=2e-3)
 
 
@@ -44,6 +46,17 @@ RECIPES = {
         "attention to words, then to sentences, for your own texts and classes", BIGRAMS, Files(), field=REVIEWS
     ),
     "hierarchical-imdb": recipe("reviews of films", BIGRAMS, Imdb(), LONG, REVIEWS, variant=True),
+    "hierarchical-imdb-ngrams": recipe(
+        "reviews of films: no recurrence, but bigrams alone", NGRAMS, Imdb(), QUICK, REVIEWS, variant=True
+    ),
+    "hierarchical-imdb-ngrams-mean": recipe(
+        "reviews of films: the mean of the bigrams",
+        replace(NGRAMS, pooling="mean"),
+        Imdb(),
+        QUICK,
+        REVIEWS,
+        control=True,
+    ),
     "selfattentive": recipe("several looks at a text, for your own texts and classes", SMALL, Files()),
     "selfattentive-key": recipe("one word among 200 decides", KEY, PlantedKey(), FEW, variant=True),
     "selfattentive-key-mean": recipe(
