@@ -41,8 +41,9 @@ from attend.layers import BidirectionalGRU, Pool, Pooling
 from attend.precision import full
 from attend.settings import check_config
 
-# Sentences are read in so many groups of like length: of one, half would be padding.
-GROUPS = 4
+# Sentences are read in so many groups of like length, since of one half would be padding; fewer where they would be
+# of less than so many sentences, since a step of few takes as long as one of many.
+GROUPS, LEAST = 4, 64
 # n-grams are numbered by a polynomial in their words' numbers.
 BASE = 1_000_003
 DEVIATION = 0.1
@@ -168,7 +169,7 @@ class System(nn.Module):
         embedded = None if self.embedding is None else self.dropout(full(self.embedding(ids))[text.mask])
         ids = ids[text.mask]
         vectors, looks = [], []
-        for rows in of.order.chunk(GROUPS):
+        for rows in of.order.split(max(LEAST, -(-len(of.order) // GROUPS))):
             mask = of.mask[rows, : int(of.mask[rows[-1]].sum())]
             words = of.words[rows, : mask.shape[1]]
             inputs = beside = self.output.weight.new_zeros(*words.shape, 0)
