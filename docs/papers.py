@@ -58,6 +58,7 @@ METRICS = {
     "pointing_accuracy_last_step": ("pointing: noun", ".3f"),
     "pointing_accuracy_first_step": ("pointing: first word", ".3f"),
     "pointing_accuracy_any_step": ("pointing: either", ".3f"),
+    "row_overlap": ("overlap of rows", ".3f"),
     "pointing_by_chance": ("pointing by chance", ".2f"),
     "shuffled_exact_match": ("shuffled: exact match", ".3f"),
     "bleu4": ("BLEU-4", ".1f"),

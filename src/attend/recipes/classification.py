@@ -4,7 +4,7 @@ Figures are on texts of the training files that are held out: the official test 
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from attend.data.labelled import Imdb, Labelled
 from attend.data.own import Files
@@ -16,24 +16,23 @@ from attend.systems import hierarchical, selfattentive
 from attend.task import Supervised
 from attend.training import Training
 
+Pool = Literal["mean", "max", "last"]
 YANG = "Yang et al. 2016"
 LIN = "Lin et al. 2017"
-TRAINING = Training(epochs=10, batch=32, learning_rate=1e-3, schedule="cosine", watch="accuracy", clip=5.0)
-SENTENCES = Document(sentence=60)
-SMALL = selfattentive.Config(embedding=100, hidden=100, attention=100, rows=4, classifier=100, penalty=0.1)
-FEW = replace(TRAINING, epochs=5)
+TRAINING = Training(epochs=6, batch=32, learning_rate=2e-3, schedule="cosine", watch="accuracy", clip=5.0)
+QUESTIONS = Document(sentence=60)
+SMALL = selfattentive.Config(embedding=100, hidden=64, attention=64, rows=4, classifier=64, penalty=0.3)
 KEY = replace(SMALL, embedding=32, hidden=32, attention=32, rows=1, dropout=0.0)
-# Words of up to 600 words a text.
-REVIEWS = Document(vocabulary=30_000, sentence=40)
-WORDS = hierarchical.Config(embedding=100, dropout=0.5)
-BIGRAMS = replace(WORDS, ngrams=2, ngram_embedding=16)
+SUDDEN = replace(TRAINING, epochs=5, learning_rate=1e-3)  # what a key is, is learnt all of a sudden
+REVIEWS = Document(vocabulary=30_000)
+BIGRAMS = hierarchical.Config(embedding=100, dropout=0.5, ngrams=2, ngram_embedding=8)
 NGRAMS = replace(BIGRAMS, hidden=0)
+LONG = replace(TRAINING, epochs=2, batch=64)
 QUICK = replace(TRAINING, epochs=3, batch=64, learning_rate=5e-3)
-LONG = replace(TRAINING, epochs=2, batch=64, learning_rate=2e-3)
 
 
 def recipe(
-    about: str, config: Any, data: Any, training: Training = TRAINING, field: Document = SENTENCES, **more: Any
+    about: str, config: Any, data: Any, training: Training = TRAINING, field: Document = QUESTIONS, **more: Any
 ) -> Recipe:
     settings: Any = SupervisedSettings(config, inputs(text=field), Classes(), data, training, Decoding())
     if isinstance(config, hierarchical.Config):
@@ -41,30 +40,50 @@ def recipe(
     return Recipe(about, settings, selfattentive.System, Supervised, LIN, **more)
 
 
+def pooled(about: str, pooling: Pool, config: Any, data: Any, *more: Any) -> Recipe:
+    return recipe(about, replace(config, pooling=pooling), data, *more, control=True)
+
+
+FILMS = Imdb(), QUICK, REVIEWS
 RECIPES = {
     "hierarchical": recipe(
         "attention to words, then to sentences, for your own texts and classes", BIGRAMS, Files(), field=REVIEWS
     ),
+    "hierarchical-paper": recipe(
+        "the paper's sizes, for your own texts and classes: for a GPU, or hours on a CPU",
+        hierarchical.Config(),
+        Files(),
+        replace(TRAINING, batch=64, epochs=10),
+        Document(vocabulary=50_000),
+        variant=True,
+    ),
     "hierarchical-imdb": recipe("reviews of films", BIGRAMS, Imdb(), LONG, REVIEWS, variant=True),
     "hierarchical-imdb-ngrams": recipe(
-        "reviews of films: no recurrence, but bigrams alone", NGRAMS, Imdb(), QUICK, REVIEWS, variant=True
+        "reviews of films: no recurrence, but words and bigrams alone", NGRAMS, *FILMS, variant=True
     ),
-    "hierarchical-imdb-ngrams-mean": recipe(
-        "reviews of films: the mean of the bigrams",
-        replace(NGRAMS, pooling="mean"),
-        Imdb(),
-        QUICK,
-        REVIEWS,
-        control=True,
+    "hierarchical-imdb-ngrams-mean": pooled("reviews of films: the mean of words and bigrams", "mean", NGRAMS, *FILMS),
+    "hierarchical-imdb-ngrams-max": pooled("reviews of films: the maximum of bigrams", "max", NGRAMS, *FILMS),
+    "hierarchical-imdb-last": pooled(
+        "reviews of films: the last states of sentences and of texts", "last", BIGRAMS, Imdb(), LONG, REVIEWS
     ),
     "selfattentive": recipe("several looks at a text, for your own texts and classes", SMALL, Files()),
-    "selfattentive-key": recipe("one word among 200 decides", KEY, PlantedKey(), FEW, variant=True),
-    "selfattentive-key-mean": recipe(
-        "one word among 200 decides: the mean of the states",
-        replace(KEY, pooling="mean"),
-        PlantedKey(),
-        FEW,
-        control=True,
+    "selfattentive-paper": recipe(
+        "the paper's sizes, for your own texts and classes: for a GPU, or hours on a CPU",
+        selfattentive.Config(),
+        Files(),
+        replace(TRAINING, optimiser="sgd", learning_rate=0.06, batch=16, clip=0.5),
+        Document(vocabulary=50_000),
+        variant=True,
+    ),
+    "selfattentive-key": recipe("one word among 200 decides", KEY, PlantedKey(), SUDDEN, variant=True),
+    "selfattentive-key-mean": pooled(
+        "one word among 200 decides: the mean of the states", "mean", KEY, PlantedKey(), SUDDEN
     ),
     "selfattentive-trec": recipe("the kind of answer that a question asks for", SMALL, Labelled(), variant=True),
+    "selfattentive-trec-without-penalty": recipe(
+        "the same, with rows that may overlap", replace(SMALL, penalty=0.0), Labelled(), control=True
+    ),
+    "selfattentive-trec-mean": pooled("the mean of the states of a question", "mean", SMALL, Labelled()),
+    "selfattentive-trec-max": pooled("the maximum of the states of a question", "max", SMALL, Labelled()),
+    "selfattentive-trec-last": pooled("the last states of a question", "last", SMALL, Labelled()),
 }

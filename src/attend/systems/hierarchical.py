@@ -61,7 +61,7 @@ class Config:
     attention: int = 100
     """Size of the hidden layers that score words and sentences, and of the queries."""
     dropout: float = 0.0
-    """On embeddings, on the sentences' vectors, and on what is classified."""
+    """On the embeddings."""
     pooling: Pool = "attention"
     """How a sentence, and a text, become a vector: by attention, or, as controls, as the mean, the maximum in each
     dimension, or the last of the states."""
@@ -192,10 +192,10 @@ class System(nn.Module):
         mask = torch.zeros(len(text.mask), int(of.place.max()) + 1, dtype=torch.bool, device=of.place.device)
         mask[of.text, of.place] = True
         texts = vectors.new_zeros(*mask.shape, vectors.shape[1])
-        texts = self.dropout(texts.index_put((of.text, of.place), vectors))
+        texts = texts.index_put((of.text, of.place), vectors)
         beside = texts[:, :, 2 * self.config.hidden :]
         vector, of_sentences = self.sentences(texts, beside, mask)
-        logits = full(self.output(self.dropout(vector)))
+        logits = full(self.output(vector))
         if of_words is None or of_sentences is None:
             return logits, {}
         # Of a word, in the text: its weight in its sentence times the sentence's.

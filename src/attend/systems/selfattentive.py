@@ -35,6 +35,9 @@ from attend.layers import Pool, Pooling
 from attend.precision import full, recur
 from attend.settings import check_range
 
+DEVIATION = 0.1
+"""Of the first embeddings, which have mean 0."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -88,6 +91,7 @@ class System(nn.Module):
         self.hidden = Linear(rows * size, config.classifier)
         self.output = Linear(config.classifier, target_classes)
         self.dropout = nn.Dropout(config.dropout)
+        nn.init.normal_(self.embedding.weight, std=DEVIATION)
         for name, weight in self.encoder.named_parameters():
             for block in weight.data.split(config.hidden) if "weight_hh" in name else ():
                 nn.init.orthogonal_(block)
