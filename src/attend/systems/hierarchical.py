@@ -44,8 +44,9 @@ from attend.settings import check_config
 # Sentences are read in so many groups of like length, since of one half would be padding; fewer where they would be
 # of less than so many sentences, since a step of few takes as long as one of many.
 GROUPS, LEAST = 4, 64
-# n-grams are numbered by a polynomial in their words' numbers.
-BASE = 1_000_003
+# n-grams are hashed: a polynomial in their words' numbers, modulo 2^64, whose upper bits depend on all of them (Knuth's
+# multiplier for MMIX).
+BASE, SHIFT = 6364136223846793005, 32
 DEVIATION = 0.1
 """Of the first embeddings, which have mean 0."""
 
@@ -116,7 +117,7 @@ def ngrams(words: Int[Tensor, "sentence word"], longest: int, buckets: int) -> I
     for length in range(1, longest):
         before = F.pad(words, (length, 0), value=BEGIN)[:, : words.shape[1]]
         found.append(found[-1] * BASE + before)
-    return torch.stack(found, 2) % buckets
+    return (torch.stack(found, 2) * BASE >> SHIFT) % buckets
 
 
 class Level(nn.Module):
