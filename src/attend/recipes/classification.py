@@ -4,7 +4,7 @@ Figures are on texts of the training files that are held out: the official test 
 """
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from attend.data.labelled import Imdb, Labelled
 from attend.data.own import Files
@@ -16,7 +16,6 @@ from attend.systems import hierarchical, selfattentive
 from attend.task import Supervised
 from attend.training import Training
 
-Pool = Literal["mean", "max", "last"]
 YANG = "Yang et al. 2016"
 LIN = "Lin et al. 2017"
 TRAINING = Training(epochs=6, batch=32, learning_rate=2e-3, schedule="cosine", watch="accuracy", clip=5.0)
@@ -40,10 +39,6 @@ def recipe(
     return Recipe(about, settings, selfattentive.System, Supervised, LIN, **more)
 
 
-def pooled(about: str, pooling: Pool, config: Any, data: Any, *more: Any) -> Recipe:
-    return recipe(about, replace(config, pooling=pooling), data, *more, control=True)
-
-
 FILMS = Imdb(), QUICK, REVIEWS
 RECIPES = {
     "hierarchical": recipe(
@@ -61,10 +56,8 @@ RECIPES = {
     "hierarchical-imdb-ngrams": recipe(
         "reviews of films: no recurrence, but words and bigrams alone", NGRAMS, *FILMS, variant=True
     ),
-    "hierarchical-imdb-ngrams-mean": pooled("reviews of films: the mean of words and bigrams", "mean", NGRAMS, *FILMS),
-    "hierarchical-imdb-ngrams-max": pooled("reviews of films: the maximum of bigrams", "max", NGRAMS, *FILMS),
-    "hierarchical-imdb-last": pooled(
-        "reviews of films: the last states of sentences and of texts", "last", BIGRAMS, Imdb(), LONG, REVIEWS
+    "hierarchical-imdb-ngrams-mean": recipe(
+        "reviews of films: the mean of words and bigrams", replace(NGRAMS, pooling="mean"), *FILMS, control=True
     ),
     "selfattentive": recipe("several looks at a text, for your own texts and classes", SMALL, Files()),
     "selfattentive-paper": recipe(
@@ -76,14 +69,21 @@ RECIPES = {
         variant=True,
     ),
     "selfattentive-key": recipe("one word among 200 decides", KEY, PlantedKey(), SUDDEN, variant=True),
-    "selfattentive-key-mean": pooled(
-        "one word among 200 decides: the mean of the states", "mean", KEY, PlantedKey(), SUDDEN
+    "selfattentive-key-mean": recipe(
+        "one word among 200 decides: the mean of the states",
+        replace(KEY, pooling="mean"),
+        PlantedKey(),
+        SUDDEN,
+        control=True,
     ),
     "selfattentive-trec": recipe("the kind of answer that a question asks for", SMALL, Labelled(), variant=True),
     "selfattentive-trec-without-penalty": recipe(
         "the same, with rows that may overlap", replace(SMALL, penalty=0.0), Labelled(), control=True
     ),
-    "selfattentive-trec-mean": pooled("the mean of the states of a question", "mean", SMALL, Labelled()),
-    "selfattentive-trec-max": pooled("the maximum of the states of a question", "max", SMALL, Labelled()),
-    "selfattentive-trec-last": pooled("the last states of a question", "last", SMALL, Labelled()),
+    "selfattentive-trec-mean": recipe(
+        "the mean of the states of a question (or, with --system.pooling, their maximum, or the last)",
+        replace(SMALL, pooling="mean"),
+        Labelled(),
+        control=True,
+    ),
 }
