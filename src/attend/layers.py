@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from attend.attention.mechanism import Attend
 from attend.attention.normalise import softmax, uniform
@@ -52,6 +53,35 @@ class BidirectionalGRU(nn.Module):
         annotations = torch.cat([forward, backward.gather(1, order.expand_as(backward))], dim=-1)
         final = states[-1].transpose(0, 1).reshape(batch, 2 * size)
         return annotations if full else annotations * mask.unsqueeze(-1), final
+
+
+# n-grams are hashed: a polynomial in their words' numbers, modulo 2^64, whose upper bits depend on all of them (Knuth's
+# multiplier for MMIX).
+BASE, SHIFT = 6364136223846793005, 32
+
+
+class NGrams(nn.Module):
+    """An embedding for each word, and for each n-gram that ends with it, up to so many words long, hashed into a table.
+
+    Their sum is the word's vector. What begins before the sequence does is an n-gram of its own.
+    """
+
+    def __init__(self, longest: int, buckets: int, size: int) -> None:
+        super().__init__()
+        self.longest, self.buckets = longest, buckets
+        self.table = nn.Embedding(buckets, size)
+        nn.init.normal_(self.table.weight, std=0.1)
+
+    def rows(self, words: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step length"]:
+        """The rows of the table, of the word first."""
+        found = [words]
+        for length in range(1, self.longest):
+            before = F.pad(words, (length, 0), value=-1)[:, : words.shape[1]]
+            found.append(found[-1] * BASE + before)
+        return (torch.stack(found, 2) * BASE >> SHIFT) % self.buckets
+
+    def forward(self, words: Int[Tensor, "batch step"]) -> Float[Tensor, "batch step size"]:
+        return self.table(self.rows(words)).sum(2)
 
 
 class GatedUnit(nn.Module):

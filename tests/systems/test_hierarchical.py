@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from attend.contract import BEGIN, Batch, Cells
+from attend.contract import Batch, Cells
 from attend.systems import hierarchical
-from attend.systems.hierarchical import ngrams, sentences_of
+from attend.systems.hierarchical import sentences_of
 
 CONFIG = hierarchical.Config(embedding=6, hidden=5, attention=4)
 BIGRAMS = replace(CONFIG, ngrams=2, ngram_embedding=3, buckets=50)
@@ -98,25 +98,6 @@ def test_controls_are_what_they_say(pooling):
     }[pooling]
     torch.testing.assert_close(read[0], expected)
     assert (weights is None) == (pooling != "mean")
-
-
-def test_ngrams_are_the_same_wherever_they_stand():
-    first, second = ngrams(torch.tensor([[5, 6, 7], [9, 6, 7]]), 3, 1000).unbind()
-    assert first[2, 0] == second[2, 0]
-    assert first[2, 1] == second[2, 1]  # "6 7"
-    assert first[2, 2] != second[2, 2]  # "5 6 7" and "9 6 7"
-    begun = ngrams(torch.tensor([[5]]), 3, 1000)[0, 0]
-    assert begun.tolist() == ngrams(torch.tensor([[BEGIN, BEGIN, 5]]), 3, 1000)[0, 2].tolist()
-
-
-@pytest.mark.parametrize("buckets", [1000, 1024, 250_000])
-def test_ngrams_are_spread_over_their_table(buckets):
-    words = torch.randint(4, 30_000, (1, 10 * buckets), generator=torch.Generator().manual_seed(0))
-    for length in range(2):
-        counts = ngrams(words, 2, buckets)[0, :, length].bincount(minlength=buckets)
-        distinct = min(30_000, 10 * buckets) if length == 0 else 10 * buckets
-        expected = buckets * (1 - (1 - 1 / buckets) ** distinct)
-        assert int((counts > 0).sum()) > 0.9 * expected
 
 
 def test_a_text_of_padding_is_refused():

@@ -55,7 +55,7 @@ def test_the_penalty_parts_rows():
     for weight in (0.0, 1.0):
         model = system(replace(CONFIG, penalty=weight)).train()
         optimiser = torch.optim.Adam(model.parameters(), 3e-2)
-        for _ in range(60):
+        for _ in range(200):
             optimiser.zero_grad()
             model(batch).total.backward()
             optimiser.step()

@@ -35,18 +35,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attend.attention.normalise import check_mask
-from attend.contract import BEGIN, Answers, Batch, Cells, Look, Loss
+from attend.contract import Answers, Batch, Cells, Look, Loss
 from attend.fast import Linear
-from attend.layers import BidirectionalGRU, Pool, Pooling
+from attend.layers import BidirectionalGRU, NGrams, Pool, Pooling
 from attend.precision import full
 from attend.settings import check_config
 
 # Sentences are read in so many groups of like length, since of one half would be padding; fewer where they would be
 # of less than so many sentences, since a step of few takes as long as one of many.
 GROUPS, LEAST = 4, 64
-# n-grams are hashed: a polynomial in their words' numbers, modulo 2^64, whose upper bits depend on all of them (Knuth's
-# multiplier for MMIX).
-BASE, SHIFT = 6364136223846793005, 32
 DEVIATION = 0.1
 """Of the first embeddings, which have mean 0."""
 
@@ -108,18 +105,6 @@ def sentences_of(text: Cells) -> Sentences:
     return Sentences(words, mask, row[first], number[first], order, sentence, every - first[sentence])
 
 
-def ngrams(words: Int[Tensor, "sentence word"], longest: int, buckets: int) -> Int[Tensor, "sentence word length"]:
-    """The rows in a table of the word itself and of the n-grams that end with it, up to so many words long.
-
-    What begins before the sentence does is an n-gram of its own.
-    """
-    found = [words]
-    for length in range(1, longest):
-        before = F.pad(words, (length, 0), value=BEGIN)[:, : words.shape[1]]
-        found.append(found[-1] * BASE + before)
-    return (torch.stack(found, 2) * BASE >> SHIFT) % buckets
-
-
 class Level(nn.Module):
     """Reads sequences in both directions, and looks at each once."""
 
@@ -153,8 +138,7 @@ class System(nn.Module):
         self.ngrams, beside = None, 0
         if config.ngrams > 1:
             beside = config.ngram_embedding
-            self.ngrams = nn.Embedding(config.buckets, beside)
-            nn.init.normal_(self.ngrams.weight, std=DEVIATION)
+            self.ngrams = NGrams(config.ngrams, config.buckets, beside)
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=DEVIATION)
         self.words = Level(config, config.embedding, beside)
@@ -177,8 +161,7 @@ class System(nn.Module):
             if embedded is not None:
                 inputs = embedded[words]
             if self.ngrams is not None:
-                numbers = ngrams(ids[words], self.config.ngrams, self.config.buckets)
-                beside = self.dropout(full(self.ngrams(numbers).sum(2)))
+                beside = self.dropout(full(self.ngrams(ids[words])))
             vector, weights = self.words(inputs, beside, mask)
             vectors.append(vector)
             looks.append(weights if weights is None else F.pad(weights, (0, of.mask.shape[1] - mask.shape[1])))

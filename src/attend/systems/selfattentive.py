@@ -13,6 +13,10 @@ It differs from its nearest relative, `hierarchical` (Yang et al. 2016), in that
 words of the text, whatever sentence they are in. `pooling` selects the controls: the mean of the states, their maximum
 in each dimension, or the last ones of both directions, in place of M.
 
+With `ngrams` above 1 the paper's model is extended: a word's vector is the sum of its own embedding and of those of the
+n-grams that end with it, hashed into a table. With `hidden` 0 there is no recurrence: the memory is these vectors, and
+the last of them is the last word's. That takes a tenth of the time.
+
 Deviations from the paper:
 
 - Word embeddings are learnt; the paper's start from word2vec's or GloVe's.
@@ -31,7 +35,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from attend.attention.normalise import check_mask
 from attend.contract import Answers, Batch, Cells, Look, Loss
 from attend.fast import Linear
-from attend.layers import Pool, Pooling
+from attend.layers import NGrams, Pool, Pooling
 from attend.precision import full, recur
 from attend.settings import check_range
 
@@ -46,7 +50,7 @@ class Config:
     embedding: int = 100
     """Size of the word embeddings."""
     hidden: int = 300
-    """Size of the LSTM's states in each direction (u)."""
+    """Size of the LSTM's states in each direction (u); 0 for none, but n-grams alone."""
     attention: int = 350
     """Size of the hidden layer that scores words (d_a)."""
     rows: int = 30
@@ -60,10 +64,14 @@ class Config:
     pooling: Pool = "attention"
     """What is classified: what attention reads, or, as controls, the mean, the maximum in each dimension, or the last
     of the states."""
+    ngrams: int = 1
+    """Words of the longest n-grams that have embeddings of their own; 1 for none, as in the paper."""
+    buckets: int = 250_000
+    """Rows of their table."""
 
     def __post_init__(self) -> None:
-        check_range(self, "embedding hidden attention rows classifier", 1)
-        check_range(self, "penalty", 0)
+        check_range(self, "embedding attention rows classifier ngrams buckets", 1)
+        check_range(self, "hidden penalty", 0)
         check_range(self, "dropout", 0, 1)
 
 
@@ -83,24 +91,35 @@ class System(nn.Module):
     def __init__(self, config: Config, text_vocabulary: int, target_classes: int) -> None:
         super().__init__()
         self.config = config
-        size = 2 * config.hidden
-        self.embedding = nn.Embedding(text_vocabulary, config.embedding)
-        self.encoder = nn.LSTM(config.embedding, config.hidden, batch_first=True, bidirectional=True)
+        size = 2 * config.hidden or config.embedding
+        self.embedding: nn.Module
+        if config.ngrams > 1:
+            self.embedding = NGrams(config.ngrams, config.buckets, config.embedding)
+        else:
+            self.embedding = nn.Embedding(text_vocabulary, config.embedding)
+            nn.init.normal_(self.embedding.weight, std=DEVIATION)
+        self.encoder = None
         self.pool = Pooling(config.pooling, size, config.attention, config.rows, bias=False)
         rows = config.rows if config.pooling == "attention" else 1
         self.hidden = Linear(rows * size, config.classifier)
         self.output = Linear(config.classifier, target_classes)
         self.dropout = nn.Dropout(config.dropout)
-        nn.init.normal_(self.embedding.weight, std=DEVIATION)
-        for name, weight in self.encoder.named_parameters():
-            for block in weight.data.split(config.hidden) if "weight_hh" in name else ():
-                nn.init.orthogonal_(block)
+        if config.hidden:
+            self.encoder = nn.LSTM(config.embedding, config.hidden, batch_first=True, bidirectional=True)
+            for name, weight in self.encoder.named_parameters():
+                for block in weight.data.split(config.hidden) if "weight_hh" in name else ():
+                    nn.init.orthogonal_(block)
 
-    def encode(self, text: Cells) -> tuple[Float[Tensor, "batch word two_hidden"], Float[Tensor, "batch two_hidden"]]:
-        """The states H, and the last ones of both directions. Raises `ValueError` for a text without a word."""
+    def encode(self, text: Cells) -> tuple[Float[Tensor, "batch word size"], Float[Tensor, "batch size"]]:
+        """The states H, and the last ones of both directions; without recurrence the words' vectors.
+
+        Raises `ValueError` for a text without a word.
+        """
         check_mask(text.mask)
         words = self.dropout(full(self.embedding(text.values[..., 0])))
         lengths = text.mask.sum(1).cpu()
+        if self.encoder is None:
+            return words, words[torch.arange(len(words)), lengths - 1]
         packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
         states, (last, _) = recur(self.encoder, packed)
         states, _ = pad_packed_sequence(states, batch_first=True, total_length=text.mask.shape[1])
