@@ -26,6 +26,9 @@ SUDDEN = replace(TRAINING, epochs=5, learning_rate=1e-3)  # what a key is, is le
 REVIEWS = Document(vocabulary=30_000)
 BIGRAMS = hierarchical.Config(embedding=100, dropout=0.5, ngrams=2, ngram_embedding=8)
 NGRAMS = replace(BIGRAMS, hidden=0)
+LINEAR = selfattentive.Config(
+    embedding=8, hidden=0, attention=32, rows=1, penalty=0.0, classifier=0, dropout=0.5, ngrams=2
+)
 LONG = replace(TRAINING, epochs=2, batch=64)
 QUICK = replace(TRAINING, epochs=3, batch=64, learning_rate=5e-3)
 
@@ -60,6 +63,12 @@ RECIPES = {
         "reviews of films: the mean of words and bigrams", replace(NGRAMS, pooling="mean"), *FILMS, control=True
     ),
     "selfattentive": recipe("several looks at a text, for your own texts and classes", SMALL, Files()),
+    "selfattentive-imdb-ngrams": recipe(
+        "reviews of films: one look at words and bigrams", LINEAR, *FILMS, variant=True
+    ),
+    "selfattentive-imdb-ngrams-mean": recipe(
+        "reviews of films: the mean of words and bigrams", replace(LINEAR, pooling="mean"), *FILMS, control=True
+    ),
     "selfattentive-paper": recipe(
         "the paper's sizes, for your own texts and classes: for a GPU, or hours on a CPU",
         selfattentive.Config(),

@@ -58,9 +58,9 @@ class Config:
     penalty: float = 1.0
     """Weight of the penalty on rows that overlap, of each text."""
     classifier: int = 3000
-    """Size of the classifier's hidden layer."""
+    """Size of the classifier's hidden layer; 0 for a linear classifier."""
     dropout: float = 0.5
-    """On the embeddings, and on both layers of the classifier."""
+    """On the embeddings, and before and after the classifier's hidden layer."""
     pooling: Pool = "attention"
     """What is classified: what attention reads, or, as controls, the mean, the maximum in each dimension, or the last
     of the states."""
@@ -70,8 +70,8 @@ class Config:
     """Rows of their table."""
 
     def __post_init__(self) -> None:
-        check_range(self, "embedding attention rows classifier ngrams buckets", 1)
-        check_range(self, "hidden penalty", 0)
+        check_range(self, "embedding attention rows ngrams buckets", 1)
+        check_range(self, "hidden classifier penalty", 0)
         check_range(self, "dropout", 0, 1)
 
 
@@ -100,9 +100,9 @@ class System(nn.Module):
             nn.init.normal_(self.embedding.weight, std=DEVIATION)
         self.encoder = None
         self.pool = Pooling(config.pooling, size, config.attention, config.rows, bias=False)
-        rows = config.rows if config.pooling == "attention" else 1
-        self.hidden = Linear(rows * size, config.classifier)
-        self.output = Linear(config.classifier, target_classes)
+        read = size * (config.rows if config.pooling == "attention" else 1)
+        self.hidden = Linear(read, config.classifier) if config.classifier else None
+        self.output = Linear(config.classifier or read, target_classes)
         self.dropout = nn.Dropout(config.dropout)
         if config.hidden:
             self.encoder = nn.LSTM(config.embedding, config.hidden, batch_first=True, bidirectional=True)
@@ -128,8 +128,10 @@ class System(nn.Module):
     def classify(self, text: Cells) -> tuple[Float[Tensor, "batch class"], Float[Tensor, "batch row word"] | None]:
         """The scores of the classes, and A."""
         read, weights = self.pool(*self.encode(text), text.mask)
-        hidden = F.relu(self.hidden(self.dropout(read.flatten(1))))
-        return full(self.output(self.dropout(hidden))), weights
+        found = read.flatten(1)
+        if self.hidden is not None:
+            found = self.dropout(F.relu(self.hidden(self.dropout(found))))
+        return full(self.output(found)), weights
 
     def forward(self, batch: Batch) -> Loss:
         logits, weights = self.classify(batch.inputs["text"])
