@@ -39,9 +39,6 @@ from attend.layers import NGrams, Pool, Pooling
 from attend.precision import full, recur
 from attend.settings import check_range
 
-DEVIATION = 0.1
-"""Of the first embeddings, which have mean 0."""
-
 
 @dataclass(frozen=True)
 class Config:
@@ -49,6 +46,8 @@ class Config:
 
     embedding: int = 100
     """Size of the word embeddings."""
+    initial: float = 0.1
+    """Standard deviation of the first word embeddings, whose mean is 0."""
     hidden: int = 300
     """Size of the LSTM's states in each direction (u); 0 for none, but n-grams alone."""
     attention: int = 350
@@ -71,7 +70,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_range(self, "embedding attention rows ngrams buckets", 1)
-        check_range(self, "hidden classifier penalty", 0)
+        check_range(self, "initial hidden classifier penalty", 0)
         check_range(self, "dropout", 0, 1)
 
 
@@ -97,7 +96,7 @@ class System(nn.Module):
             self.embedding = NGrams(config.ngrams, config.buckets, config.embedding)
         else:
             self.embedding = nn.Embedding(text_vocabulary, config.embedding)
-            nn.init.normal_(self.embedding.weight, std=DEVIATION)
+            nn.init.normal_(self.embedding.weight, std=config.initial)
         self.encoder = None
         self.pool = Pooling(config.pooling, size, config.attention, config.rows, bias=False)
         read = size * (config.rows if config.pooling == "attention" else 1)
