@@ -63,7 +63,7 @@ BASE, SHIFT = 6364136223846793005, 32
 class NGrams(nn.Module):
     """An embedding for each word, and for each n-gram that ends with it, up to so many words long, hashed into a table.
 
-    Their sum is the word's vector. What begins before the sequence does is an n-gram of its own.
+    Their sum is the word's vector. Words are not hashed: two of them share a row only if there are more than rows. What begins before the sequence does is an n-gram of its own.
     """
 
     def __init__(self, longest: int, buckets: int, size: int) -> None:
@@ -74,11 +74,11 @@ class NGrams(nn.Module):
 
     def rows(self, words: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step length"]:
         """The rows of the table, of the word first."""
-        found = [words]
+        found, number = [words], words
         for length in range(1, self.longest):
-            before = F.pad(words, (length, 0), value=-1)[:, : words.shape[1]]
-            found.append(found[-1] * BASE + before)
-        return (torch.stack(found, 2) * BASE >> SHIFT) % self.buckets
+            number = number * BASE + F.pad(words, (length, 0), value=-1)[:, : words.shape[1]]
+            found.append(number * BASE >> SHIFT)
+        return torch.stack(found, 2) % self.buckets
 
     def forward(self, words: Int[Tensor, "batch step"]) -> Float[Tensor, "batch step size"]:
         return self.table(self.rows(words)).sum(2)

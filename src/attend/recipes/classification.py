@@ -21,10 +21,11 @@ LIN = "Lin et al. 2017"
 TRAINING = Training(epochs=6, batch=32, learning_rate=2e-3, schedule="cosine", watch="accuracy", clip=5.0)
 QUESTIONS = Document(sentence=60)
 SMALL = selfattentive.Config(embedding=100, hidden=64, attention=64, rows=4, classifier=64, penalty=0.3)
-KEY = replace(SMALL, embedding=32, initial=1.0, hidden=32, attention=32, rows=1, dropout=0.0)
-SUDDEN = replace(
-    TRAINING, epochs=5, learning_rate=1e-3, schedule="constant"
-)  # what a key is, is learnt all of a sudden
+KEY = selfattentive.Config(
+    embedding=32, initial=1.0, hidden=32, attention=32, rows=1, penalty=0.1, classifier=100, dropout=0.0
+)
+# What a key is, is learnt all of a sudden.
+SUDDEN = replace(TRAINING, epochs=5, learning_rate=1e-3, schedule="constant")
 REVIEWS = Document(vocabulary=30_000)
 BIGRAMS = hierarchical.Config(embedding=100, dropout=0.5, ngrams=2, ngram_embedding=8)
 NGRAMS = replace(BIGRAMS, hidden=0)
