@@ -63,7 +63,8 @@ BASE, SHIFT = 6364136223846793005, 32
 class NGrams(nn.Module):
     """An embedding for each word, and for each n-gram that ends with it, up to so many words long, hashed into a table.
 
-    Their sum is the word's vector. Words are not hashed: two of them share a row only if there are more than rows. What begins before the sequence does is an n-gram of its own.
+    Their sum is the word's vector. Words are not hashed: two share a row only where there are more of them than rows.
+    What begins before the sequence does is an n-gram of its own.
     """
 
     def __init__(self, longest: int, buckets: int, size: int) -> None:
