@@ -67,6 +67,7 @@ METRICS = {
     **{f"pointing_accuracy_step_{number}": (f"step {number}", ".3f") for number in range(1, 10)},
     **{f"pointing_accuracy_task{number}": (f"pointing, task {number}", ".3f") for number in range(1, 21)},
     "pointing_recall": ("facts found", ".3f"),
+    "row_overlap": ("overlap of rows", ".3f"),
     "pointing_by_chance": ("pointing by chance", ".2f"),
     "shuffled_exact_match": ("shuffled: exact match", ".3f"),
     "bleu4": ("BLEU-4", ".1f"),
@@ -385,8 +386,8 @@ What was measured on, by data and split:
 
 {table(columns, rows)}
 
-The benchmarks' records (`bench.json`, `bench-glimpses.json`, `serve-load.json`) are described in
-[bench/README.md](../bench/README.md).
+The benchmarks' records (`bench.json`, `bench-glimpses.json`, `bench-hierarchical.json`, `serve-load.json`) are
+described in [bench/README.md](../bench/README.md).
 
 {MADE}
 """

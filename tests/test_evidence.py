@@ -107,9 +107,31 @@ def test_the_gradient_by_embeddings_is_that_of_small_changes():
     assert all(parameter.grad is None for parameter in system.parameters())
 
 
-def test_ids_that_no_table_looks_up_are_named():
-    with pytest.raises(ValueError, match=r"Squares.*'text'"):
-        gradient_times_input(Squares(), lambda batch: torch.zeros(1, 1), a_text(4, 6), "text", ())
+def test_ids_that_no_table_looks_up_have_no_gradient():
+    assert gradient_times_input(Squares(), lambda batch: torch.zeros(1, 1), a_text(4, 6), "text", ()) is None
+
+
+class Marked(nn.Module):
+    """Words with the number of their sentence: log p is the sum of the words' numbers, squared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding.from_pretrained(torch.arange(8.0).unsqueeze(1), freeze=False)
+
+    def log_probs(self, batch: Batch) -> torch.Tensor:
+        cells = batch.inputs["text"]
+        assert cells.mask.shape == cells.values.shape[:2]
+        return self.words(cells.values[..., 0]).sum(1).square()
+
+
+def test_of_cells_of_several_numbers_the_first_is_the_word():
+    cells = torch.tensor([[[3, 0], [1, 0], [2, 1]]])
+    batch, system = Batch({"text": Cells(cells, torch.ones(1, 3, dtype=torch.bool))}), Marked()
+    by_gradient = gradient_times_input(system, system.log_probs, batch, "text", ())
+    assert by_gradient is not None
+    assert by_gradient.tolist() == [[36, 12, 24]]
+    without = leave_one_out(system.log_probs, batch, "text", ())
+    assert without.tolist() == [[36 - 9, 36 - 25, 36 - 16]]
 
 
 def test_the_gradient_by_an_image_is_summed_over_its_parts():

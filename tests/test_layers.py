@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from attend.layers import BidirectionalGRU, GatedUnit, gaussian, masked_mean, maxout, reverse_order, shift_right
+from attend.layers import BidirectionalGRU, GatedUnit, NGrams, gaussian, masked_mean, maxout, reverse_order, shift_right
 
 
 def test_a_sequence_is_reversed_within_its_own_length():
@@ -75,3 +76,26 @@ def test_recurrent_matrices_are_orthogonal():
     unit.make_orthogonal()
     for block in (*unit.gates.weight.split(4), unit.new.weight):
         torch.testing.assert_close(block @ block.T, torch.eye(4))
+
+
+def test_ngrams_are_the_same_wherever_they_stand():
+    first, second = NGrams(3, 1000, 1).rows(torch.tensor([[5, 6, 7], [9, 6, 7]])).unbind()
+    assert first[2, 0] == second[2, 0]
+    assert first[2, 1] == second[2, 1]  # "6 7"
+    assert first[2, 2] != second[2, 2]  # "5 6 7" and "9 6 7"
+
+
+@pytest.mark.parametrize("buckets", [1000, 1024, 250_000])
+def test_ngrams_are_spread_over_their_table(buckets):
+    words = torch.randint(4, 30_000, (1, 2 * buckets), generator=torch.Generator().manual_seed(0))
+    rows = NGrams(2, buckets, 1).rows(words)[0, :, 1]
+    expected = buckets * (1 - (1 - 1 / buckets) ** (2 * buckets))
+    assert len(rows.unique()) > 0.98 * expected
+
+
+def test_a_word_is_the_sum_of_its_ngrams():
+    grams = NGrams(2, 1000, 3)
+    words = torch.tensor([[5, 6]])
+    rows = grams.rows(words)[0]
+    expected = grams.table.weight[rows[:, 0]] + grams.table.weight[rows[:, 1]]
+    torch.testing.assert_close(grams(words)[0], expected)

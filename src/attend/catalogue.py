@@ -13,6 +13,7 @@ from pathlib import Path
 from attend.recipe import Recipe
 from attend.recipes import (
     captions,
+    classification,
     dates,
     draw,
     entailment,
@@ -40,6 +41,7 @@ RECIPES: dict[str, Recipe] = {
     **memory.RECIPES,
     **stories.RECIPES,
     **pointers.RECIPES,
+    **classification.RECIPES,
 }
 
 

@@ -107,8 +107,9 @@ class Look:
 
     `over` is the field that was looked at; empty for slots that are no field's. `steps` is what each row belongs to:
     "output" (the output's steps), the name of a field, whose cells they then are, or both one after the other, as in
-    "sequence+output", where `rows` is True on the real ones. Where cells are coarser than the input, as those of a
-    convolutional network are, `shape` has their rows and columns.
+    "sequence+output", where `rows` is True on the real ones; empty for several that are taken side by side. Where cells
+    are coarser than the input, as those of a convolutional network are, `shape` has their rows and columns; where they
+    are not the field's own, as sentences are not its words, `cells` is True on the real ones.
     """
 
     values: Float[Tensor, "batch step memory"] | Sequence[Views]
@@ -116,6 +117,7 @@ class Look:
     steps: str = "output"
     shape: tuple[int, ...] = ()
     rows: Bool[Tensor, "batch step"] | None = None
+    cells: Bool[Tensor, "batch memory"] | None = None
 
 
 @dataclass(frozen=True)

@@ -45,14 +45,14 @@ def leave_one_out(
     for first in range(0, len(variants), TOGETHER):
         stop()
         some = variants[first : first + TOGETHER]
-        changed = Cells(some, torch.ones_like(some, dtype=torch.bool)) if isinstance(value, Cells) else some
+        changed = Cells(some, some.new_ones(some.shape[:2], dtype=torch.bool)) if isinstance(value, Cells) else some
         rows = torch.zeros(len(some), dtype=torch.long, device=some.device)
         found.append(log_probs(Batch({**batch.select(rows).inputs, over: changed})))
     return (whole - torch.cat(found)).T.cpu().numpy()
 
 
-def without_token(value: Cells) -> Int[Tensor, "cell shorter"]:
-    """The sequence without each of its tokens, END included."""
+def without_token(value: Cells) -> Int[Tensor, "cell shorter *size"]:
+    """The sequence without each of its cells (of a text: tokens, END included)."""
     ids = value.values[0]
     if len(ids) < 2:
         raise ValueError("a sequence of one token has none to leave out")
@@ -79,12 +79,12 @@ def gradient_times_input(
     over: str,
     shape: tuple[int, ...],
     stop: Callable[[], None] = lambda: None,
-) -> Float[np.ndarray, "step memory"]:
+) -> Float[np.ndarray, "step memory"] | None:
     """The gradient of each token's log-probability by a field's embeddings, or by its image, times these, by cell.
 
     To first order, what the log-probability is attributed to (Simonyan et al. 2013; Denil et al. 2014). All of it is
-    zero behind a backbone, which lets no gradient through. Raises `ValueError` if a sequence's ids are looked up in no
-    embedding table.
+    zero behind a backbone, which lets no gradient through. None for a system that looks the ids of a sequence up in no
+    embedding table, such as one that reads n-grams alone; of one that reads them too, what comes by way of words.
     """
     value = batch.inputs[over]
     with torch.inference_mode(False), torch.enable_grad():
@@ -92,8 +92,8 @@ def gradient_times_input(
             with embedded(system, value.values) as found:
                 each = log_probs(batch)[0]
             if not found:
-                raise ValueError(f"{type(system).__name__} does not look {over!r} up in an embedding table")
-            return np.stack([part.sum(-1).numpy() for part in attributions(each, found[0], stop)])
+                return None
+            return np.stack([part.flatten(1).sum(1).numpy() for part in attributions(each, found[0], stop)])
         image = value.clone().requires_grad_()
         each = log_probs(replace(batch, inputs={**batch.inputs, over: image}))[0]
         pixels = [part.sum(0).numpy() for part in attributions(each, image, stop)]
@@ -133,12 +133,16 @@ def rows_as_looks(weights: Float[np.ndarray, "step memory"]) -> decoding.Looks:
 
 
 @contextmanager
-def embedded(system: nn.Module, ids: Int[Tensor, "1 memory"]) -> Iterator[list[Tensor]]:
-    """A list that the first embedding of these ids comes into, when the system makes it: as a leaf of the graph."""
+def embedded(system: nn.Module, ids: Int[Tensor, "1 memory *size"]) -> Iterator[list[Tensor]]:
+    """A list that the first embedding of these ids comes into, when the system makes it: as a leaf of the graph.
+
+    Of cells with several numbers that are not all ids, as words with their sentences are, the first is the id.
+    """
     found: list[Tensor] = []
+    first = ids.flatten(2)[:, :, 0] if ids.ndim > 2 else ids
 
     def catch(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
-        if found or not torch.equal(inputs[0], ids):
+        if found or not (torch.equal(inputs[0], ids) or torch.equal(inputs[0], first)):
             return None
         found.append(output.detach().requires_grad_())
         return found[0]

@@ -309,7 +309,8 @@ def attributed(
     # An ensemble is no module, and has no gradient of its own.
     if isinstance(model.system, nn.Module):
         by_gradient = evidence.gradient_times_input(model.system, log_probs, batch, seen.over, seen.shape, stop)
-        found["gradient x input"] = by_gradient
+        if by_gradient is not None:
+            found["gradient x input"] = by_gradient
     return found
 
 

@@ -1,9 +1,15 @@
 """Layers that several systems share: encoders, sentences, readouts, and sequence reversal."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from attend.attention.mechanism import Attend
+from attend.attention.normalise import softmax, uniform
+from attend.attention.score import Perceptron
 from attend.fast import Linear, linear
 from attend.recurrence import gru
 
@@ -47,6 +53,36 @@ class BidirectionalGRU(nn.Module):
         annotations = torch.cat([forward, backward.gather(1, order.expand_as(backward))], dim=-1)
         final = states[-1].transpose(0, 1).reshape(batch, 2 * size)
         return annotations if full else annotations * mask.unsqueeze(-1), final
+
+
+# n-grams are hashed: a polynomial in their words' numbers, modulo 2^64, whose upper bits depend on all of them (Knuth's
+# multiplier for MMIX).
+BASE, SHIFT = 6364136223846793005, 32
+
+
+class NGrams(nn.Module):
+    """An embedding for each word, and for each n-gram that ends with it, up to so many words long, hashed into a table.
+
+    Their sum is the word's vector. Words are not hashed: two share a row only where there are more of them than rows.
+    What begins before the sequence does is an n-gram of its own.
+    """
+
+    def __init__(self, longest: int, buckets: int, size: int) -> None:
+        super().__init__()
+        self.longest, self.buckets = longest, buckets
+        self.table = nn.Embedding(buckets, size)
+        nn.init.normal_(self.table.weight, std=0.1)
+
+    def rows(self, words: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step length"]:
+        """The rows of the table, of the word first."""
+        found, number = [words], words
+        for length in range(1, self.longest):
+            number = number * BASE + F.pad(words, (length, 0), value=-1)[:, : words.shape[1]]
+            found.append(number * BASE >> SHIFT)
+        return torch.stack(found, 2) % self.buckets
+
+    def forward(self, words: Int[Tensor, "batch step"]) -> Float[Tensor, "batch step size"]:
+        return self.table(self.rows(words)).sum(2)
 
 
 class GatedUnit(nn.Module):
@@ -184,6 +220,41 @@ def masked_mean(
     """The mean over the real cells."""
     real = mask.unsqueeze(-1).to(values.dtype)
     return (values * real).sum(1) / real.sum(1)
+
+
+Pool = Literal["attention", "mean", "max", "last"]
+"""How a sequence becomes one vector: what attention reads, or, as controls, the mean, the maximum in each dimension, or
+the last states of both directions."""
+
+
+class Pooling(nn.Module):
+    """The annotations of a sequence as one vector; of attention as a row for each of several learnt queries."""
+
+    def __init__(self, kind: Pool, value_size: int, size: int, rows: int = 1, bias: bool = True) -> None:
+        super().__init__()
+        self.kind = kind
+        self.attend = self.queries = None
+        if kind == "attention":
+            self.attend = Attend(Perceptron(value_size, size, bias), softmax)
+            self.queries = nn.Parameter(torch.empty(rows, size).uniform_(-1, 1) * size**-0.5)
+
+    def forward(
+        self,
+        annotations: Float[Tensor, "batch memory value"],
+        final: Float[Tensor, "batch value"],
+        mask: Bool[Tensor, "batch memory"],
+    ) -> tuple[Float[Tensor, "batch row value"], Float[Tensor, "batch row memory"] | None]:
+        """The vectors, and the weights of attention, or of the mean. Raises `ValueError` for a sequence of padding."""
+        if self.attend is not None and self.queries is not None:
+            queries = self.queries.expand(len(annotations), -1, -1)
+            read = self.attend(queries, self.attend.prepare(annotations, mask))
+            return read.context, read.weights
+        if self.kind == "mean":
+            weights = uniform(annotations.new_zeros(len(mask), 1, mask.shape[1]), mask).weights
+            return weights @ annotations, weights
+        if self.kind == "max":
+            return annotations.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1, keepdim=True), None
+        return final.unsqueeze(1), None
 
 
 def project(inputs: Tensor, layer: nn.GRUCell) -> Tensor:

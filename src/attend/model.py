@@ -17,7 +17,7 @@ from attend.attention.trace import Alternative, Axis, Look, Media, Named, Token,
 from attend.contract import UNKNOWN, Decoder, Evaluation, Remarks, Split
 from attend.data.examples import TARGET, Fresh, Row
 from attend.inspect.addresses import address_match
-from attend.inspect.looks import audit_grids, audit_tokens, audit_windows
+from attend.inspect.looks import audit_grids, audit_rows, audit_tokens, audit_windows
 from attend.inspect.pointing import pointing
 from attend.outputs.output import Result, Seen, Wanted
 from attend.progress import Tell, say
@@ -126,7 +126,10 @@ class Prediction:
         return Named((*seen.before, *(f"{number}: {name}" for number, name in enumerate(cells.labels(), start=1))))
 
     def steps_of(self, seen: Seen, count: int) -> Axis:
-        """The names of a look's rows: of the output's steps, of a field's cells, or of these and then those."""
+        """The names of a look's rows: of the output's steps, of a field's cells, or of these and then those; numbers
+        for looks that are taken side by side."""
+        if not seen.steps:
+            return numbered(count)
         axes = [
             self.result.steps if name == "output" else self.case[name].axis(count, ()) for name in seen.steps.split("+")
         ]
@@ -431,6 +434,9 @@ class Model:
         and of windows; pointing, where the rows know where to look; and quality with the weights shuffled."""
         figures = audit_tokens([one.looks for one in outputs])
         figures |= audit_windows([one.looks for one in outputs])
+        figures |= audit_rows(
+            [rows.values for one in outputs for rows in one.result.looks.values() if not rows.steps]  # type: ignore[misc]
+        )
         grids = audit_grids([one.looks for one in forced])
         figures |= grids
         known = [(one, row.truth) for one, row in zip(forced, part.rows, strict=True)]

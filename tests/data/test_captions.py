@@ -1,6 +1,8 @@
 """Captions are tidied."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attend.data import scenes
 from attend.data.captions import tidy
@@ -28,3 +30,9 @@ def test_words_and_punctuation_are_apart(caption: str, tidied: str) -> None:
 def test_captions_of_scenes_are_tidy_already() -> None:
     for (caption,) in scenes.draw_all(50, 3).images.captions or ():
         assert tidy(caption) == caption
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_texts_of_ascii_are_made_tidy_as_all_others(text: str) -> None:
+    """A letter that is not ASCII, apart, has it take the other way."""
+    assert f"{tidy(text)} é".strip() == tidy(f"{text} é")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attend.attention.trace import Grid, Named, Token, Tokens, Weights, Windows
-from attend.inspect.looks import audit_grids, audit_tokens, audit_windows, fixations, over_time
+from attend.inspect.looks import audit_grids, audit_rows, audit_tokens, audit_windows, fixations, over_time
 
 SOURCE = Tokens("a b", (Token("a", 0, 1), Token("b", 2, 3), Token("</s>")))
 
@@ -86,3 +86,12 @@ def test_the_windows_of_a_step_are_one_fixation(scales: int):
     }
     for examples in ([], [{"glimpse": look}, {}], [{"image": over_grid([[0.25] * 4])}]):
         assert audit_windows(examples) == {}
+
+
+def test_rows_overlap_by_the_weight_that_they_share():
+    same, apart = np.array([[0.5, 0.5], [0.5, 0.5]]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert audit_rows([same])["row_overlap"] == 1
+    assert audit_rows([apart])["row_overlap"] == 0
+    assert audit_rows([same, apart])["row_overlap"] == 0.5
+    assert audit_rows([np.array([[0.75, 0.25], [0.25, 0.75]])])["row_overlap"] == 0.5
+    assert audit_rows([]) == {}

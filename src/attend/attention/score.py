@@ -125,6 +125,33 @@ class Additive(nn.Module):
         return self.energy(hidden).squeeze(-1)
 
 
+class Perceptron(nn.Module):
+    """q . tanh(W v + b): a query, which may be learnt, meets a hidden layer of the value (Yang et al. 2016, eqs. 5 and
+    6; without b Lin et al. 2017, eq. 6).
+
+    >>> import torch
+    >>> score = Perceptron(value_size=2, size=8)
+    >>> keys = score.prepare(torch.zeros(1, 5, 2))
+    >>> score(torch.zeros(1, 3, 8), keys).shape
+    torch.Size([1, 3, 5])
+    """
+
+    def __init__(self, value_size: int, size: int, bias: bool = True) -> None:
+        super().__init__()
+        self.key = Linear(value_size, size, bias=bias)
+
+    def prepare(self, values: Float[Tensor, "batch memory value"]) -> Float[Tensor, "batch memory size"]:
+        return tanh_(self.key(values))
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query size"],
+        keys: Float[Tensor, "batch memory size"],
+        previous: Float[Tensor, "batch query memory"] | None = None,
+    ) -> Float[Tensor, "batch query memory"]:
+        return query @ keys.mT
+
+
 class Cosine(nn.Module):
     """Sharpness times the cosine of query and key (Graves et al. 2014, eqs. 5 and 6).
 

@@ -27,6 +27,14 @@ def over_tokens(look: Look) -> bool:
     return isinstance(look, Weights) and isinstance(look.memory, Tokens) and look.weights.size > 0
 
 
+def audit_rows(examples: Sequence[Float[np.ndarray, "_ _"]]) -> dict[str, float]:
+    """How much several looks that are taken side by side overlap: the mean, over pairs of rows, of the weight that both
+    have in the same places. It is 1 where all rows are the same, and 0 where no two have a cell in common."""
+    if not examples:
+        return {}
+    return {"row_overlap": 1 - float(np.mean([pairwise_variation(rows) for rows in examples]))}
+
+
 def audit_grids(examples: Sequence[Looks]) -> dict[str, float]:
     """How attention over the cells of images differs between steps, and between images.
 

@@ -237,7 +237,10 @@ def seen_by(looks: Mapping[str, Look], row: int, batch: Batch) -> dict[str, Seen
             found[name] = Seen(look.values[row], look.over, look.steps)
             continue
         weights = look.values[row].float().cpu().numpy()
-        weights = weights[:, real_cells(batch, look.over, row, weights.shape[1])]
+        if look.cells is not None:
+            weights = weights[:, look.cells[row].cpu().numpy()]
+        else:
+            weights = weights[:, real_cells(batch, look.over, row, weights.shape[1])]
         if look.steps != "output":
             weights = weights[real_cells(batch, look.steps, row, len(weights))]
         found[name] = Seen(weights, look.over, look.steps, look.shape)

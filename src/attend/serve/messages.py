@@ -150,7 +150,7 @@ class Predicted(Scored):
     ]
     finished: Annotated[bool, Field(description="False if the output was cut at its greatest length.")]
     remarks: Annotated[
-        list[str], Field(description="What was done to the input as it was read: resized, turned, its first frame taken.")
+        list[str], Field(description="What was done to the input to read it: resized, turned, its first frame taken.")
     ] = []
 
 
