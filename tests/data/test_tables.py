@@ -293,6 +293,11 @@ def test_quoted_cells_of_csv(tmp_path):
     assert [row.line for row in found] == [2, 5]
 
 
+def test_a_cell_of_csv_may_be_a_book(tmp_path):
+    path = put(tmp_path, "t.csv", "source,target\n" + "word " * 100_000 + ",b\n")
+    assert values(read((path,), PAIR))[0][1] == "b"
+
+
 # Files that cells name
 
 

@@ -47,6 +47,8 @@ ALIKE = 0.7
 PICTURES = (".png", ".jpg")
 # Lines that a remark names.
 SHOWN = 3
+# Characters of a CSV cell: Python's own limit is about 20,000 words. What a model reads of a text its field says.
+LONGEST_CELL = 2**31 - 1
 # An array's name and this: how many values of each of its rows count.
 LENGTHS = "_lengths"
 # Flickr8k numbers the captions of a picture: "a.jpg#0".
@@ -328,6 +330,7 @@ def csv_lines(
                 text = ""
             yield text + "\n"
 
+    csv.field_size_limit(LONGEST_CELL)
     records = csv.reader(texts(), strict=True)
     where: dict[str, int] | None = None
     width = 0
