@@ -132,7 +132,7 @@ def test_every_figure_of_the_readme_is_recorded_or_published() -> None:
     plans, _ = papers.read_plans()
     known = papers.rows_of(papers.read_records())
     rows = table_rows()
-    assert {re.findall(r"papers/(\w+)\.md", row[0])[0] for row in rows} == set(plans)
+    assert {re.findall(r"papers/(\w+)\.md", row[0])[0] for row in rows} <= set(plans)
     assert len(rows) <= 12
     checked = 0
     for system, published, ours, _, command in rows:
