@@ -17,7 +17,7 @@ or the last states in place of a look.
 With `ngrams` above 1 the paper's model is extended: beside the states, which are all that the recurrence lets through,
 memories have an embedding of the n-grams that end with the word, up to so many words long, hashed into a table. What is
 read of these is read again at the level of sentences, and classified beside the rest. With `hidden` 0 there is nothing
-else: no recurrence, but looks at n-grams, and at what is read of them. That takes a twentieth of the time.
+else: no recurrence, but looks at n-grams, and at what is read of them. That takes a fraction of the time.
 
 Deviations from the paper:
 

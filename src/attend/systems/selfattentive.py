@@ -15,7 +15,7 @@ in each dimension, or the last ones of both directions, in place of M.
 
 With `ngrams` above 1 the paper's model is extended: a word's vector is the sum of its own embedding and of those of the
 n-grams that end with it, hashed into a table. With `hidden` 0 there is no recurrence: the memory is these vectors, and
-the last of them is the last word's. That takes a tenth of the time.
+the last of them is the last word's. That takes a fraction of the time.
 
 Deviations from the paper:
 
