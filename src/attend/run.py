@@ -298,7 +298,7 @@ def resume(
         known = check_unchanged(known, config.settings.data.reads())
     begun = (folder / "checkpoint.pt").exists()
     if not begun:
-        log(f"{folder} was stopped before its first checkpoint: starting from the beginning")
+        log(f"{folder} was stopped before its first checkpoint: starting anew, with the settings of its config.json")
     task, config = open_task(config, folder, log), config.resumed_with(provenance(), other)
     recorded = False
 
