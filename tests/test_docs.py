@@ -161,6 +161,12 @@ def test_figures_in_the_readmes_text_are_recorded() -> None:
     assert set(found) <= means
 
 
+def test_records_name_no_place_of_one_machine() -> None:
+    for record in papers.read_records():
+        named = [record.content["command"], *record.content["runs"]]
+        assert not [word for text in named for word in text.split() if word.startswith(("/", "~"))], record.name
+
+
 def test_records_of_a_row_differ_in_the_seed_alone() -> None:
     for row, records in papers.rows_of(papers.read_records()).items():
         first = records[0].content
