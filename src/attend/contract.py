@@ -285,7 +285,7 @@ class Starts(Protocol):
 class Follows(Protocol):
     """A system that computes differently as training goes on."""
 
-    def follow(self, share: float) -> None:
+    def follow_training(self, share: float) -> None:
         """Called before each update with the share of all updates that is done."""
         ...
 

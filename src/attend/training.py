@@ -306,7 +306,7 @@ class Run:
         """One optimiser step over the batches of `group`. Returns the figures of the update, per unit."""
         sums: dict[str, Tensor] = {}
         if self.follows is not None:
-            self.follows.follow(self.progress.update / max(1, self.progress.updates_expected))
+            self.follows.follow_training(self.progress.update / max(1, self.progress.updates_expected))
         for position, indices in enumerate(group):
             batch, weight = self.share(indices)
             last = position == len(group) - 1

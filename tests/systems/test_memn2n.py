@@ -128,11 +128,11 @@ def test_a_linear_start_has_scores_for_weights_until_its_share_of_training_is_ov
     model = system(replace(CONFIG, linear=0.2))
     cells, asked = TOLD.inputs["story"], TOLD.inputs["query"]
     scores = model.asked(asked).unsqueeze(1) @ model.embedded(cells)[0].mT
-    model.follow(0.19)
+    model.follow_training(0.19)
     torch.testing.assert_close(model.hops(cells, asked)[1][:, :1], scores)
     assert model.answer(TOLD).looks["story"].values.min() >= 0  # what is shown are weights
     again = system(replace(CONFIG, linear=0.2))
-    model.follow(0.2)
+    model.follow_training(0.2)
     torch.testing.assert_close(model.hops(cells, asked)[1][:, :1], scores.softmax(-1))
     again.load_state_dict(model.state_dict())  # a run that is resumed, or loaded, knows
     torch.testing.assert_close(again.hops(cells, asked)[1], model.hops(cells, asked)[1])

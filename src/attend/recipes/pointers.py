@@ -46,7 +46,7 @@ RECIPES = {
         training=replace(TRAINING, epochs=10),
         output=Candidate(),
         variant=True,
-        reaches={"exact_match_at_10": 0.95},
+        reaches={"exact_match": 0.95},
     ),
     "pointer-hull": recipe("convex hulls", Hull(), variant=True, reaches={"area": 0.99}),
     "pointer-hull-paper": recipe(

@@ -127,7 +127,7 @@ class System(nn.Module):
         embed: Sentences = self.question or self.sentences
         return embed(words)[:, 0, 0]
 
-    def follow(self, share: float) -> None:
+    def follow_training(self, share: float) -> None:
         """End the linear start after its share of training."""
         self.linear.fill_(share < self.config.linear)
 
