@@ -386,8 +386,8 @@ What was measured on, by data and split:
 
 {table(columns, rows)}
 
-The benchmarks' records (`bench.json`, `bench-glimpses.json`, `bench-hierarchical.json`, `serve-load.json`) are
-described in [bench/README.md](../bench/README.md).
+The benchmarks' records (`bench.json`, `bench-glimpses.json`, `bench-hierarchical.json`, `bench-linear-texts.json`,
+`bench-memory.json`, `serve-load.json`) are described in [bench/README.md](../bench/README.md).
 
 {MADE}
 """
